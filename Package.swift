@@ -1,0 +1,56 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// SWIFTNET_PORTABLE=1 leaves out every unsafe flag: slower, but usable as a versioned dependency.
+let portable = Context.environment["SWIFTNET_PORTABLE"] == "1"
+
+/// Flags of one build of the kernels. The same sources are compiled once per instruction set.
+func kernelSettings(march: String? = nil, defines: [String] = []) -> [SwiftSetting] {
+  var flags = ["-Ounchecked", "-whole-module-optimization"]
+  if let march { flags += ["-Xcc", "-march=\(march)"] }
+  return defines.map { .define($0) } + (portable ? [] : [.unsafeFlags(flags)])
+}
+
+var kernelTargets: [Target] = [
+  .target(
+    name: "Kernels", dependencies: ["KernelTypes", "CIntrinsics"], swiftSettings: kernelSettings())
+]
+var kernelNames: [Target.Dependency] = ["Kernels"]
+#if arch(x86_64)
+  if !portable {
+    kernelTargets += [
+      .target(
+        name: "KernelsV3", dependencies: ["KernelTypes", "CIntrinsics"],
+        swiftSettings: kernelSettings(march: "x86-64-v3", defines: ["SN_FMA", "SN_V3"])),
+      .target(
+        name: "KernelsV4", dependencies: ["KernelTypes", "CIntrinsics"],
+        swiftSettings: kernelSettings(march: "x86-64-v4", defines: ["SN_FMA", "SN_V4"])),
+    ]
+    kernelNames += ["KernelsV3", "KernelsV4"]
+  }
+#endif
+let dispatchDefines: [SwiftSetting] = kernelNames.count == 3 ? [.define("SN_X86_VARIANTS")] : []
+
+let package = Package(
+  name: "swiftnet",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "SwiftNet", targets: ["SwiftNet"]),
+    .library(name: "swiftnet", type: .dynamic, targets: ["SwiftNetABI"]),
+  ],
+  targets: [
+    .target(name: "CIntrinsics"),
+    .target(name: "KernelTypes"),
+  ] + kernelTargets + [
+    .target(
+      name: "SwiftNet", dependencies: ["KernelTypes", "CIntrinsics"] + kernelNames,
+      swiftSettings: dispatchDefines),
+    .target(name: "CSwiftNet"),
+    .target(name: "SwiftNetABI", dependencies: ["SwiftNet", "CSwiftNet"]),
+    .testTarget(
+      name: "KernelsTests", dependencies: ["SwiftNet", "KernelTypes"] + kernelNames,
+      swiftSettings: dispatchDefines),
+    .testTarget(name: "SwiftNetTests", dependencies: ["SwiftNet"]),
+  ],
+  swiftLanguageModes: [.v5]
+)

@@ -1,0 +1,52 @@
+// The few things that Swift cannot spell: processor features, cache hints, the affinity mask.
+#ifndef SWIFTNET_INTRINSICS_H
+#define SWIFTNET_INTRINSICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
+
+/// What the processor and the operating system both support.
+enum sn_cpu_feature {
+  SN_CPU_AVX2_FMA = 1,    // x86-64-v3
+  SN_CPU_AVX512 = 2,      // x86-64-v4: F, BW, CD, DQ, VL
+  SN_CPU_AVX512_BF16 = 4,
+};
+
+static inline int sn_cpu_features(void) {
+  int found = 0;
+#if defined(__x86_64__)
+  unsigned a, b, c, d;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) return 0;
+  int fma = (c & bit_FMA) && (c & bit_MOVBE) && (c & bit_F16C);
+  unsigned lo, hi;
+  __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+  int ymm = (lo & 0x6) == 0x6, zmm = (lo & 0xe6) == 0xe6;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
+  if (ymm && fma && (b & bit_AVX2) && (b & bit_BMI) && (b & bit_BMI2)) found |= SN_CPU_AVX2_FMA;
+  unsigned v4 = bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL;
+  if (zmm && (found & SN_CPU_AVX2_FMA) && (b & v4) == v4) found |= SN_CPU_AVX512;
+  if ((found & SN_CPU_AVX512) && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 5)))
+    found |= SN_CPU_AVX512_BF16;
+#endif
+  return found;
+}
+
+/// Processors that this process may run on.
+int sn_available_processors(void);
+
+static inline void sn_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
+
+/// Tells the processor that this thread is waiting in a loop.
+static inline void sn_spin_pause(void) {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+#endif

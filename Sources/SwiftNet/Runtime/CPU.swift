@@ -1,0 +1,45 @@
+import CIntrinsics
+import KernelTypes
+import Kernels
+
+#if SN_X86_VARIANTS
+  import KernelsV3
+  import KernelsV4
+#endif
+
+/// The processor and the kernels chosen for it.
+public enum CPU {
+  /// The instruction sets whose kernels this machine can run, slowest first.
+  public static let available: [String] = {
+    var names = ["baseline"]
+    #if SN_X86_VARIANTS
+      let features = sn_cpu_features()
+      if features & Int32(SN_CPU_AVX2_FMA.rawValue) != 0 { names.append("avx2") }
+      if features & Int32(SN_CPU_AVX512.rawValue) != 0 { names.append("avx512") }
+    #endif
+    return names
+  }()
+
+  public static let hasBFloat16Dot: Bool =
+    sn_cpu_features() & Int32(SN_CPU_AVX512_BF16.rawValue) != 0
+
+  /// The kernels in use: the best ones available, or what the environment variable SWIFTNET_ISA names
+  /// (baseline, avx2 or avx512) where this machine has it.
+  public static let kernels: KernelTable = {
+    var name = available[available.count - 1]
+    if let wanted = environment("SWIFTNET_ISA"), available.contains(wanted) { name = wanted }
+    return kernelTable(named: name)
+  }()
+
+  /// The kernels of one instruction set, for tests that compare them. The name must be one of `available`.
+  public static func kernelTable(named name: String) -> KernelTable {
+    #if SN_X86_VARIANTS
+      if name == "avx512" { return KernelsV4.makeKernelTable() }
+      if name == "avx2" { return KernelsV3.makeKernelTable() }
+    #endif
+    return Kernels.makeKernelTable()
+  }
+}
+
+/// Shorthand used by every operation.
+let kernels = CPU.kernels

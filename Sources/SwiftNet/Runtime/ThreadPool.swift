@@ -1,0 +1,189 @@
+import CIntrinsics
+import Synchronization
+
+/// A fixed set of worker threads that share the iterations of one loop at a time.
+///
+/// Work is cut into chunks that do not depend on the number of threads; whoever is free takes the next one. So a
+/// loop whose chunks write to places of their own gives the same result for any number of threads. Workers spin
+/// for some microseconds before they sleep, which keeps the cost of a small loop below two microseconds.
+public final class ThreadPool: @unchecked Sendable {
+  public static let shared = ThreadPool()
+
+  /// Chunks of the loop under way, taken by `next`.
+  private struct Job {
+    var run: ((Int) -> Void)?
+    var chunks = 0
+  }
+
+  private var job = Job()
+  private let next = Atomic<Int>(0)
+  private let finishedWorkers = Atomic<Int>(0)
+  /// Counts loops; a worker that sees it change joins the loop.
+  private let generation = Atomic<Int>(0)
+  private let sleepers = Atomic<Int>(0)
+  private let busy = Atomic<Bool>(false)
+  private var workers = 0
+  private var requested: Int
+  private var mutex = pthread_mutex_t()
+  private var wake = pthread_cond_t()
+
+  /// How often a waiting thread looks before it sleeps; about 30 microseconds.
+  private static let spins = 1500
+
+  private init() {
+    var threads = Int(sn_available_processors())
+    if let text = environment("SWIFTNET_NUM_THREADS") ?? environment("OMP_NUM_THREADS"),
+      let count = Int(text), count > 0
+    {
+      threads = count
+    }
+    requested = min(threads, 256)
+    pthread_mutex_init(&mutex, nil)
+    pthread_cond_init(&wake, nil)
+    // A forked child has none of the workers: it starts anew with the same number.
+    pthread_atfork(nil, nil, { ThreadPool.shared.reset() })
+  }
+
+  private func reset() {
+    workers = 0
+    pthread_mutex_init(&mutex, nil)
+    pthread_cond_init(&wake, nil)
+    sleepers.store(0, ordering: .relaxed)
+    finishedWorkers.store(0, ordering: .relaxed)
+    busy.store(false, ordering: .relaxed)
+    job = Job()
+  }
+
+  /// Threads that share a loop, the calling one included.
+  public var threadCount: Int {
+    get { requested }
+    set {
+      while !tryAcquire() { sched_yield() }
+      requested = max(1, min(newValue, 256))
+      release()
+    }
+  }
+
+  private func tryAcquire() -> Bool {
+    busy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged
+  }
+
+  private func release() { busy.store(false, ordering: .releasing) }
+
+  /// Runs `body(0)` to `body(chunks - 1)`, in any order, on all threads; returns when all are done. A loop inside
+  /// a loop, or one of a second caller at the same time, runs on the calling thread alone.
+  public func run(chunks: Int, _ body: (Int) -> Void) {
+    if chunks <= 1 || requested == 1 || !tryAcquire() {
+      for chunk in 0..<max(chunks, 0) { body(chunk) }
+      return
+    }
+    defer { release() }
+    startWorkers()
+    withoutActuallyEscaping(body) { run in
+      job = Job(run: run, chunks: chunks)
+      next.store(0, ordering: .relaxed)
+      finishedWorkers.store(0, ordering: .relaxed)
+      generation.add(1, ordering: .sequentiallyConsistent)
+      if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
+        pthread_mutex_lock(&mutex)
+        pthread_cond_broadcast(&wake)
+        pthread_mutex_unlock(&mutex)
+      }
+      takeChunks()
+      var spins = 0
+      while finishedWorkers.load(ordering: .acquiring) < workers {
+        sn_spin_pause()
+        spins += 1
+        if spins > ThreadPool.spins { sched_yield() }
+      }
+      job.run = nil
+    }
+  }
+
+  private func takeChunks() {
+    guard let run = job.run else { return }
+    let chunks = job.chunks
+    while true {
+      let chunk = next.add(1, ordering: .relaxed).oldValue
+      if chunk >= chunks { return }
+      run(chunk)
+    }
+  }
+
+  /// Brings the number of workers to `requested - 1`. Surplus workers of an earlier, larger setting take part
+  /// only by reporting that they are done.
+  private func startWorkers() {
+    while workers < requested - 1 {
+      let index = workers
+      workers += 1
+      let seen = generation.load(ordering: .relaxed)
+      let start = Unmanaged.passRetained(WorkerStart(pool: self, index: index, generation: seen))
+      var thread = pthread_t(bitPattern: 0)
+      var attributes = pthread_attr_t()
+      pthread_attr_init(&attributes)
+      pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+      let status = pthread_create(&thread, &attributes, { argument in
+        #if os(Linux)
+          let start = Unmanaged<WorkerStart>.fromOpaque(argument!).takeRetainedValue()
+        #else
+          let start = Unmanaged<WorkerStart>.fromOpaque(argument).takeRetainedValue()
+        #endif
+        start.pool.work(index: start.index, after: start.generation)
+        return nil
+      }, start.toOpaque())
+      pthread_attr_destroy(&attributes)
+      if status != 0 {
+        start.release()
+        workers -= 1
+        return
+      }
+    }
+  }
+
+  private func work(index: Int, after first: Int) {
+    var seen = first
+    while true {
+      var spins = 0
+      while generation.load(ordering: .acquiring) == seen {
+        sn_spin_pause()
+        spins += 1
+        if spins > ThreadPool.spins {
+          pthread_mutex_lock(&mutex)
+          sleepers.add(1, ordering: .sequentiallyConsistent)
+          while generation.load(ordering: .sequentiallyConsistent) == seen { pthread_cond_wait(&wake, &mutex) }
+          sleepers.subtract(1, ordering: .sequentiallyConsistent)
+          pthread_mutex_unlock(&mutex)
+        }
+      }
+      seen += 1
+      if index < requested - 1 { takeChunks() }
+      finishedWorkers.add(1, ordering: .acquiringAndReleasing)
+    }
+  }
+}
+
+private final class WorkerStart {
+  let pool: ThreadPool
+  let index: Int
+  let generation: Int
+
+  init(pool: ThreadPool, index: Int, generation: Int) {
+    self.pool = pool
+    self.index = index
+    self.generation = generation
+  }
+}
+
+/// Runs `body(start, end)` over pieces of `0..<count` of `grain` iterations each, on all threads.
+@inline(__always)
+func parallelFor(_ count: Int, grain: Int, _ body: (Int, Int) -> Void) {
+  if count <= grain {
+    if count > 0 { body(0, count) }
+    return
+  }
+  let chunks = (count + grain - 1) / grain
+  ThreadPool.shared.run(chunks: chunks) { chunk in
+    let start = chunk * grain
+    body(start, Swift.min(start + grain, count))
+  }
+}
