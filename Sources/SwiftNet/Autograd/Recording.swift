@@ -123,3 +123,17 @@ extension Tensor {
     if let base = meta.base { meta.baseNode = base.autograd?.gradNode }
   }
 }
+
+extension Tensor {
+  /// Records outputs that were computed elsewhere, with a backward of their own.
+  public static func recordForeign(
+    _ name: String, _ inputs: [Tensor], _ outputs: [Tensor], backward: @escaping ([Tensor?]) throws -> [Tensor?]
+  ) throws {
+    guard needsRecording(inputs) else { return }
+    let node = GradNode(name: name, edges: inputs.map(\.gradEdge), saved: []) { try backward($0.gradients) }
+    node.outputs = outputs.map { ($0.shape, $0.dtype) }
+    for (index, output) in outputs.enumerated() where output.dtype.isFloatingPoint {
+      output.setHistory(node, index: index)
+    }
+  }
+}

@@ -38,7 +38,7 @@ public enum Binary {
     .mul: Rule(a: ([.b], { try mul($0.grad, $0.b) }), b: ([.a], { try mul($0.grad, $0.a) })),
     .div: Rule(
       a: ([.b], { try div($0.grad, $0.b) }),
-      b: ([.b, .out], { try mul($0.grad, div($0.out!, $0.b)).negated() })),
+      b: ([.b, .out], { try mul($0.grad, .tensor(div($0.out!, $0.b))).negated() })),
     .pow: Rule(
       a: ([.a, .b], { context in
         // b·a^(b-1), and 0 where b is 0.

@@ -17,7 +17,7 @@ extension Tensor {
     let lane: Lane = result.lane == .i64 ? .i64 : (result == .float64 && self.dtype != .float32 ? .f64 : floatLane)
     let out = try reduce(.sum, mask, keepdim: keepdim, lane: lane).tensor(result)
     let shape = self.shape
-    return try out.recorded("Sum", self) { [try expandReduced(try $0.grad, shape, mask, keepdim: keepdim)] }
+    return try out.recorded("Sum", self) { [try Tensor.expandReduced(try $0.grad, shape, mask, keepdim: keepdim)] }
   }
 
   /// The floating lane that holds this tensor's values.
@@ -46,7 +46,7 @@ extension Tensor {
     reduced.map { $0 / n }
     let shape = self.shape
     return try reduced.tensor(result).recorded("Mean", self) {
-      [try expandReduced(try $0.grad * .float(1 / n), shape, mask, keepdim: keepdim)]
+      [try Tensor.expandReduced(try $0.grad * .float(1 / n), shape, mask, keepdim: keepdim)]
     }
   }
 
@@ -60,11 +60,11 @@ extension Tensor {
     let out = try reduce(.prod, mask, keepdim: keepdim).tensor(result)
     return try out.recorded("Prod", self, saving: [self, out]) { context in
       let x = try context.saved(0)
-      let grad = try expandReduced(try context.grad, x.shape, mask, keepdim: keepdim)
+      let grad = try Tensor.expandReduced(try context.grad, x.shape, mask, keepdim: keepdim)
       // The product of all other factors: out / x, unless factors are zero.
       let zeros = try Binary.apply(.eq, .tensor(x), .scalar(0))
       if try !zeros.any().item().isZero || context.createsGraph { return [try grad * x.productOfOthers(mask)] }
-      return [try grad * expandReduced(try context.saved(1), x.shape, mask, keepdim: keepdim) / x]
+      return [try grad * Tensor.expandReduced(try context.saved(1), x.shape, mask, keepdim: keepdim) / x]
     }
   }
 
@@ -112,11 +112,11 @@ extension Tensor {
     let out = try reduce(op, mask, keepdim: keepdim).tensor(dtype)
     return try out.recorded(capitalized(name), self, saving: [self, out]) { context in
       let x = try context.saved(0)
-      let best = try expandReduced(try context.saved(1), x.shape, mask, keepdim: keepdim)
+      let best = try Tensor.expandReduced(try context.saved(1), x.shape, mask, keepdim: keepdim)
       let chosen = try Binary.apply(.eq, .tensor(x), .tensor(best)).to(x.dtype)
       let dims = mask.indices.filter { mask[$0] }
       let share = try chosen / (dims.isEmpty ? chosen : chosen.sum(dims, keepdim: true))
-      return [try expandReduced(try context.grad, x.shape, mask, keepdim: keepdim) * share]
+      return [try Tensor.expandReduced(try context.grad, x.shape, mask, keepdim: keepdim) * share]
     }
   }
 
@@ -162,7 +162,7 @@ extension Tensor {
       let x = try context.saved(0)
       let dims = mask.indices.filter { mask[$0] }
       let centred = dims.isEmpty ? try x * 0.0 : try x - x.mean(dims, keepdim: true)
-      let grad = try expandReduced(try context.grad, x.shape, mask, keepdim: keepdim)
+      let grad = try Tensor.expandReduced(try context.grad, x.shape, mask, keepdim: keepdim)
       return [try grad * centred * .float(2 / divisor)]
     }
   }
@@ -181,7 +181,7 @@ extension Tensor {
       let zero = try Binary.apply(.eq, .tensor(out), .scalar(0))
       let scaled = try whereSelect(
         zero, .scalar(0.0), .tensor(try context.grad / (out * .float(max(0, n - correction)))))
-      return [try expandReduced(scaled, x.shape, mask, keepdim: keepdim) * centred]
+      return [try Tensor.expandReduced(scaled, x.shape, mask, keepdim: keepdim) * centred]
     }
   }
 }

@@ -23,16 +23,11 @@ public enum Shape {
     if shape.count == 1 { return [1] }
     var strides = shape
     var stride = 1
-    for d in stride(from: shape.count - 1, through: 0) {
+    for d in shape.indices.reversed() {
       strides[d] = stride
       stride = stride &* max(shape[d], 1)
     }
     return strides
-  }
-
-  @inline(__always)
-  private static func stride(from start: Int, through end: Int) -> StrideThrough<Int> {
-    Swift.stride(from: start, through: end, by: -1)
   }
 
   /// Strides of a dense tensor whose dimension 1 (channels) varies fastest.
@@ -41,7 +36,7 @@ public enum Shape {
     var stride = 1
     strides[1] = 1
     stride = max(shape[1], 1)
-    for d in self.stride(from: shape.count - 1, through: 2) {
+    for d in shape.indices.dropFirst(2).reversed() {
       strides[d] = stride
       stride = stride &* max(shape[d], 1)
     }
@@ -51,7 +46,7 @@ public enum Shape {
 
   public static func isContiguous(_ shape: [Int], _ strides: [Int]) -> Bool {
     var expected = 1
-    for d in stride(from: shape.count - 1, through: 0) {
+    for d in shape.indices.reversed() {
       if shape[d] == 0 { return true }
       if shape[d] != 1 {
         if strides[d] != expected { return shape.contains(0) }

@@ -24,10 +24,6 @@ public final class Tensor {
     self.count = count
   }
 
-  deinit {
-    if let node = autograd?.gradNode { GradNode.destroy(node, releasing: autograd) }
-  }
-
   /// A new tensor with undefined contents, dense in the order of the given strides (row-major by default).
   public convenience init(empty shape: [Int], dtype: DType = .float32, strides: [Int]? = nil) throws {
     let count = try Shape.count(shape)
