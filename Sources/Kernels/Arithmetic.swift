@@ -1,39 +1,137 @@
 import KernelTypes
 
-/// Runs `body` over n values of two operands, with loops of their own where one is a scalar.
-@inline(__always)
-func zip2<T>(
-  _ operands: UnsafePointer<Operand>, _ output: UnsafeMutableRawPointer, _ n: Int, _ type: T.Type,
-  _ body: (T, T) -> T
-) {
-  let out = output.assumingMemoryBound(to: T.self)
-  let a = operands[0].pointer.assumingMemoryBound(to: T.self)
-  let b = operands[1].pointer.assumingMemoryBound(to: T.self)
-  switch (operands[0].isScalar, operands[1].isScalar) {
-  case (false, false): for i in 0..<n { out[i] = body(a[i], b[i]) }
-  case (false, true):
-    let b0 = b[0]
-    for i in 0..<n { out[i] = body(a[i], b0) }
-  case (true, false):
-    let a0 = a[0]
-    for i in 0..<n { out[i] = body(a0, b[i]) }
-  case (true, true):
-    let value = body(a[0], b[0])
-    for i in 0..<n { out[i] = value }
-  }
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+@inline(__always) func copy<V: FloatVector>(_ a: V) -> V { a }
+@inline(__always) func magnitude<V: FloatVector>(_ a: V) -> V { a.absolute }
+@inline(__always) func negate<V: FloatVector>(_ a: V) -> V { a.negated }
+@inline(__always) func square<V: FloatVector>(_ a: V) -> V { a * a }
+@inline(__always) func reciprocal<V: FloatVector>(_ a: V) -> V { V.one / a }
+@inline(__always) func squareRoot<V: FloatVector>(_ a: V) -> V { a.root }
+@inline(__always) func inverseRoot<V: FloatVector>(_ a: V) -> V { V.one / a.root }
+
+/// -1, 0 or 1; 0 for NaN.
+@inline(__always) func sign<V: FloatVector>(_ a: V) -> V {
+  V.flag(a .> V.zero) - V.flag(a .< V.zero)
 }
 
+@inline(__always) func add<V: FloatVector>(_ a: V, _ b: V, _ s: Parameters<V>) -> V {
+  a.adding(s.p, times: b)
+}
+@inline(__always) func subtract<V: FloatVector>(_ a: V, _ b: V, _ s: Parameters<V>) -> V {
+  a.adding(-s.p, times: b)
+}
+@inline(__always) func multiply<V: FloatVector>(_ a: V, _ b: V) -> V { a * b }
+@inline(__always) func divide<V: FloatVector>(_ a: V, _ b: V) -> V { a / b }
+@inline(__always) func truncatingDivide<V: FloatVector>(_ a: V, _ b: V) -> V { (a / b).rounded(.towardZero) }
+
+/// NaN wins.
+@inline(__always) func minimum<V: FloatVector>(_ a: V, _ b: V) -> V {
+  let least = V.select(a .< b, a, b)
+  return V.select(a .!= a, a, least)
+}
+@inline(__always) func maximum<V: FloatVector>(_ a: V, _ b: V) -> V {
+  let most = V.select(a .> b, a, b)
+  return V.select(a .!= a, a, most)
+}
+/// NaN loses.
+@inline(__always) func fmin<V: FloatVector>(_ a: V, _ b: V) -> V {
+  let least = V.select(a .< b, a, b)
+  return V.select(b .!= b, a, least)
+}
+@inline(__always) func fmax<V: FloatVector>(_ a: V, _ b: V) -> V {
+  let most = V.select(a .> b, a, b)
+  return V.select(b .!= b, a, most)
+}
+@inline(__always) func clamp<V: FloatVector>(_ a: V, _ s: Parameters<V>) -> V {
+  minimum(maximum(a, s.p), s.q)
+}
+@inline(__always) func clamp<V: FloatVector>(_ a: V, _ low: V, _ high: V, _ s: Parameters<V>) -> V {
+  minimum(maximum(a, low), high)
+}
+@inline(__always) func copySign<V: FloatVector>(_ a: V, _ b: V) -> V { V.joinBits(a.absolute, b.signBits) }
+
+@inline(__always) func addProduct<V: FloatVector>(_ a: V, _ b: V, _ c: V, _ s: Parameters<V>) -> V {
+  a.adding(s.p * b, times: c)
+}
+@inline(__always) func addQuotient<V: FloatVector>(_ a: V, _ b: V, _ c: V, _ s: Parameters<V>) -> V {
+  a + s.p * b / c
+}
+/// From whichever end is nearer, so that weight 1 gives the end exactly.
+@inline(__always) func interpolate<V: FloatVector>(_ a: V, _ b: V, _ w: V, _ s: Parameters<V>) -> V {
+  let span = b - a
+  return V.select(w.absolute .< V(0.5), a.adding(w, times: span), b.adding(w - V.one, times: span))
+}
+
+/// Floor of the quotient as Python has it: consistent with `remainder`, and exact for exact quotients.
+@inline(__always)
+func floorDivide<T: BinaryFloatingPoint>(_ a: T, _ b: T, _ modulus: T) -> T {
+  if b == 0 { return a / b }
+  var exact = (a - modulus) / b
+  if modulus != 0 && (b < 0) != (modulus < 0) { exact -= 1 }
+  if exact == 0 { return T(signOf: a / b, magnitudeOf: 0) }
+  let floor = exact.rounded(.down)
+  return exact - floor > 0.5 ? floor + 1 : floor
+}
+@inline(__always) func floorDivideFloat(_ a: Float, _ b: Float) -> Float { floorDivide(a, b, fmodf(a, b)) }
+@inline(__always) func floorDivideDouble(_ a: Double, _ b: Double) -> Double { floorDivide(a, b, fmod(a, b)) }
+
+@inline(__always) func remainderFloat(_ a: Float, _ b: Float) -> Float {
+  let modulus = fmodf(a, b)
+  return modulus != 0 && (b < 0) != (modulus < 0) ? modulus + b : modulus
+}
+@inline(__always) func remainderDouble(_ a: Double, _ b: Double) -> Double {
+  let modulus = fmod(a, b)
+  return modulus != 0 && (b < 0) != (modulus < 0) ? modulus + b : modulus
+}
+@inline(__always) func fmodFloat(_ a: Float, _ b: Float) -> Float { fmodf(a, b) }
+@inline(__always) func fmodDouble(_ a: Double, _ b: Double) -> Double { fmod(a, b) }
+@inline(__always) func powFloat(_ a: Float, _ b: Float) -> Float { powf(a, b) }
+@inline(__always) func powDouble(_ a: Double, _ b: Double) -> Double { pow(a, b) }
+@inline(__always) func nextFloat(_ a: Float, _ b: Float) -> Float { nextafterf(a, b) }
+@inline(__always) func nextDouble(_ a: Double, _ b: Double) -> Double { nextafter(a, b) }
+@inline(__always) func hypotenuse(_ a: Double, _ b: Double) -> Double { hypot(a, b) }
+/// a * 2^b
+@inline(__always) func scaleByPower(_ a: Double, _ b: Double) -> Double { a * exp2(b) }
+
 func registerArithmetic(_ table: inout ElementwiseKernels) {
-  table[.add, .f32] = { operands, out, n, s in
-    let p = Float(s.p)
-    zip2(operands, out, n, Float.self) { $0 + p * $1 }
-  }
-  table[.add, .f64] = { operands, out, n, s in
-    let p = s.p
-    zip2(operands, out, n, Double.self) { $0 + p * $1 }
-  }
-  table[.add, .i64] = { operands, out, n, s in
-    let p = s.pi
-    zip2(operands, out, n, Int64.self) { $0 &+ p &* $1 }
-  }
+  table.unary(.copy, copy, copy)
+  table.unary(.abs, magnitude, magnitude)
+  table.unary(.neg, negate, negate)
+  table.unary(.sign, sign, sign)
+  table.unary(.sgn, sign, sign)
+  table.unary(.square, square, square)
+  table.unary(.reciprocal, reciprocal, reciprocal)
+  table.unary(.sqrt, squareRoot, squareRoot)
+  table.unary(.rsqrt, inverseRoot, inverseRoot)
+  table.unary(.clampScalar, clamp, clamp)
+
+  table.binary(.add, add, add)
+  table.binary(.sub, subtract, subtract)
+  table.binary(.mul, multiply, multiply)
+  table.binary(.div, divide, divide)
+  table.binary(.truncDivide, truncatingDivide, truncatingDivide)
+  table.binary(.minimum, minimum, minimum)
+  table.binary(.maximum, maximum, maximum)
+  table.binary(.fmin, fmin, fmin)
+  table.binary(.fmax, fmax, fmax)
+  table.binary(.copysign, copySign, copySign)
+  table.scalarBinary(.floorDivide, floorDivideFloat, floorDivideDouble)
+  table.scalarBinary(.remainder, remainderFloat, remainderDouble)
+  table.scalarBinary(.fmod, fmodFloat, fmodDouble)
+  table.scalarBinary(.pow, powFloat, powDouble)
+  table.scalarBinary(.nextafter, nextFloat, nextDouble)
+  table.scalarBinary(.hypot, hypotenuse)
+  table.scalarBinary(.ldexp, scaleByPower)
+
+  table.ternary(.addcmul, addProduct, addProduct)
+  table.ternary(.addcdiv, addQuotient, addQuotient)
+  table.ternary(.lerp, interpolate, interpolate)
+  table.ternary(.clampTensor, clamp, clamp)
 }

@@ -11,5 +11,16 @@ public func makeKernelTable() -> KernelTable {
   #endif
   registerConversions(&table.elementwise)
   registerArithmetic(&table.elementwise)
+  registerRounding(&table.elementwise)
+  registerComparisons(&table.elementwise)
+  registerIntegers(&table.elementwise)
+  registerExponentials(&table.elementwise)
+  registerTrigonometry(&table.elementwise)
+  registerSpecialFunctions(&table.elementwise)
+  registerActivations(&table.elementwise)
+  registerActivationGradients(&table.elementwise)
+  registerReductions(&table.reduce)
+  registerArgReductions(&table.reduce)
+  registerScans(&table.reduce)
   return table
 }

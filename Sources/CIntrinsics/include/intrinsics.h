@@ -4,6 +4,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "sn_vectors.h"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>

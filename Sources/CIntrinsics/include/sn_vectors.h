@@ -1,0 +1,25 @@
+// Operations on whole vectors that Swift's SIMD types do lane by lane: roots and conversions.
+#ifndef SWIFTNET_VECTORS_H
+#define SWIFTNET_VECTORS_H
+
+#include <stdint.h>
+
+// clang's extended vectors; Swift imports them as SIMD16<Float>, SIMD8<Double> and so on.
+typedef float sn_float16 __attribute__((ext_vector_type(16)));
+typedef int32_t sn_int16 __attribute__((ext_vector_type(16)));
+typedef float sn_float8 __attribute__((ext_vector_type(8)));
+typedef double sn_double8 __attribute__((ext_vector_type(8)));
+typedef int64_t sn_long8 __attribute__((ext_vector_type(8)));
+
+#define SN_INLINE static inline __attribute__((always_inline))
+
+SN_INLINE sn_float16 sn_sqrt_f16(sn_float16 x) { return __builtin_elementwise_sqrt(x); }
+SN_INLINE sn_double8 sn_sqrt_d8(sn_double8 x) { return __builtin_elementwise_sqrt(x); }
+
+/// Truncation; lanes out of range are unspecified.
+SN_INLINE sn_int16 sn_int_from_f16(sn_float16 x) { return __builtin_convertvector(x, sn_int16); }
+SN_INLINE sn_float16 sn_f16_from_int(sn_int16 x) { return __builtin_convertvector(x, sn_float16); }
+SN_INLINE sn_float8 sn_f8_from_d8(sn_double8 x) { return __builtin_convertvector(x, sn_float8); }
+SN_INLINE sn_double8 sn_d8_from_f8(sn_float8 x) { return __builtin_convertvector(x, sn_double8); }
+
+#endif

@@ -1,0 +1,269 @@
+import CIntrinsics
+import KernelTypes
+
+/// One reduction: what a value does to an accumulator, and how two accumulators join. Float32 values fold in
+/// float32 vectors within a block, blocks join in Double; `isWide` reductions are in Double throughout.
+protocol Reduction {
+  static var op: ReduceOp { get }
+  static var isWide: Bool { get }
+  static func fold<V: FloatVector>(_ accumulator: V, _ x: V, _ p: V) -> V
+  static func join<V: FloatVector>(_ a: V, _ b: V) -> V
+}
+extension Reduction {
+  @inline(__always) static var isWide: Bool { false }
+  @inline(__always) static func join<V: FloatVector>(_ a: V, _ b: V) -> V { a + b }
+}
+
+enum SumReduction: Reduction {
+  static let op = ReduceOp.sum
+  @inline(__always) static func fold<V: FloatVector>(_ a: V, _ x: V, _ p: V) -> V { a + x }
+}
+enum ProductReduction: Reduction {
+  static let op = ReduceOp.prod
+  @inline(__always) static var isWide: Bool { true }
+  @inline(__always) static func fold<V: FloatVector>(_ a: V, _ x: V, _ p: V) -> V { a * x }
+  @inline(__always) static func join<V: FloatVector>(_ a: V, _ b: V) -> V { a * b }
+}
+enum MinReduction: Reduction {
+  static let op = ReduceOp.min
+  @inline(__always) static func fold<V: FloatVector>(_ a: V, _ x: V, _ p: V) -> V { minimum(a, x) }
+  @inline(__always) static func join<V: FloatVector>(_ a: V, _ b: V) -> V { minimum(a, b) }
+}
+enum MaxReduction: Reduction {
+  static let op = ReduceOp.max
+  @inline(__always) static func fold<V: FloatVector>(_ a: V, _ x: V, _ p: V) -> V { maximum(a, x) }
+  @inline(__always) static func join<V: FloatVector>(_ a: V, _ b: V) -> V { maximum(a, b) }
+}
+enum SquaresReduction: Reduction {
+  static let op = ReduceOp.sumSquares
+  @inline(__always) static var isWide: Bool { true }
+  @inline(__always) static func fold<V: FloatVector>(_ a: V, _ x: V, _ p: V) -> V { a.adding(x, times: x) }
+}
+enum MagnitudesReduction: Reduction {
+  static let op = ReduceOp.sumAbs
+  @inline(__always) static func fold<V: FloatVector>(_ a: V, _ x: V, _ p: V) -> V { a + x.absolute }
+}
+enum DeviationsReduction: Reduction {
+  static let op = ReduceOp.sumSquaredDeviations
+  @inline(__always) static var isWide: Bool { true }
+  @inline(__always) static func fold<V: FloatVector>(_ a: V, _ x: V, _ p: V) -> V {
+    let d = x - p
+    return a.adding(d, times: d)
+  }
+}
+enum SumExpReduction: Reduction {
+  static let op = ReduceOp.sumExp
+  @inline(__always) static func fold<V: FloatVector>(_ a: V, _ x: V, _ p: V) -> V {
+    a + (x - p).exponential
+  }
+}
+enum AnyReduction: Reduction {
+  static let op = ReduceOp.any
+  @inline(__always) static func fold<V: FloatVector>(_ a: V, _ x: V, _ p: V) -> V {
+    V.select(x .!= V.zero, V.one, a)
+  }
+  @inline(__always) static func join<V: FloatVector>(_ a: V, _ b: V) -> V { maximum(a, b) }
+}
+enum AllReduction: Reduction {
+  static let op = ReduceOp.all
+  @inline(__always) static func fold<V: FloatVector>(_ a: V, _ x: V, _ p: V) -> V {
+    V.select(x .== V.zero, V.zero, a)
+  }
+  @inline(__always) static func join<V: FloatVector>(_ a: V, _ b: V) -> V { minimum(a, b) }
+}
+enum CountReduction: Reduction {
+  static let op = ReduceOp.countNonzero
+  @inline(__always) static func fold<V: FloatVector>(_ a: V, _ x: V, _ p: V) -> V {
+    a + V.flag(x .!= V.zero)
+  }
+}
+
+/// Values that fold within one block before the accumulator takes the block's result.
+let reductionBlock = 1024
+
+/// Joins the lanes pairwise, in a fixed order.
+@inline(__always)
+private func joinLanes<R: Reduction>(_ type: R.Type, _ v: Doubles) -> Double {
+  var lanes = v
+  var width = 4
+  while width > 0 {
+    for i in 0..<width {
+      lanes[i] = R.join(Doubles(repeating: lanes[i]), Doubles(repeating: lanes[i + width]))[0]
+    }
+    width /= 2
+  }
+  return lanes[0]
+}
+
+@inline(__always)
+private func widen(_ v: Floats) -> (Doubles, Doubles) {
+  (sn_d8_from_f8(v.lowHalf), sn_d8_from_f8(v.highHalf))
+}
+
+/// Folds a block with four accumulators, so that additions overlap.
+@inline(__always)
+private func foldBlock<R: Reduction, V: FloatVector>(
+  _ type: R.Type, _ values: UnsafeRawPointer, _ n: Int, _ p: V, _ start: V, _ load: (Int) -> V,
+  _ loadRest: (Int, Int) -> V
+) -> V {
+  let w = V.scalarCount
+  var a = start, b = start, c = start, d = start
+  var i = 0
+  while i + 4 * w <= n {
+    a = R.fold(a, load(i), p)
+    b = R.fold(b, load(i + w), p)
+    c = R.fold(c, load(i + 2 * w), p)
+    d = R.fold(d, load(i + 3 * w), p)
+    i += 4 * w
+  }
+  while i + w <= n {
+    a = R.fold(a, load(i), p)
+    i += w
+  }
+  if i < n {
+    // Lanes behind the end keep the accumulator they had.
+    let folded = R.fold(b, loadRest(i, n - i), p)
+    for lane in 0..<(n - i) { b[lane] = folded[lane] }
+  }
+  return R.join(R.join(a, b), R.join(c, d))
+}
+
+@inline(__always)
+private func reduceRow<R: Reduction>(_ type: R.Type, _ lane: Float.Type) -> ReduceRowKernel {
+  { values, n, accumulator, p in
+    let x = values.assumingMemoryBound(to: Float.self)
+    let out = accumulator.assumingMemoryBound(to: Double.self)
+    var start = 0
+    while start < n {
+      let count = Swift.min(reductionBlock, n - start)
+      let block = UnsafeRawPointer(x + start)
+      var total: Doubles
+      if R.isWide {
+        total = foldBlock(
+          R.self, block, count, Doubles(repeating: p), Doubles(repeating: R.op.identity),
+          { sn_d8_from_f8(block.loadUnaligned(fromByteOffset: $0 * 4, as: SIMD8<Float>.self)) },
+          { sn_d8_from_f8(loadTail(block + $0 * 4, $1, SIMD8<Float>.self)) })
+      } else {
+        let sum = foldBlock(
+          R.self, block, count, Floats(p), Floats(R.op.identity),
+          { block.loadUnaligned(fromByteOffset: $0 * 4, as: Floats.self) },
+          { loadTail(block + $0 * 4, $1, Floats.self) })
+        let (low, high) = widen(sum)
+        total = R.join(low, high)
+      }
+      out[0] = R.join(Doubles(repeating: out[0]), Doubles(repeating: joinLanes(R.self, total)))[0]
+      start += count
+    }
+  }
+}
+
+@inline(__always)
+private func reduceRow<R: Reduction>(_ type: R.Type, _ lane: Double.Type) -> ReduceRowKernel {
+  { values, n, accumulator, p in
+    let x = values.assumingMemoryBound(to: Double.self)
+    let out = accumulator.assumingMemoryBound(to: Double.self)
+    var start = 0
+    while start < n {
+      let count = Swift.min(reductionBlock, n - start)
+      let block = UnsafeRawPointer(x + start)
+      let total = foldBlock(
+        R.self, block, count, Doubles(repeating: p), Doubles(repeating: R.op.identity),
+        { block.loadUnaligned(fromByteOffset: $0 * 8, as: Doubles.self) },
+        { loadTail(block + $0 * 8, $1, Doubles.self) })
+      out[0] = R.join(Doubles(repeating: out[0]), Doubles(repeating: joinLanes(R.self, total)))[0]
+      start += count
+    }
+  }
+}
+
+/// Accumulator j takes value j; both in Double.
+@inline(__always)
+private func reduceColumns<R: Reduction>(
+  _ type: R.Type, _ n: Int, _ accumulators: UnsafeMutableRawPointer, _ p: UnsafePointer<Double>?,
+  _ load: (Int) -> Doubles, _ loadOne: (Int) -> Double
+) {
+  let out = accumulators.assumingMemoryBound(to: Double.self)
+  var i = 0
+  while i + 8 <= n {
+    let q = p.map { UnsafeRawPointer($0 + i).loadUnaligned(as: Doubles.self) } ?? Doubles(repeating: 0)
+    let a = UnsafeRawPointer(out + i).loadUnaligned(as: Doubles.self)
+    UnsafeMutableRawPointer(out + i).storeBytes(of: R.fold(a, load(i), q), as: Doubles.self)
+    i += 8
+  }
+  while i < n {
+    let q = Doubles(repeating: p?[i] ?? 0)
+    out[i] = R.fold(Doubles(repeating: out[i]), Doubles(repeating: loadOne(i)), q)[0]
+    i += 1
+  }
+}
+
+extension ReduceKernels {
+  @inline(__always)
+  fileprivate mutating func reduction<R: Reduction>(_ type: R.Type) {
+    self[row: R.op, .f32] = reduceRow(R.self, Float.self)
+    self[row: R.op, .f64] = reduceRow(R.self, Double.self)
+    self[columns: R.op, .f32] = { values, n, out, p in
+      let x = values.assumingMemoryBound(to: Float.self)
+      reduceColumns(
+        R.self, n, out, p,
+        {
+          sn_d8_from_f8(UnsafeRawPointer(x + $0).loadUnaligned(as: SIMD8<Float>.self))
+        }, { Double(x[$0]) })
+    }
+    self[columns: R.op, .f64] = { values, n, out, p in
+      let x = values.assumingMemoryBound(to: Double.self)
+      reduceColumns(
+        R.self, n, out, p, { UnsafeRawPointer(x + $0).loadUnaligned(as: Doubles.self) }, { x[$0] })
+    }
+  }
+
+  @inline(__always)
+  fileprivate mutating func integers(_ op: ReduceOp, _ fold: @escaping (Int64, Int64) -> Int64) {
+    self[row: op, .i64] = { values, n, out, _ in
+      let x = values.assumingMemoryBound(to: Int64.self), o = out.assumingMemoryBound(to: Int64.self)
+      var total = o[0]
+      for i in 0..<n { total = fold(total, x[i]) }
+      o[0] = total
+    }
+    self[columns: op, .i64] = { values, n, out, _ in
+      let x = values.assumingMemoryBound(to: Int64.self), o = out.assumingMemoryBound(to: Int64.self)
+      for i in 0..<n { o[i] = fold(o[i], x[i]) }
+    }
+  }
+}
+
+@inline(__always) private func integerSum(_ a: Int64, _ x: Int64) -> Int64 { a &+ x }
+@inline(__always) private func integerProduct(_ a: Int64, _ x: Int64) -> Int64 { a &* x }
+@inline(__always) private func integerMin(_ a: Int64, _ x: Int64) -> Int64 { x < a ? x : a }
+@inline(__always) private func integerMax(_ a: Int64, _ x: Int64) -> Int64 { x > a ? x : a }
+@inline(__always) private func integerSquares(_ a: Int64, _ x: Int64) -> Int64 { a &+ x &* x }
+@inline(__always) private func integerMagnitudes(_ a: Int64, _ x: Int64) -> Int64 {
+  a &+ (x < 0 ? 0 &- x : x)
+}
+@inline(__always) private func integerAny(_ a: Int64, _ x: Int64) -> Int64 { x != 0 ? 1 : a }
+@inline(__always) private func integerAll(_ a: Int64, _ x: Int64) -> Int64 { x == 0 ? 0 : a }
+@inline(__always) private func integerCount(_ a: Int64, _ x: Int64) -> Int64 { x != 0 ? a &+ 1 : a }
+
+func registerReductions(_ table: inout ReduceKernels) {
+  table.reduction(SumReduction.self)
+  table.reduction(ProductReduction.self)
+  table.reduction(MinReduction.self)
+  table.reduction(MaxReduction.self)
+  table.reduction(SquaresReduction.self)
+  table.reduction(MagnitudesReduction.self)
+  table.reduction(DeviationsReduction.self)
+  table.reduction(SumExpReduction.self)
+  table.reduction(AnyReduction.self)
+  table.reduction(AllReduction.self)
+  table.reduction(CountReduction.self)
+
+  table.integers(.sum, integerSum)
+  table.integers(.prod, integerProduct)
+  table.integers(.min, integerMin)
+  table.integers(.max, integerMax)
+  table.integers(.sumSquares, integerSquares)
+  table.integers(.sumAbs, integerMagnitudes)
+  table.integers(.any, integerAny)
+  table.integers(.all, integerAll)
+  table.integers(.countNonzero, integerCount)
+}
