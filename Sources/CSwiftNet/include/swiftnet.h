@@ -106,6 +106,8 @@ sn_tensor sn_contiguous(sn_tensor tensor);
 sn_tensor sn_channels_last(sn_tensor tensor);
 sn_tensor sn_to_dtype(sn_tensor tensor, int32_t dtype);
 sn_tensor sn_detach(sn_tensor tensor);
+/* Takes the tensor itself out of its graph. */
+int32_t sn_detach_(sn_tensor tensor);
 int32_t sn_copy_(sn_tensor target, sn_tensor source);
 int32_t sn_fill_(sn_tensor target, sn_scalar value);
 /* Makes `target` share the memory, shape and dtype of `source`, and keep its own place in the graph. */
@@ -144,6 +146,8 @@ sn_tensor sn_std(sn_tensor tensor, const int64_t *dims, int64_t count, double co
 /* ---- shapes ------------------------------------------------------------------------------------------------ */
 
 sn_tensor sn_view(sn_tensor tensor, const int64_t *shape, int64_t rank);
+/* The same bytes as elements of another dtype. */
+sn_tensor sn_view_dtype(sn_tensor tensor, int32_t dtype);
 sn_tensor sn_permute(sn_tensor tensor, const int64_t *dims, int64_t count);
 sn_tensor sn_transpose(sn_tensor tensor, int64_t dim0, int64_t dim1);
 sn_tensor sn_expand(sn_tensor tensor, const int64_t *shape, int64_t rank);
