@@ -6,7 +6,7 @@ let portable = Context.environment["SWIFTNET_PORTABLE"] == "1"
 
 /// Flags of one build of the kernels. The same sources are compiled once per instruction set.
 func kernelSettings(march: String? = nil, defines: [String] = []) -> [SwiftSetting] {
-  var flags = ["-Ounchecked", "-whole-module-optimization"]
+  var flags = ["-Ounchecked"]
   if let march { flags += ["-Xcc", "-march=\(march)"] }
   return defines.map { .define($0) } + (portable ? [] : [.unsafeFlags(flags)])
 }

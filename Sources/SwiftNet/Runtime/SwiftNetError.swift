@@ -36,7 +36,13 @@ public struct SwiftNetError: Error, CustomStringConvertible {
 /// Throws unless the condition holds; the message is only built when needed.
 @inline(__always)
 func require(
-  _ condition: Bool, _ kind: SwiftNetError.Kind = .runtime, _ message: @autoclosure () -> String
+  _ condition: Bool, _ kind: SwiftNetError.Kind, _ message: @autoclosure () -> String
 ) throws {
   if !condition { throw SwiftNetError(kind, message()) }
+}
+
+/// Throws a runtime error unless the condition holds.
+@inline(__always)
+func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
+  if !condition { throw SwiftNetError(.runtime, message()) }
 }

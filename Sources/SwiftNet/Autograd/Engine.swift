@@ -1,0 +1,354 @@
+import Synchronization
+
+/// Runs recorded operations backward, latest first, each once its gradient is complete.
+///
+/// The nodes that can be reached are counted first (how many gradients each will receive), then run in the order
+/// of a priority queue. Nothing recurses, so depth is limited by memory alone, and a node's saved tensors and
+/// gradients are freed as soon as it has run.
+public enum Engine {
+  private static let runs = Atomic<Int>(1)
+  /// Guards the claim of nodes by a run and additions to a leaf's gradient.
+  private static let lock = Mutex<Void>(())
+
+  /// Adds the gradients of `outputs` to the `grad` of every leaf that they depend on.
+  ///
+  /// - Parameters:
+  ///   - gradients: one per output; nil stands for 1 where the output has one element.
+  ///   - retainGraph: keeps what was saved, so that backward can run again.
+  ///   - createGraph: records backward itself.
+  ///   - inputs: if given, only these receive gradients.
+  public static func backward(
+    _ outputs: [Tensor], gradients: [Tensor?], retainGraph: Bool = false, createGraph: Bool = false,
+    inputs: [Tensor]? = nil
+  ) throws {
+    let captured = try run(
+      outputs, gradients: gradients, retainGraph: retainGraph, createGraph: createGraph, inputs: inputs ?? [],
+      accumulates: inputs == nil)
+    guard let inputs else { return }
+    for (tensor, gradient) in zip(inputs, captured) {
+      if let gradient { try accumulate(gradient, into: tensor, createGraph: createGraph) }
+    }
+  }
+
+  /// The gradients of `outputs` with respect to `inputs`, summed over the outputs; nil where an input does not
+  /// matter and `allowUnused` is set.
+  public static func gradients(
+    of outputs: [Tensor], inputs: [Tensor], gradients: [Tensor?], retainGraph: Bool = false,
+    createGraph: Bool = false, allowUnused: Bool = false
+  ) throws -> [Tensor?] {
+    for input in inputs {
+      try require(input.requiresGrad, "One of the differentiated Tensors does not require grad")
+    }
+    let results = try run(
+      outputs, gradients: gradients, retainGraph: retainGraph, createGraph: createGraph, inputs: inputs,
+      accumulates: false)
+    try require(
+      allowUnused || !results.contains { $0 == nil },
+      "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this "
+        + "is the desired behavior.")
+    return results
+  }
+
+  private struct Capture {
+    let index: Int
+    let input: Int
+  }
+
+  private static func run(
+    _ outputs: [Tensor], gradients: [Tensor?], retainGraph: Bool, createGraph: Bool, inputs: [Tensor],
+    accumulates: Bool
+  ) throws -> [Tensor?] {
+    try require(
+      outputs.count == gradients.count, "got \(outputs.count) tensors and \(gradients.count) gradients")
+    var roots: [(edge: GradNode.Edge, gradient: Tensor)] = []
+    for (position, output) in outputs.enumerated() {
+      guard let edge = output.gradEdge else {
+        throw SwiftNetError.runtime(
+          "element \(position) of tensors does not require grad and does not have a grad_fn")
+      }
+      roots.append((edge, try rootGradient(of: output, given: gradients[position])))
+    }
+
+    var captures: [ObjectIdentifier: [Capture]] = [:]
+    for (position, input) in inputs.enumerated() {
+      if let edge = input.gradEdge {
+        captures[ObjectIdentifier(edge.node), default: []].append(Capture(index: edge.index, input: position))
+      }
+    }
+    var results = [Tensor?](repeating: nil, count: inputs.count)
+    let run = Run(id: runs.add(1, ordering: .relaxed).newValue)
+    try run.claim(from: roots.map(\.edge.node))
+    let useful = accumulates ? nil : nodesLeading(to: captures, run.nodes)
+    // Each root counts as one more gradient to come, so that a root that other roots lead to waits for them.
+    for (edge, _) in roots {
+      if edge.node.leaf != nil { run.leaf(edge.node).pending += 1 } else { edge.node.pending += 1 }
+    }
+    for (edge, gradient) in roots {
+      try run.add(gradient, to: edge)
+      run.release(edge)
+    }
+    roots = []
+
+    try withGradMode(createGraph) {
+      while let node = run.queue.pop() {
+        var gradients = run.take(node)
+        if !node.hooks.isEmpty { try applyHooks(node, &gradients) }
+        if let wanted = captures[ObjectIdentifier(node)] {
+          for capture in wanted { results[capture.input] = gradients[capture.index] }
+        }
+        if let leaf = node.leaf {
+          if accumulates, let gradient = gradients[0] {
+            gradients = []
+            try accumulate(gradient, into: leaf, createGraph: createGraph)
+          }
+          continue
+        }
+        if let useful, !useful.contains(ObjectIdentifier(node)) {
+          for case let edge? in node.edges { run.release(edge) }
+          continue
+        }
+        guard let backward = node.backward else {
+          throw SwiftNetError.runtime(
+            "Trying to backward through the graph a second time (or directly access saved tensors after they have "
+              + "already been freed). Specify retain_graph=True if you need to backward through the graph a second "
+              + "time.")
+        }
+        var produced: [Tensor?] = []
+        if gradients.contains(where: { $0 != nil }) {
+          produced = try backward(BackwardContext(node: node, gradients: gradients, createsGraph: createGraph))
+        }
+        gradients = []
+        if !retainGraph { node.releaseSaved() }
+        for (position, edge) in node.edges.enumerated() {
+          guard let edge else { continue }
+          if position < produced.count, let gradient = produced[position] {
+            produced[position] = nil
+            try run.add(try fitted(gradient, to: edge, from: node, position), to: edge)
+          }
+          run.release(edge)
+        }
+        try Interrupt.check()
+      }
+    }
+    return results
+  }
+
+  private static func rootGradient(of output: Tensor, given: Tensor?) throws -> Tensor {
+    if let given {
+      try require(
+        given.shape == output.shape,
+        "Mismatch in shape: grad_output has a shape of \(Shape.describe(given.shape)) and output has a shape of "
+          + "\(Shape.describe(output.shape)).")
+      return given
+    }
+    try require(output.count == 1, "grad can be implicitly created only for scalar outputs")
+    return try Tensor.full(output.shape, 1, dtype: output.dtype)
+  }
+
+  /// What a run knows of a leaf. Leaves are shared between graphs, so their state is not kept in the node.
+  private final class Leaf {
+    let node: GradNode
+    var pending = 0
+    var sum: Tensor?
+
+    init(_ node: GradNode) { self.node = node }
+  }
+
+  /// One backward: the nodes it has claimed and the leaves it will reach.
+  private final class Run {
+    let id: Int
+    var nodes: [GradNode] = []
+    var leaves: [ObjectIdentifier: Leaf] = [:]
+    var queue = ReadyQueue()
+
+    init(id: Int) { self.id = id }
+
+    deinit {
+      for node in nodes {
+        node.buffer = []
+        node.run = 0
+      }
+    }
+
+    func leaf(_ node: GradNode) -> Leaf {
+      let id = ObjectIdentifier(node)
+      if let known = leaves[id] { return known }
+      let made = Leaf(node)
+      leaves[id] = made
+      return made
+    }
+
+    /// Claims all nodes that can be reached, and counts the gradients that each will receive.
+    func claim(from roots: [GradNode]) throws {
+      var stack: [GradNode] = []
+      func take(_ node: GradNode) throws {
+        if node.leaf != nil {
+          _ = leaf(node)
+          return
+        }
+        if node.run == id { return }
+        try lock.withLock { _ in
+          try require(
+            node.run == 0,
+            "this part of the graph is in use by another backward, in another thread or an outer call")
+          node.run = id
+        }
+        node.pending = 0
+        node.buffer = []
+        nodes.append(node)
+        stack.append(node)
+      }
+      for root in roots { try take(root) }
+      while let node = stack.popLast() {
+        for case let edge? in node.edges {
+          try take(edge.node)
+          if edge.node.leaf != nil { leaf(edge.node).pending += 1 } else { edge.node.pending += 1 }
+        }
+      }
+    }
+
+    func add(_ gradient: Tensor, to edge: GradNode.Edge) throws {
+      let node = edge.node
+      if node.leaf != nil {
+        let state = leaf(node)
+        state.sum = try state.sum?.adding(gradient) ?? gradient
+        return
+      }
+      if node.buffer.isEmpty { node.buffer = Array(repeating: nil, count: max(node.outputs.count, 1)) }
+      if let present = node.buffer[edge.index] {
+        node.buffer[edge.index] = nil
+        node.buffer[edge.index] = try present.adding(gradient)
+      } else {
+        node.buffer[edge.index] = gradient
+      }
+    }
+
+    /// Notes that one of the gradients for the edge's node has arrived.
+    func release(_ edge: GradNode.Edge) {
+      let node = edge.node
+      if node.leaf != nil {
+        let state = leaf(node)
+        state.pending -= 1
+        if state.pending == 0 { queue.push(node) }
+      } else {
+        node.pending -= 1
+        if node.pending == 0 { queue.push(node) }
+      }
+    }
+
+    /// The gradients that a node received; the run lets go of them.
+    func take(_ node: GradNode) -> [Tensor?] {
+      if node.leaf != nil {
+        let state = leaf(node)
+        defer { state.sum = nil }
+        return [state.sum]
+      }
+      defer { node.buffer = [] }
+      return node.buffer.isEmpty ? Array(repeating: nil, count: max(node.outputs.count, 1)) : node.buffer
+    }
+  }
+
+  /// The nodes from which an edge leads, directly or not, to a captured node; others need not run.
+  private static func nodesLeading(
+    to captures: [ObjectIdentifier: [Capture]], _ visited: [GradNode]
+  ) -> Set<ObjectIdentifier> {
+    var useful = Set<ObjectIdentifier>()
+    // Edges lead to nodes recorded earlier, so this order sees every target before its source.
+    for node in visited.sorted(by: { ($0.leaf == nil ? $0.sequence : -1) < ($1.leaf == nil ? $1.sequence : -1) }) {
+      for case let edge? in node.edges {
+        let id = ObjectIdentifier(edge.node)
+        if captures[id] != nil || useful.contains(id) {
+          useful.insert(ObjectIdentifier(node))
+          break
+        }
+      }
+    }
+    return useful
+  }
+
+  private static func applyHooks(_ node: GradNode, _ gradients: inout [Tensor?]) throws {
+    for (output, _, hook) in node.hooks {
+      if let gradient = gradients[output], let replaced = try hook(gradient) { gradients[output] = replaced }
+    }
+  }
+
+  /// A gradient in the shape and dtype of the tensor it belongs to.
+  private static func fitted(
+    _ gradient: Tensor, to edge: GradNode.Edge, from node: GradNode, _ position: Int
+  ) throws -> Tensor {
+    let (shape, dtype) = edge.node.outputs[edge.index]
+    var gradient = gradient
+    if gradient.shape != shape {
+      guard (try? Shape.broadcast(shape, gradient.shape)) == gradient.shape else {
+        throw SwiftNetError.runtime(
+          "Function \(node.name) returned an invalid gradient at index \(position) - got "
+            + "\(Shape.describe(gradient.shape)) but expected shape compatible with \(Shape.describe(shape))")
+      }
+      gradient = try gradient.sum(to: shape)
+    }
+    return gradient.dtype == dtype ? gradient : try gradient.to(dtype)
+  }
+
+  private static func accumulate(_ gradient: Tensor, into leaf: Tensor, createGraph: Bool) throws {
+    var gradient = gradient
+    let existing = leaf.grad
+    if let existing {
+      if createGraph {
+        leaf.grad = try existing.adding(gradient)
+      } else {
+        try lock.withLock { _ in try noGrad { try existing.addInPlace(gradient) } }
+      }
+      return
+    }
+    if createGraph {
+      leaf.grad = gradient
+      return
+    }
+    // The gradient itself becomes `grad` if nobody else holds it and it lies in memory as the leaf does.
+    if !isKnownUniquelyReferenced(&gradient.memory) || gradient.strides != leaf.strides || gradient.requiresGrad {
+      let copy = try noGrad {
+        let copy = try Tensor(
+          empty: leaf.shape, dtype: leaf.dtype, strides: leaf.isDense ? leaf.strides : nil)
+        try copyElements(from: gradient, to: copy)
+        return copy
+      }
+      gradient = copy
+    } else {
+      gradient = try gradient.alias()
+    }
+    leaf.grad = gradient
+  }
+}
+
+/// Nodes ready to run, the one recorded last first.
+private struct ReadyQueue {
+  private var heap: [GradNode] = []
+
+  mutating func push(_ node: GradNode) {
+    heap.append(node)
+    var child = heap.count - 1
+    while child > 0 {
+      let parent = (child - 1) / 2
+      if heap[parent].sequence >= heap[child].sequence { break }
+      heap.swapAt(parent, child)
+      child = parent
+    }
+  }
+
+  mutating func pop() -> GradNode? {
+    guard let top = heap.first else { return nil }
+    let last = heap.removeLast()
+    if heap.isEmpty { return top }
+    heap[0] = last
+    var parent = 0
+    while true {
+      var child = 2 * parent + 1
+      if child >= heap.count { break }
+      if child + 1 < heap.count, heap[child + 1].sequence > heap[child].sequence { child += 1 }
+      if heap[parent].sequence >= heap[child].sequence { break }
+      heap.swapAt(parent, child)
+      parent = child
+    }
+    return top
+  }
+}

@@ -1,0 +1,172 @@
+import Synchronization
+
+/// One recorded operation. It knows where the gradients of its inputs go (`edges`), what it saved, and how to turn
+/// the gradients of its outputs into those of its inputs.
+public final class GradNode {
+  /// The `index`-th output of an operation.
+  public struct Edge {
+    public let node: GradNode
+    public let index: Int
+  }
+
+  public typealias Backward = (BackwardContext) throws -> [Tensor?]
+  public typealias Hook = (Tensor) throws -> Tensor?
+
+  /// PyTorch's name of the node, as "MulBackward0".
+  public let name: String
+  /// One for each input; nil where no gradient is wanted.
+  public internal(set) var edges: [Edge?]
+  /// Nodes recorded later run earlier in backward.
+  let sequence: Int
+  var saved: [SavedTensor]
+  private(set) var backward: Backward?
+  /// Shape and dtype of every output, for gradients that nothing flowed into.
+  var outputs: [(shape: [Int], dtype: DType)] = []
+  /// Called on the summed gradient of an output before the node runs.
+  var hooks: [(output: Int, id: Int, hook: Hook)] = []
+  /// Non-nil for the end of the graph at a leaf.
+  let leaf: Tensor?
+  /// Used by the engine run that owns the node, nobody else.
+  var run: Int = 0
+  var pending = 0
+  var buffer: [Tensor?] = []
+
+  private static let counter = Atomic<Int>(0)
+  private static let hookCounter = Atomic<Int>(0)
+
+  init(name: String, edges: [Edge?], saved: [SavedTensor], backward: @escaping Backward) {
+    self.name = name
+    self.edges = edges
+    self.saved = saved
+    self.backward = backward
+    self.leaf = nil
+    self.sequence = GradNode.counter.add(1, ordering: .relaxed).oldValue
+  }
+
+  /// The node that adds gradients to a leaf's `grad`.
+  init(accumulatingInto leaf: Tensor) {
+    name = "AccumulateGrad"
+    edges = []
+    saved = []
+    backward = nil
+    self.leaf = leaf
+    outputs = [(leaf.shape, leaf.dtype)]
+    sequence = .max
+  }
+
+  /// What a node holds on to. Freed in a loop: releasing a chain of a hundred thousand nodes recursively would
+  /// overflow the stack.
+  struct Remains {
+    var edges: [Edge?]
+    var saved: [SavedTensor]
+    var backward: Backward?
+  }
+
+  deinit { GradNode.bury(Remains(edges: edges, saved: saved, backward: backward)) }
+
+  private static func bury(_ remains: Remains) {
+    let state = ThreadState.current
+    state.graveyard.append(remains)
+    if state.isBurying { return }
+    state.isBurying = true
+    while let next = state.graveyard.popLast() { withExtendedLifetime(next) {} }
+    state.isBurying = false
+  }
+
+  /// Forgets saved tensors after a backward that does not keep the graph.
+  func releaseSaved() {
+    guard leaf == nil else { return }
+    let remains = Remains(edges: [], saved: saved, backward: backward)
+    saved = []
+    backward = nil
+    GradNode.bury(remains)
+  }
+
+  func addHook(output: Int, _ hook: @escaping Hook) -> Int {
+    let id = GradNode.hookCounter.add(1, ordering: .relaxed).oldValue
+    hooks.append((output, id, hook))
+    return id
+  }
+
+  func removeHook(_ id: Int) { hooks.removeAll { $0.id == id } }
+}
+
+/// What a backward function sees: the gradients of the outputs, the saved tensors, and which inputs want one.
+public struct BackwardContext {
+  let node: GradNode
+  let gradients: [Tensor?]
+  /// Whether this backward records itself, for second derivatives.
+  public let createsGraph: Bool
+
+  /// The gradient of the first output.
+  public var grad: Tensor {
+    get throws { try grad(0) }
+  }
+
+  /// The gradient of an output; zeros if nothing flowed into it.
+  public func grad(_ output: Int) throws -> Tensor {
+    if let gradient = gradients[output] { return gradient }
+    let (shape, dtype) = node.outputs[output]
+    return try Tensor.zeros(shape, dtype: dtype)
+  }
+
+  /// The gradient of an output, or nil if nothing flowed into it.
+  public func gradIfAny(_ output: Int) -> Tensor? { gradients[output] }
+
+  public func needs(_ input: Int) -> Bool { node.edges[input] != nil }
+
+  /// A saved tensor. Throws if it was changed in place since.
+  public func saved(_ index: Int) throws -> Tensor { try node.saved[index].unpack(for: node) }
+}
+
+/// A tensor kept for backward, together with its place in the graph.
+public struct SavedTensor {
+  private let tensor: Tensor
+  private let version: Int
+  private let history: GradNode.Edge?
+  /// For an output of the node that saves it: its index there. Holding the history would make a cycle.
+  private let outputIndex: Int?
+
+  init(_ tensor: Tensor, outputIndex: Int? = nil) throws {
+    self.outputIndex = outputIndex
+    if outputIndex != nil || tensor.gradNode != nil {
+      self.tensor = try tensor.alias()
+      history = outputIndex == nil ? tensor.gradEdge : nil
+    } else {
+      self.tensor = tensor
+      history = nil
+    }
+    version = try tensor.storage.version
+  }
+
+  /// Whether the saved data are in the given storage.
+  func uses(_ storage: Storage) -> Bool { tensor.memory === storage }
+
+  /// The same with data of its own.
+  func detachedFromStorage() throws -> SavedTensor {
+    SavedTensor(
+      tensor: try noGrad { try tensor.clone() }, version: 0, history: history, outputIndex: outputIndex)
+  }
+
+  private init(tensor: Tensor, version: Int, history: GradNode.Edge?, outputIndex: Int?) {
+    self.tensor = tensor
+    self.version = version
+    self.history = history
+    self.outputIndex = outputIndex
+  }
+
+  func unpack(for node: GradNode) throws -> Tensor {
+    if tensor.memory.version != version {
+      throw SwiftNetError.runtime(
+        "one of the variables needed for gradient computation has been modified by an inplace operation: "
+          + "[\(tensor.dtype.scalarTypeName)Tensor \(Shape.describe(tensor.shape))], saved by \(node.name), is at "
+          + "version \(tensor.memory.version); expected version \(version) instead. Clone it before changing it.")
+    }
+    guard ThreadState.current.isGradEnabled else { return tensor }
+    let edge = outputIndex.map { GradNode.Edge(node: node, index: $0) } ?? history
+    guard let edge else { return tensor }
+    let linked = try tensor.alias()
+    linked.autograd = AutogradMeta(gradNode: edge.node, outputIndex: edge.index)
+    return linked
+  }
+}

@@ -1,0 +1,139 @@
+/// Whether an operation on these tensors is to be recorded.
+@inline(__always)
+func needsRecording(_ inputs: [Tensor]) -> Bool {
+  for tensor in inputs where tensor.requiresGrad { return ThreadState.current.isGradEnabled }
+  return false
+}
+
+extension Tensor {
+  /// Records the operation that made this tensor, if any input requires a gradient.
+  ///
+  /// The backward function must not capture tensors: what it needs of them goes through `saving`, where changes in
+  /// place are noticed and chains of nodes are freed without recursion.
+  ///
+  /// - Parameters:
+  ///   - name: PyTorch's name of the node without "Backward0".
+  ///   - inputs: the inputs in the order of the gradients that `backward` returns.
+  ///   - saving: tensors that backward reads, inputs or `self`.
+  @discardableResult
+  @inline(__always)
+  func recorded(
+    _ name: @autoclosure () -> String, _ inputs: Tensor..., saving: @autoclosure () -> [Tensor] = [],
+    backward: @autoclosure () -> GradNode.Backward
+  ) throws -> Tensor {
+    guard needsRecording(inputs), dtype.isFloatingPoint else { return self }
+    try record(name(), inputs, [self], saving: saving(), backward: backward())
+    return self
+  }
+
+  /// As `recorded`, for any number of inputs.
+  @discardableResult
+  func recorded(
+    _ name: String, inputs: [Tensor], saving: @autoclosure () -> [Tensor] = [],
+    backward: @escaping GradNode.Backward
+  ) throws -> Tensor {
+    guard needsRecording(inputs), dtype.isFloatingPoint else { return self }
+    try record(name, inputs, [self], saving: saving(), backward: backward)
+    return self
+  }
+}
+
+/// Records an operation with several outputs, if any input requires a gradient.
+func recordOutputs(
+  _ name: String, _ inputs: [Tensor], _ outputs: [Tensor], saving: @autoclosure () -> [Tensor] = [],
+  backward: @escaping GradNode.Backward
+) throws {
+  guard needsRecording(inputs) else { return }
+  try record(name, inputs, outputs, saving: saving(), backward: backward)
+}
+
+private func record(
+  _ name: String, _ inputs: [Tensor], _ outputs: [Tensor], saving: [Tensor], backward: @escaping GradNode.Backward
+) throws {
+  let saved = try saving.map { tensor in
+    try SavedTensor(tensor, outputIndex: outputs.firstIndex { $0 === tensor })
+  }
+  let node = GradNode(
+    name: name + "Backward0", edges: inputs.map(\.gradEdge), saved: saved, backward: backward)
+  node.outputs = outputs.map { ($0.shape, $0.dtype) }
+  for (index, output) in outputs.enumerated() where output.dtype.isFloatingPoint {
+    output.setHistory(node, index: index)
+  }
+}
+
+extension Tensor {
+  /// Runs an operation in place: computes it apart, puts the result in this tensor's memory, and takes over the
+  /// result's history. Other views of the same memory see the change, in value and in gradient.
+  func inPlace(_ operation: (Tensor) throws -> Tensor) throws {
+    let recording = ThreadState.current.isGradEnabled
+    if recording, requiresGrad {
+      try require(isLeaf == false, "a leaf Variable that requires grad is being used in an in-place operation.")
+      if let base = autograd?.base {
+        try require(
+          !base.isLeaf, "a view of a leaf Variable that requires grad is being used in an in-place operation.")
+      }
+    }
+    let before = try alias()
+    if let edge = gradEdge { before.autograd = AutogradMeta(gradNode: edge.node, outputIndex: edge.index) }
+    var result = try operation(before)
+    try require(
+      result.shape == shape,
+      "output with shape \(Shape.describe(shape)) doesn't match the broadcast shape \(Shape.describe(result.shape))")
+    if result.dtype != dtype {
+      try require(
+        TypePromotion.canCast(result.dtype, to: dtype),
+        "result type \(result.dtype.scalarTypeName) can't be cast to the desired output type "
+          + dtype.scalarTypeName)
+      result = try result.to(dtype)
+    }
+    if recording, result.requiresGrad, let base = autograd?.base {
+      try require(
+        !(base.isLeaf && base.requiresGrad),
+        "a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    }
+    try adopt(result)
+  }
+
+  /// Takes the values and the history of `result`, which has this tensor's shape and dtype.
+  private func adopt(_ result: Tensor) throws {
+    let target = try storage
+    if let node = result.gradNode {
+      for index in node.saved.indices where node.saved[index].uses(target) {
+        node.saved[index] = try node.saved[index].detachedFromStorage()
+      }
+    }
+    if result.memory !== target { try copyElements(from: result, to: self) }
+    bumpVersion()
+    guard let edge = result.gradEdge, ThreadState.current.isGradEnabled else { return }
+    if let base = autograd?.base {
+      let whole = base.geometry
+      let part = geometry
+      let node = GradNode(name: "CopySlices", edges: [base.gradEdge, edge], saved: []) { context in
+        let gradient = try context.grad
+        let rest = context.needs(0) ? try gradient.zeroed(at: part, of: whole) : nil
+        return [rest, try gradient.read(part, of: whole)]
+      }
+      node.outputs = [(base.shape, base.dtype)]
+      base.setHistory(node)
+    }
+    let meta = self.meta
+    meta.gradNode = edge.node
+    meta.outputIndex = edge.index
+    meta.requiresGrad = false
+    if let base = meta.base { meta.baseNode = base.autograd?.gradNode }
+  }
+}
+
+extension Tensor {
+  /// Records outputs that were computed elsewhere, with a backward of their own.
+  public static func recordForeign(
+    _ name: String, _ inputs: [Tensor], _ outputs: [Tensor], backward: @escaping ([Tensor?]) throws -> [Tensor?]
+  ) throws {
+    guard needsRecording(inputs) else { return }
+    let node = GradNode(name: name, edges: inputs.map(\.gradEdge), saved: []) { try backward($0.gradients) }
+    node.outputs = outputs.map { ($0.shape, $0.dtype) }
+    for (index, output) in outputs.enumerated() where output.dtype.isFloatingPoint {
+      output.setHistory(node, index: index)
+    }
+  }
+}

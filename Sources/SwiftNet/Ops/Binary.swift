@@ -1,0 +1,344 @@
+/// Operations on two operands, tensors or numbers, with broadcasting and type promotion.
+public enum Binary {
+  /// What a gradient rule sees. `a`, `b` and `out` are there if the rule said that it uses them.
+  struct Context {
+    let grad: Tensor
+    let a: ElementwiseOperand
+    let b: ElementwiseOperand
+    let out: Tensor?
+    let alpha: Scalar
+  }
+
+  typealias Gradient = (Context) throws -> Tensor
+
+  /// Gradients with respect to both operands, and what each of them reads.
+  struct Rule {
+    struct Uses: OptionSet {
+      let rawValue: Int
+      static let a = Uses(rawValue: 1)
+      static let b = Uses(rawValue: 2)
+      static let out = Uses(rawValue: 4)
+    }
+
+    var a: (uses: Uses, gradient: Gradient)?
+    var b: (uses: Uses, gradient: Gradient)?
+  }
+
+  private static let results: [ElementwiseOp: ResultRule] = [
+    .div: .floating, .atan2: .floating, .xlogy: .floating, .xlog1py: .floating, .hypot: .floating,
+    .logaddexp: .floating, .logaddexp2: .floating, .copysign: .floating, .ldexp: .floating,
+    .eq: .bool, .ne: .bool, .lt: .bool, .le: .bool, .gt: .bool, .ge: .bool,
+    .logicalAnd: .bool, .logicalOr: .bool, .logicalXor: .bool,
+  ]
+  private static let resultRules: [ResultRule] = ElementwiseOp.allCases.map { results[$0] ?? .promoted }
+
+  private static let rules: [ElementwiseOp: Rule] = [
+    .add: Rule(a: ([], { $0.grad }), b: ([], { try $0.grad.times($0.alpha) })),
+    .sub: Rule(a: ([], { $0.grad }), b: ([], { try $0.grad.times($0.alpha.negated) })),
+    .mul: Rule(a: ([.b], { try mul($0.grad, $0.b) }), b: ([.a], { try mul($0.grad, $0.a) })),
+    .div: Rule(
+      a: ([.b], { try div($0.grad, $0.b) }),
+      b: ([.b, .out], { try mul($0.grad, .tensor(div($0.out!, $0.b))).negated() })),
+    .pow: Rule(
+      a: ([.a, .b], { context in
+        // b·a^(b-1), and 0 where b is 0.
+        let power = try apply(.pow, context.a, .tensor(operand(context.b, minus: 1)))
+        let slope = try mul(power, context.b)
+        let zero = try apply(.eq, context.b, .scalar(0))
+        return try whereSelect(zero, .scalar(0.0), .tensor(try mul(context.grad, .tensor(slope))))
+      }),
+      b: ([.a, .b, .out], { context in
+        // a^b·ln a, and 0 where a is 0 and b is not negative.
+        let log = try operandTensor(context.a).unary(.log)
+        let slope = try mul(context.out!, .tensor(log))
+        let zero = try apply(
+          .logicalAnd, .tensor(apply(.eq, context.a, .scalar(0))), .tensor(apply(.ge, context.b, .scalar(0))))
+        return try mul(context.grad, .tensor(whereSelect(zero, .scalar(0.0), .tensor(slope))))
+      })),
+    .minimum: Rule(a: ([.a, .b], { try share($0, .lt) }), b: ([.a, .b], { try share($0, .gt) })),
+    .maximum: Rule(a: ([.a, .b], { try share($0, .gt) }), b: ([.a, .b], { try share($0, .lt) })),
+    .fmin: Rule(a: ([.a, .b], { try pick($0, .le, first: true) }), b: ([.a, .b], { try pick($0, .le, first: false) })),
+    .fmax: Rule(a: ([.a, .b], { try pick($0, .ge, first: true) }), b: ([.a, .b], { try pick($0, .ge, first: false) })),
+    .remainder: Rule(
+      a: ([], { $0.grad }),
+      b: ([.a, .b], { try mul($0.grad, .tensor(apply(.floorDivide, $0.a, $0.b))).negated() })),
+    .fmod: Rule(
+      a: ([], { $0.grad }),
+      b: ([.a, .b], { try mul($0.grad, .tensor(apply(.truncDivide, $0.a, $0.b))).negated() })),
+    .atan2: Rule(
+      a: ([.a, .b], { try mul($0.grad, .tensor(div(operandTensor($0.b), .tensor(sumOfSquares($0))))) }),
+      b: ([.a, .b], { try mul($0.grad, .tensor(div(operandTensor($0.a), .tensor(sumOfSquares($0))))).negated() })),
+    .hypot: Rule(
+      a: ([.a, .out], { try mul($0.grad, .tensor(div(operandTensor($0.a), .tensor($0.out!)))) }),
+      b: ([.b, .out], { try mul($0.grad, .tensor(div(operandTensor($0.b), .tensor($0.out!)))) })),
+    .copysign: Rule(
+      a: ([.a, .out], { context in
+        let ratio = try div(context.out!, context.a)
+        let zero = try apply(.eq, context.a, .scalar(0))
+        return try mul(context.grad, .tensor(whereSelect(zero, .scalar(0.0), .tensor(ratio))))
+      }),
+      b: ([], { try $0.grad.times(0.0) })),
+    .logaddexp: Rule(
+      a: ([.a, .out], { try mul($0.grad, .tensor(apply(.sub, $0.a, .tensor($0.out!)).unary(.exp))) }),
+      b: ([.b, .out], { try mul($0.grad, .tensor(apply(.sub, $0.b, .tensor($0.out!)).unary(.exp))) })),
+    .logaddexp2: Rule(
+      a: ([.a, .out], { try mul($0.grad, .tensor(apply(.sub, $0.a, .tensor($0.out!)).unary(.exp2))) }),
+      b: ([.b, .out], { try mul($0.grad, .tensor(apply(.sub, $0.b, .tensor($0.out!)).unary(.exp2))) })),
+    .xlogy: Rule(
+      a: ([.a, .b], { context in
+        let log = try operandTensor(context.b).unary(.log)
+        let zero = try apply(
+          .logicalAnd, .tensor(apply(.eq, context.a, .scalar(0))), .tensor(apply(.le, context.b, .scalar(0))))
+        return try mul(context.grad, .tensor(whereSelect(zero, .scalar(0.0), .tensor(log))))
+      }),
+      b: ([.a, .b], { try mul($0.grad, .tensor(apply(.div, $0.a, $0.b))) })),
+    .xlog1py: Rule(
+      a: ([.a, .b], { context in
+        let log = try operandTensor(context.b).unary(.log1p)
+        let zero = try apply(
+          .logicalAnd, .tensor(apply(.eq, context.a, .scalar(0))), .tensor(apply(.le, context.b, .scalar(-1))))
+        return try mul(context.grad, .tensor(whereSelect(zero, .scalar(0.0), .tensor(log))))
+      }),
+      b: ([.a, .b], { try mul($0.grad, .tensor(apply(.div, $0.a, .tensor(operand($0.b, minus: -1))))) })),
+    .ldexp: Rule(
+      a: ([.b], { try mul($0.grad, .tensor(operandTensor($0.b).to(.float32).unary(.exp2))) }),
+      b: ([.out], { try mul($0.grad, .tensor($0.out!.times(.float(M_LN2)))) })),
+    .prelu: Rule(
+      a: ([.a, .b], { context in
+        let positive = try apply(.gt, context.a, .scalar(0))
+        return try whereSelect(positive, .tensor(context.grad), .tensor(mul(context.grad, context.b)))
+      }),
+      b: ([.a], { context in
+        let positive = try apply(.gt, context.a, .scalar(0))
+        return try whereSelect(positive, .scalar(0.0), .tensor(mul(context.grad, context.a)))
+      })),
+  ]
+  private static let ruleTable: [Rule?] = ElementwiseOp.allCases.map { rules[$0] }
+
+  /// Applies an operation; `alpha` scales the second operand of add and sub.
+  public static func apply(
+    _ op: ElementwiseOp, _ a: ElementwiseOperand, _ b: ElementwiseOperand, alpha: Scalar = 1
+  ) throws -> Tensor {
+    let rule = resultRules[op.rawValue]
+    if !rule.isPlain || op == .add || op == .sub { try checkDTypes(op, a, b, alpha) }
+    let out = try elementwise(op, [a, b], rule: rule, scalars: alpha.scalars)
+    guard out.dtype.isFloatingPoint, ThreadState.current.isGradEnabled else { return out }
+    let needsA = a.requiresGrad
+    let needsB = b.requiresGrad
+    guard needsA || needsB, let gradients = ruleTable[op.rawValue] else { return out }
+    try record(op, gradients, a, b, out, alpha, needsA, needsB)
+    return out
+  }
+
+  private static func record(
+    _ op: ElementwiseOp, _ rule: Rule, _ a: ElementwiseOperand, _ b: ElementwiseOperand, _ out: Tensor,
+    _ alpha: Scalar, _ needsA: Bool, _ needsB: Bool
+  ) throws {
+    var uses: Rule.Uses = []
+    if needsA, let a = rule.a { uses.formUnion(a.uses) }
+    if needsB, let b = rule.b { uses.formUnion(b.uses) }
+    var saved: [Tensor] = []
+    var inputs: [Tensor] = []
+    var slots = (a: -1, b: -1, out: -1)
+    var scalars: (a: Scalar, b: Scalar) = (0, 0)
+    switch a {
+    case .tensor(let tensor):
+      inputs.append(tensor)
+      if uses.contains(.a) {
+        slots.a = saved.count
+        saved.append(tensor)
+      }
+    case .scalar(let scalar): scalars.a = scalar
+    }
+    let positionOfB = inputs.count
+    switch b {
+    case .tensor(let tensor):
+      inputs.append(tensor)
+      if uses.contains(.b) {
+        slots.b = saved.count
+        saved.append(tensor)
+      }
+    case .scalar(let scalar): scalars.b = scalar
+    }
+    if uses.contains(.out) {
+      slots.out = saved.count
+      saved.append(out)
+    }
+    let count = inputs.count
+    try out.recorded(capitalized(op.name), inputs: inputs, saving: saved) { context in
+      let values = Context(
+        grad: try context.grad, a: slots.a >= 0 ? .tensor(try context.saved(slots.a)) : .scalar(scalars.a),
+        b: slots.b >= 0 ? .tensor(try context.saved(slots.b)) : .scalar(scalars.b),
+        out: slots.out >= 0 ? try context.saved(slots.out) : nil, alpha: alpha)
+      var results = [Tensor?](repeating: nil, count: count)
+      if needsA { results[0] = try rule.a?.gradient(values) }
+      if needsB { results[positionOfB] = try rule.b?.gradient(values) }
+      return results
+    }
+  }
+
+  /// The checks that PyTorch makes beyond promotion.
+  private static func checkDTypes(
+    _ op: ElementwiseOp, _ a: ElementwiseOperand, _ b: ElementwiseOperand, _ alpha: Scalar
+  ) throws {
+    guard op == .add || op == .sub else { return }
+    let result = TypePromotion.result([a, b])
+    if op == .sub, a.dtype == .bool, b.dtype == .bool {
+      throw SwiftNetError.runtime(
+        "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+          + "operator instead.")
+    }
+    if op == .sub, a.dtype == .bool || b.dtype == .bool, case .tensor = a, case .tensor = b {
+      throw SwiftNetError.runtime(
+        "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use "
+          + "the `~` or `logical_not()` operator instead.")
+    }
+    if case .float = alpha, !result.isFloatingPoint {
+      throw SwiftNetError.runtime("For integral input tensors, argument alpha must not be a floating point number.")
+    }
+  }
+
+  // Short forms for the rules above.
+
+  static func mul(_ a: Tensor, _ b: ElementwiseOperand) throws -> Tensor { try apply(.mul, .tensor(a), b) }
+  static func div(_ a: Tensor, _ b: ElementwiseOperand) throws -> Tensor { try apply(.div, .tensor(a), b) }
+
+  private static func operand(_ operand: ElementwiseOperand, minus value: Double) throws -> Tensor {
+    try apply(.sub, .tensor(operandTensor(operand)), .scalar(.float(value)))
+  }
+
+  private static func operandTensor(_ operand: ElementwiseOperand) throws -> Tensor {
+    switch operand {
+    case .tensor(let tensor): tensor
+    case .scalar(let scalar): try Tensor.scalar(scalar)
+    }
+  }
+
+  private static func sumOfSquares(_ context: Context) throws -> Tensor {
+    let a = try operandTensor(context.a)
+    let b = try operandTensor(context.b)
+    return try mul(a, .tensor(a)).adding(try mul(b, .tensor(b)))
+  }
+
+  /// The gradient where the comparison holds, and half of it where the operands are equal.
+  private static func share(_ context: Context, _ comparison: ElementwiseOp) throws -> Tensor {
+    let chosen = try apply(comparison, context.a, context.b)
+    let equal = try apply(.eq, context.a, context.b)
+    let rest = try whereSelect(equal, .tensor(context.grad.times(0.5)), .scalar(0.0))
+    return try whereSelect(chosen, .tensor(context.grad), .tensor(rest))
+  }
+
+  /// fmin and fmax: the gradient goes to the operand that was taken; a NaN is never taken.
+  private static func pick(_ context: Context, _ comparison: ElementwiseOp, first: Bool) throws -> Tensor {
+    let wins = try apply(comparison, context.a, context.b)
+    let other = try operandTensor(context.b).unary(.isnan)
+    let taken = try apply(.logicalOr, .tensor(wins), .tensor(other))
+    return first
+      ? try whereSelect(taken, .tensor(context.grad), .scalar(0.0))
+      : try whereSelect(taken, .scalar(0.0), .tensor(context.grad))
+  }
+}
+
+extension ResultRule {
+  fileprivate var isPlain: Bool { if case .promoted = self { true } else { false } }
+}
+
+extension ElementwiseOperand {
+  var requiresGrad: Bool {
+    if case .tensor(let tensor) = self { return tensor.requiresGrad }
+    return false
+  }
+
+  var dtype: DType {
+    switch self {
+    case .tensor(let tensor): tensor.dtype
+    case .scalar(let scalar): scalar.dtype
+    }
+  }
+}
+
+/// "logSigmoid" to "LogSigmoid".
+func capitalized(_ name: String) -> String {
+  name.prefix(1).uppercased() + name.dropFirst()
+}
+
+extension Tensor {
+  public static func + (a: Tensor, b: Tensor) throws -> Tensor { try Binary.apply(.add, .tensor(a), .tensor(b)) }
+  public static func - (a: Tensor, b: Tensor) throws -> Tensor { try Binary.apply(.sub, .tensor(a), .tensor(b)) }
+  public static func * (a: Tensor, b: Tensor) throws -> Tensor { try Binary.apply(.mul, .tensor(a), .tensor(b)) }
+  public static func / (a: Tensor, b: Tensor) throws -> Tensor { try Binary.apply(.div, .tensor(a), .tensor(b)) }
+  public static func + (a: Tensor, b: Scalar) throws -> Tensor { try Binary.apply(.add, .tensor(a), .scalar(b)) }
+  public static func - (a: Tensor, b: Scalar) throws -> Tensor { try Binary.apply(.sub, .tensor(a), .scalar(b)) }
+  public static func * (a: Tensor, b: Scalar) throws -> Tensor { try Binary.apply(.mul, .tensor(a), .scalar(b)) }
+  public static func / (a: Tensor, b: Scalar) throws -> Tensor { try Binary.apply(.div, .tensor(a), .scalar(b)) }
+
+  func adding(_ other: Tensor) throws -> Tensor { try Binary.apply(.add, .tensor(self), .tensor(other)) }
+
+  func times(_ scalar: Scalar) throws -> Tensor {
+    scalar == 1 ? self : try Binary.apply(.mul, .tensor(self), .scalar(scalar))
+  }
+
+  func negated() throws -> Tensor { try unary(.neg) }
+
+  /// self += other, without recording.
+  func addInPlace(_ other: Tensor) throws {
+    _ = try elementwise(.add, [.tensor(self), .tensor(other)], into: self)
+  }
+
+  /// An operation that writes its result into this tensor.
+  public func binaryInPlace(_ op: ElementwiseOp, _ other: ElementwiseOperand, alpha: Scalar = 1) throws {
+    if needsRecording([self]) || (other.requiresGrad && ThreadState.current.isGradEnabled) {
+      try inPlace { try Binary.apply(op, .tensor($0), other, alpha: alpha) }
+    } else {
+      let rule = Binary.rule(of: op)
+      _ = try elementwise(op, [.tensor(self), other], rule: rule, scalars: alpha.scalars, into: self)
+    }
+  }
+}
+
+extension Binary {
+  static func rule(of op: ElementwiseOp) -> ResultRule { resultRules[op.rawValue] }
+}
+
+/// `condition != 0 ? a : b`, element by element.
+public func whereSelect(
+  _ condition: Tensor, _ a: ElementwiseOperand, _ b: ElementwiseOperand
+) throws -> Tensor {
+  let dtype = TypePromotion.result([a, b])
+  guard let kernel = kernels.elementwise[.where, dtype.lane] else {
+    throw SwiftNetError.notImplemented("\"where\" not implemented for '\(dtype.scalarTypeName)'")
+  }
+  var shape = condition.shape
+  for case .tensor(let tensor) in [a, b] { shape = try Shape.broadcast(shape, tensor.shape) }
+  var strides: [Int]?
+  for case .tensor(let tensor) in [a, b, .tensor(condition)] where strides == nil && tensor.shape == shape {
+    if tensor.isDense { strides = tensor.strides }
+  }
+  let out = try Tensor(empty: shape, dtype: dtype, strides: strides)
+  let program = ElementwiseProgram(
+    lane: dtype.lane, leaves: [.tensor(condition), a, b],
+    steps: [
+      .init(kernel: kernel, sources: [.leaf(0), .leaf(1), .leaf(2)], scalars: Scalars(), roundTo: nil)
+    ])
+  try program.run(into: out)
+  var inputs: [Tensor] = []
+  var isFirst: [Bool] = []
+  if case .tensor(let tensor) = a {
+    inputs.append(tensor)
+    isFirst.append(true)
+  }
+  if case .tensor(let tensor) = b {
+    inputs.append(tensor)
+    isFirst.append(false)
+  }
+  return try out.recorded("Where", inputs: inputs, saving: [condition]) { context in
+    let condition = try context.saved(0)
+    let grad = try context.grad
+    return try isFirst.enumerated().map { position, first in
+      guard context.needs(position) else { return nil }
+      return first
+        ? try whereSelect(condition, .tensor(grad), .scalar(0.0))
+        : try whereSelect(condition, .scalar(0.0), .tensor(grad))
+    }
+  }
+}

@@ -1,0 +1,74 @@
+/// Copies, conversions, and in-place assignment.
+extension Tensor {
+  /// A copy with memory of its own, in the same memory order where that is dense.
+  public func clone() throws -> Tensor {
+    let copy = try Tensor(empty: shape, dtype: dtype, strides: isDense ? strides : nil)
+    try copyElements(from: self, to: copy)
+    return try copy.recorded("Clone", self) { [try $0.grad] }
+  }
+
+  /// This tensor if it is row-major, otherwise a row-major copy.
+  public func contiguous() throws -> Tensor {
+    if isContiguous { return self }
+    let copy = try Tensor(empty: shape, dtype: dtype)
+    try copyElements(from: self, to: copy)
+    return try copy.recorded("Clone", self) { [try $0.grad] }
+  }
+
+  /// This tensor if its channels vary fastest in memory, otherwise such a copy.
+  public func channelsLast() throws -> Tensor {
+    if isChannelsLast { return self }
+    let copy = try Tensor(empty: shape, dtype: dtype, strides: Shape.channelsLastStrides(shape))
+    try copyElements(from: self, to: copy)
+    return try copy.recorded("Clone", self) { [try $0.grad] }
+  }
+
+  /// Converted to a dtype; the tensor itself if it has it already.
+  public func to(_ dtype: DType) throws -> Tensor {
+    if dtype == self.dtype { return self }
+    let copy = try Tensor(empty: shape, dtype: dtype, strides: isDense ? strides : nil)
+    try copyElements(from: self, to: copy)
+    let source = self.dtype
+    return try copy.recorded("ToCopy", self) { [try $0.grad.to(source)] }
+  }
+
+  /// The same values and memory, outside of any graph.
+  public func detach() throws -> Tensor { try alias() }
+
+  /// Writes `source` into this tensor, broadcast and converted.
+  public func copyInPlace(_ source: Tensor) throws {
+    guard (try? Shape.broadcast(shape, source.shape)) == shape else {
+      throw SwiftNetError.runtime(
+        "The expanded size of the tensor must match: cannot copy a tensor of shape \(Shape.describe(source.shape)) "
+          + "into one of shape \(Shape.describe(shape))")
+    }
+    if !needsRecording([self, source]) {
+      let source = source.memory === memory ? try noGrad { try source.clone() } : source
+      try copyElements(from: source, to: self)
+      bumpVersion()
+      return
+    }
+    let dtype = self.dtype
+    try inPlace { before in
+      let copy = try Tensor(empty: before.shape, dtype: dtype, strides: before.isDense ? before.strides : nil)
+      try copyElements(from: source, to: copy)
+      return try copy.recorded("CopyInto", before, source) { context in
+        [context.needs(0) ? try Tensor.zeros(try context.grad.shape, dtype: dtype) : nil, try context.grad]
+      }
+    }
+  }
+
+  /// Sets every element to a value.
+  public func fillInPlace(_ value: Scalar) throws {
+    if !needsRecording([self]) {
+      try fillUnrecorded(value)
+      bumpVersion()
+      return
+    }
+    let dtype = self.dtype
+    try inPlace { before in
+      let filled = try Tensor.full(before.shape, value, dtype: dtype)
+      return try filled.recorded("Fill", before) { [try Tensor.zeros(try $0.grad.shape, dtype: dtype)] }
+    }
+  }
+}

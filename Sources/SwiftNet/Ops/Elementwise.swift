@@ -1,0 +1,110 @@
+/// How an elementwise operation picks the dtype in which it computes and the dtype of its result.
+enum ResultRule {
+  /// The promoted dtype of the operands.
+  case promoted
+  /// As promoted, but integers and bool become the default floating dtype.
+  case floating
+  /// Computes in the promoted dtype; the result is bool.
+  case bool
+}
+
+/// One elementwise operation on tensors and numbers, without recording it for backward.
+///
+/// - Parameters:
+///   - into: where the result goes (in-place operations); its shape must be the broadcast one.
+/// - Throws: a runtime error on shapes that do not broadcast, dtypes for which the operation does not exist, or a
+///   result that does not fit the dtype of `into`.
+func elementwise(
+  _ op: ElementwiseOp, _ operands: [ElementwiseOperand], rule: ResultRule = .promoted,
+  scalars: Scalars = Scalars(1, pi: 1), into: Tensor? = nil
+) throws -> Tensor {
+  var compute = TypePromotion.result(operands)
+  if rule == .floating, !compute.isFloatingPoint { compute = TypePromotion.defaultDType }
+  let resultType = rule == .bool ? DType.bool : compute
+  guard let kernel = kernels.elementwise[op, compute.lane] else {
+    throw SwiftNetError.notImplemented("\"\(op.name)\" not implemented for '\(compute.scalarTypeName)'")
+  }
+  let output: Tensor
+  if let into {
+    try require(
+      TypePromotion.canCast(resultType, to: into.dtype),
+      "result type \(resultType.scalarTypeName) can't be cast to the desired output type "
+        + into.dtype.scalarTypeName)
+    let shape = try broadcastShape(operands)
+    try require(
+      shape == into.shape,
+      "output with shape \(Shape.describe(into.shape)) doesn't match the broadcast shape "
+        + Shape.describe(shape))
+    output = into
+  } else {
+    let shape = try broadcastShape(operands)
+    output = try Tensor(empty: shape, dtype: resultType, strides: outputStrides(shape, operands))
+  }
+  let narrow = compute == .float16 || compute == .bfloat16
+  var program = ElementwiseProgram(lane: compute.lane, leaves: operands, steps: [])
+  program.steps = [
+    .init(
+      kernel: kernel, sources: operands.indices.map { .leaf($0) }, scalars: scalars,
+      roundTo: narrow && output.dtype != compute ? compute : nil)
+  ]
+  if let into, overlaps(into, operands) {
+    let whole = try Tensor(empty: into.shape, dtype: into.dtype)
+    try program.run(into: whole)
+    try copyElements(from: whole, to: into)
+  } else {
+    try program.run(into: output)
+  }
+  into?.bumpVersion()
+  return output
+}
+
+/// Whether writing `output` element by element could change operands that are still to be read.
+private func overlaps(_ output: Tensor, _ operands: [ElementwiseOperand]) -> Bool {
+  for case .tensor(let tensor) in operands where tensor.memory === output.memory && tensor !== output {
+    if tensor.shape != output.shape || tensor.strides != output.strides || tensor.offset != output.offset {
+      return true
+    }
+  }
+  return false
+}
+
+private func broadcastShape(_ operands: [ElementwiseOperand]) throws -> [Int] {
+  var shape: [Int]?
+  for case .tensor(let tensor) in operands {
+    if let known = shape {
+      shape = try Shape.broadcast(known, tensor.shape)
+    } else {
+      shape = tensor.shape
+    }
+  }
+  return shape ?? []
+}
+
+/// The result keeps the memory order of the first operand that has its shape and is dense.
+private func outputStrides(_ shape: [Int], _ operands: [ElementwiseOperand]) -> [Int]? {
+  for case .tensor(let tensor) in operands where tensor.shape == shape {
+    if tensor.isDense { return tensor.strides }
+  }
+  return nil
+}
+
+/// Copies elements with conversion; shapes must broadcast to the target's.
+func copyElements(from source: Tensor, to target: Tensor) throws {
+  if target.count == 0 { return }
+  if source.dtype == target.dtype, source.shape == target.shape, source.isContiguous, target.isContiguous {
+    let bytes = target.count * target.dtype.size
+    let from = try source.pointer()
+    let to = try target.mutablePointer()
+    parallelFor(bytes, grain: 1 << 20) { start, end in memmove(to + start, from + start, end - start) }
+    return
+  }
+  // The lane of the source holds each of its values exactly; the store kernel converts.
+  let lane = source.dtype.lane
+  guard let kernel = kernels.elementwise[.copy, lane] else {
+    throw SwiftNetError.notImplemented("copy kernel missing")
+  }
+  let program = ElementwiseProgram(
+    lane: lane, leaves: [.tensor(source)],
+    steps: [.init(kernel: kernel, sources: [.leaf(0)], scalars: Scalars(), roundTo: nil)])
+  try program.run(into: target)
+}

@@ -1,0 +1,336 @@
+/// An operand of an elementwise operation.
+public enum ElementwiseOperand {
+  case tensor(Tensor)
+  case scalar(Scalar)
+}
+
+/// A short straight-line program that computes one output element from the elements of its operands at the same
+/// place. It runs over tiles of `tile` elements that stay in the first-level cache, so that a chain of
+/// operations reads and writes memory once.
+///
+/// Loop order: threads take blocks of tiles; a block walks its tiles in output order; each tile runs every step.
+struct ElementwiseProgram {
+  /// Where a step finds an operand: a leaf, or the result of an earlier step.
+  enum Source {
+    case leaf(Int)
+    case step(Int)
+  }
+
+  struct Step {
+    var kernel: ElementwiseKernel
+    var sources: [Source]
+    var scalars: Scalars
+    /// float16 and bfloat16 round after every operation, as if each were stored.
+    var roundTo: DType?
+  }
+
+  /// Lane values per tile: 4 KiB of floats.
+  static let tile = 1024
+  /// Elements that are worth a thread of their own.
+  static let grain = 32 * tile
+
+  var lane: Lane
+  var leaves: [ElementwiseOperand]
+  var steps: [Step]
+
+  /// Computes the program for each element of `output`, whose shape all leaves broadcast to.
+  func run(into output: Tensor) throws {
+    if output.count == 0 { return }
+    let plan = try Plan(self, output)
+    let count = output.count
+    // The common case, all operands plain: one kernel call per block, nothing copied.
+    if steps.count == 1, plan.isDirect {
+      let step = steps[0]
+      let size = lane.size
+      let out = plan.outputPointer
+      parallelFor(count, grain: ElementwiseProgram.grain) { start, end in
+        withUnsafeTemporaryAllocation(of: Operand.self, capacity: 4) { operands in
+          for (index, source) in step.sources.enumerated() {
+            guard case .leaf(let leaf) = source else { continue }
+            let view = plan.leaves[leaf]
+            operands[index] =
+              view.kind == .scalar
+              ? Operand(view.pointer, isScalar: true) : Operand(view.pointer + start &* size)
+          }
+          step.kernel(operands.baseAddress.unsafelyUnwrapped, out + start &* size, end - start, step.scalars)
+        }
+      }
+      withExtendedLifetime(plan) {}
+      return
+    }
+    parallelFor(count, grain: ElementwiseProgram.grain) { start, end in plan.runTiles(start, end) }
+    withExtendedLifetime(plan) {}
+  }
+}
+
+/// Strided access to one tensor over the coalesced dimensions of the iteration, innermost last.
+struct StridedView {
+  enum Kind {
+    /// One value for all elements, already converted to the lane type.
+    case scalar
+    /// Lane values in iteration order.
+    case contiguous
+    /// Anything else: gathered tile by tile.
+    case strided
+  }
+
+  var kind: Kind
+  var pointer: UnsafeRawPointer
+  var dtype: DType
+  /// In elements, by coalesced dimension.
+  var strides: [Int]
+}
+
+/// The iteration space of one run: dimensions reordered and merged, and a view for every operand.
+private final class Plan {
+  let program: ElementwiseProgram
+  var sizes: [Int]
+  var leaves: [StridedView]
+  var output: StridedView
+  let outputPointer: UnsafeMutableRawPointer
+  var isDirect: Bool
+  /// Lane values of the scalar leaves.
+  private let constants: UnsafeMutablePointer<Int64>
+  private let laneSize: Int
+  private let loads: [LoadKernel?]
+  private let store: StoreKernel
+  private let rounding: [(store: StoreKernel, load: LoadKernel)?]
+
+  init(_ program: ElementwiseProgram, _ out: Tensor) throws {
+    self.program = program
+    laneSize = program.lane.size
+    outputPointer = try out.mutablePointer()
+    constants = .allocate(capacity: max(program.leaves.count, 1))
+    sizes = []
+    leaves = []
+    output = StridedView(
+      kind: .contiguous, pointer: UnsafeRawPointer(outputPointer), dtype: out.dtype, strides: [])
+    isDirect = false
+    let lane = program.lane
+    rounding = try program.steps.map { step in
+      guard let dtype = step.roundTo else { return nil }
+      return (try Plan.storeKernel(lane, dtype), try Plan.loadKernel(dtype, lane))
+    }
+    store = try Plan.storeKernel(lane, out.dtype)
+    loads = try program.leaves.map { leaf in
+      guard case .tensor(let tensor) = leaf else { return nil }
+      return try Plan.loadKernel(tensor.dtype, lane)
+    }
+
+    var views: [(pointer: UnsafeRawPointer, dtype: DType, strides: [Int])?] = []
+    var allPlain = out.isContiguous
+    for (index, leaf) in program.leaves.enumerated() {
+      switch leaf {
+      case .scalar(let scalar):
+        write(scalar, to: index)
+        views.append(nil)
+      case .tensor(let tensor):
+        let pointer = try tensor.pointer()
+        if tensor.count == 1 {
+          loads[index].unsafelyUnwrapped(pointer, 1, constants + index, 1)
+          views.append(nil)
+        } else {
+          if allPlain, tensor.shape != out.shape || tensor.strides != out.strides { allPlain = false }
+          views.append((pointer, tensor.dtype, tensor.strides))
+        }
+      }
+    }
+    if allPlain {
+      // Same shape, same strides everywhere: one dimension.
+      sizes = [out.count]
+      output.strides = [1]
+      for (index, view) in views.enumerated() { leaves.append(makeView(index, view, [1])) }
+    } else {
+      coalesce(out, views)
+    }
+    isDirect =
+      output.kind == .contiguous && output.dtype.isLane && output.dtype.lane == lane
+      && leaves.allSatisfy { $0.kind != .strided } && rounding.allSatisfy { $0 == nil }
+  }
+
+  deinit { constants.deallocate() }
+
+  private static func loadKernel(_ dtype: DType, _ lane: Lane) throws -> LoadKernel {
+    guard let kernel = kernels.elementwise[load: dtype, lane] else {
+      throw SwiftNetError.notImplemented("no conversion from \(dtype.name) to \(lane)")
+    }
+    return kernel
+  }
+
+  private static func storeKernel(_ lane: Lane, _ dtype: DType) throws -> StoreKernel {
+    guard let kernel = kernels.elementwise[store: lane, dtype] else {
+      throw SwiftNetError.notImplemented("no conversion from \(lane) to \(dtype.name)")
+    }
+    return kernel
+  }
+
+  private func write(_ scalar: Scalar, to index: Int) {
+    let slot = UnsafeMutableRawPointer(constants + index)
+    switch program.lane {
+    case .f32: slot.storeBytes(of: Float(scalar.double), as: Float.self)
+    case .f64: slot.storeBytes(of: scalar.double, as: Double.self)
+    case .i64: slot.storeBytes(of: scalar.int64, as: Int64.self)
+    }
+  }
+
+  private func makeView(
+    _ index: Int, _ view: (pointer: UnsafeRawPointer, dtype: DType, strides: [Int])?, _ strides: [Int]
+  ) -> StridedView {
+    guard let view else {
+      return StridedView(kind: .scalar, pointer: constants + index, dtype: program.lane.dtype, strides: [])
+    }
+    let plain = view.dtype.isLane && view.dtype.lane == program.lane && sizes.count == 1 && strides[0] == 1
+    return StridedView(
+      kind: plain ? .contiguous : .strided, pointer: view.pointer, dtype: view.dtype, strides: strides)
+  }
+
+  /// Orders dimensions by the output's strides, largest first, and merges neighbours that all operands walk as
+  /// one.
+  private func coalesce(
+    _ out: Tensor, _ views: [(pointer: UnsafeRawPointer, dtype: DType, strides: [Int])?]
+  ) {
+    let shape = out.shape
+    var operandStrides: [[Int]] = []
+    for (index, view) in views.enumerated() {
+      if view != nil, case .tensor(let tensor) = program.leaves[index] {
+        operandStrides.append(Shape.broadcastStrides(tensor.shape, tensor.strides, to: shape))
+      } else {
+        operandStrides.append([])
+      }
+    }
+    var order = shape.indices.filter { shape[$0] != 1 }
+    order.sort { out.strides[$0] != out.strides[$1] ? out.strides[$0] > out.strides[$1] : $0 < $1 }
+    var mergedSizes: [Int] = []
+    var mergedOut: [Int] = []
+    var merged: [[Int]] = operandStrides.map { _ in [] }
+    for d in order {
+      let size = shape[d]
+      if let last = mergedOut.last {
+        var mergeable = last == out.strides[d] &* size
+        for (index, strides) in operandStrides.enumerated() where mergeable && !strides.isEmpty {
+          mergeable = merged[index][mergedOut.count - 1] == strides[d] &* size
+        }
+        if mergeable {
+          let k = mergedOut.count - 1
+          mergedSizes[k] = mergedSizes[k] &* size
+          mergedOut[k] = out.strides[d]
+          for (index, strides) in operandStrides.enumerated() where !strides.isEmpty {
+            merged[index][k] = strides[d]
+          }
+          continue
+        }
+      }
+      mergedSizes.append(size)
+      mergedOut.append(out.strides[d])
+      for (index, strides) in operandStrides.enumerated() where !strides.isEmpty {
+        merged[index].append(strides[d])
+      }
+    }
+    if mergedSizes.isEmpty {
+      mergedSizes = [1]
+      mergedOut = [1]
+      merged = operandStrides.map { $0.isEmpty ? [] : [0] }
+    }
+    sizes = mergedSizes
+    output.strides = mergedOut
+    output.kind = sizes.count == 1 && mergedOut[0] == 1 ? .contiguous : .strided
+    for (index, view) in views.enumerated() { leaves.append(makeView(index, view, merged[index])) }
+  }
+
+  /// Runs the steps over the elements `start..<end` of the iteration.
+  func runTiles(_ start: Int, _ end: Int) {
+    let tile = ElementwiseProgram.tile
+    let steps = program.steps
+    let slots = leaves.count + steps.count
+    let slotBytes = tile * laneSize
+    withUnsafeTemporaryAllocation(byteCount: slots * slotBytes, alignment: 64) { scratch in
+      withUnsafeTemporaryAllocation(of: Operand.self, capacity: slots + 4) { operands in
+        let base = scratch.baseAddress.unsafelyUnwrapped
+        let gathered = operands.baseAddress.unsafelyUnwrapped
+        let arguments = gathered + slots
+        let outputIsLane = output.dtype.isLane && output.dtype.lane == program.lane
+        var position = start
+        while position < end {
+          let n = min(tile, end - position)
+          for (index, leaf) in leaves.enumerated() {
+            switch leaf.kind {
+            case .scalar: gathered[index] = Operand(leaf.pointer, isScalar: true)
+            case .contiguous: gathered[index] = Operand(leaf.pointer + position &* laneSize)
+            case .strided:
+              let slot = base + index * slotBytes
+              gather(leaf, loads[index].unsafelyUnwrapped, position, n, slot)
+              gathered[index] = Operand(slot)
+            }
+          }
+          for (index, step) in steps.enumerated() {
+            for (k, source) in step.sources.enumerated() {
+              switch source {
+              case .leaf(let leaf): arguments[k] = gathered[leaf]
+              case .step(let earlier): arguments[k] = gathered[leaves.count + earlier]
+              }
+            }
+            let last = index == steps.count - 1
+            let direct = last && output.kind == .contiguous && outputIsLane
+            let target =
+              direct
+              ? outputPointer + position &* laneSize : base + (leaves.count + index) * slotBytes
+            step.kernel(arguments, target, n, step.scalars)
+            if let round = rounding[index], !last {
+              // Leaf slot 0 may be in use: round through the tail of this slot's own memory.
+              withUnsafeTemporaryAllocation(byteCount: tile * 2, alignment: 64) { narrow in
+                let bytes = narrow.baseAddress.unsafelyUnwrapped
+                round.store(target, bytes, 1, n)
+                round.load(bytes, 1, target, n)
+              }
+            }
+            gathered[leaves.count + index] = Operand(target)
+            if last && !direct { scatter(target, position, n) }
+          }
+          position += n
+        }
+      }
+    }
+  }
+
+  private func gather(
+    _ view: StridedView, _ load: LoadKernel, _ position: Int, _ n: Int, _ slot: UnsafeMutableRawPointer
+  ) {
+    forEachRow(view.strides, position, n) { elementOffset, stride, done, count in
+      load(view.pointer + elementOffset &* view.dtype.size, stride, slot + done &* laneSize, count)
+    }
+  }
+
+  private func scatter(_ slot: UnsafeMutableRawPointer, _ position: Int, _ n: Int) {
+    forEachRow(output.strides, position, n) { elementOffset, stride, done, count in
+      store(slot + done &* laneSize, outputPointer + elementOffset &* output.dtype.size, stride, count)
+    }
+  }
+
+  /// Splits the elements `position..<position + n` of the iteration into runs along the innermost dimension.
+  @inline(__always)
+  private func forEachRow(_ strides: [Int], _ position: Int, _ n: Int, _ body: (Int, Int, Int, Int) -> Void) {
+    let inner = sizes.count - 1
+    let innerSize = sizes[inner]
+    let innerStride = strides[inner]
+    var done = 0
+    var row = position / innerSize
+    var column = position - row &* innerSize
+    while done < n {
+      var offset = column &* innerStride
+      var rest = row
+      var d = inner - 1
+      while d > 0 {
+        let next = rest / sizes[d]
+        offset = offset &+ (rest &- next &* sizes[d]) &* strides[d]
+        rest = next
+        d -= 1
+      }
+      if d == 0 { offset = offset &+ rest &* strides[0] }
+      let count = min(innerSize - column, n - done)
+      body(offset, innerStride, done, count)
+      done += count
+      row += 1
+      column = 0
+    }
+  }
+}

@@ -1,0 +1,138 @@
+/// Matrix products.
+extension Tensor {
+  /// The product of two matrices.
+  public func mm(_ other: Tensor) throws -> Tensor {
+    try require(rank == 2, "self must be a matrix")
+    try require(other.rank == 2, "mat2 must be a matrix")
+    try require(
+      shape[1] == other.shape[0],
+      "mat1 and mat2 shapes cannot be multiplied (\(shape[0])x\(shape[1]) and \(other.shape[0])x\(other.shape[1]))")
+    try Tensor.checkSameDType(self, other, "mm")
+    let out = try Tensor.product(self, other)
+    return try out.recorded("Mm", self, other, saving: [self, other]) { context in
+      let grad = try context.grad
+      return [
+        context.needs(0) ? try grad.mm(try context.saved(1).transpose(0, 1)) : nil,
+        context.needs(1) ? try context.saved(0).transpose(0, 1).mm(grad) : nil,
+      ]
+    }
+  }
+
+  static func checkSameDType(_ a: Tensor, _ b: Tensor, _ name: String) throws {
+    try require(
+      a.dtype == b.dtype,
+      "expected m1 and m2 to have the same dtype, but got: \(a.dtype.cTypeName) != \(b.dtype.cTypeName)")
+    try require(
+      a.dtype != .bool, .notImplemented, "\"\(name)\" not implemented for 'Bool'")
+  }
+
+  /// The product of the last two dimensions, without recording; leading dimensions are equal in both.
+  static func product(_ a: Tensor, _ b: Tensor) throws -> Tensor {
+    let rank = a.rank
+    let (m, k, n) = (a.shape[rank - 2], a.shape[rank - 1], b.shape[rank - 1])
+    let shape = Array(a.shape.dropLast(2)) + [m, n]
+    guard a.dtype == .float32 || a.dtype == .float64 else {
+      let wide: DType = a.dtype.isFloatingPoint ? .float32 : .int64
+      if wide == .int64 { return try integerProduct(a, b) }
+      return try noGrad { try product(try a.to(wide), try b.to(wide)).to(a.dtype) }
+    }
+    let out = try Tensor(empty: shape, dtype: a.dtype)
+    if out.count == 0 { return out }
+    let batch = out.count / (m * n)
+    if batch == 1 {
+      try gemm(
+        a.dtype, m: m, n: n, k: k, alpha: 1, a: try a.pointer(), aRowStride: a.strides[rank - 2],
+        aColumnStride: a.strides[rank - 1], b: try b.pointer(), bRowStride: b.strides[rank - 2],
+        bColumnStride: b.strides[rank - 1], beta: 0, c: try out.mutablePointer(), cRowStride: n)
+      return out
+    }
+    // Leading dimensions walk with one stride, by a copy where they do not.
+    let (a, b) = (try batched(a), try batched(b))
+    try gemmBatched(
+      a.dtype, batch: batch, m: m, n: n, k: k, alpha: 1, a: try a.pointer(), aBatchStride: a.strides[0],
+      aRowStride: a.strides[1], aColumnStride: a.strides[2], b: try b.pointer(), bBatchStride: b.strides[0],
+      bRowStride: b.strides[1], bColumnStride: b.strides[2], beta: 0, c: try out.mutablePointer(),
+      cBatchStride: m * n, cRowStride: n)
+    return out
+  }
+
+  private static func batched(_ x: Tensor) throws -> Tensor {
+    let matrix = Array(x.shape.suffix(2))
+    return try noGrad { try x.reshape([x.shape.dropLast(2).reduce(1, *)] + matrix) }
+  }
+
+  private static func integerProduct(_ a: Tensor, _ b: Tensor) throws -> Tensor {
+    try noGrad {
+      try (a.unsqueeze(-1) * b.unsqueeze(-3)).sum([-2], dtype: .int64).to(a.dtype)
+    }
+  }
+
+  /// Batched matrix product with PyTorch's rules: vectors are taken as rows or columns, leading dimensions
+  /// broadcast. https://pytorch.org/docs/stable/generated/torch.matmul.html
+  public func matmul(_ other: Tensor) throws -> Tensor {
+    try require(
+      rank > 0 && other.rank > 0,
+      "both arguments to matmul need to be at least 1D, but they are \(rank)D and \(other.rank)D")
+    if rank == 2 && other.rank == 2 { return try mm(other) }
+    if rank == 1 && other.rank == 1 {
+      try require(
+        shape == other.shape,
+        "inconsistent tensor size, expected tensor \(Shape.describe(shape)) and src \(Shape.describe(other.shape)) to "
+          + "have the same number of elements, but got \(count) and \(other.count) elements respectively")
+      return try unsqueeze(0).mm(other.unsqueeze(1)).reshape([])
+    }
+    if rank == 1 { return try unsqueeze(0).matmul(other).squeeze([-2]) }
+    if other.rank == 1 { return try matmul(other.unsqueeze(1)).squeeze([-1]) }
+    try require(
+      shape[rank - 1] == other.shape[other.rank - 2],
+      "mat1 and mat2 shapes cannot be multiplied (\(shape[rank - 2])x\(shape[rank - 1]) and "
+        + "\(other.shape[other.rank - 2])x\(other.shape[other.rank - 1])): shapes \(Shape.describe(shape)) and "
+        + Shape.describe(other.shape))
+    // A stack times one matrix is one product of a taller matrix.
+    if other.rank == 2 {
+      let rows = shape.dropLast().reduce(1, *)
+      return try reshape([rows, shape[rank - 1]]).mm(other).reshape(Array(shape.dropLast()) + [other.shape[1]])
+    }
+    let lead = try Shape.broadcast(Array(shape.dropLast(2)), Array(other.shape.dropLast(2)))
+    let batch = lead.reduce(1, *)
+    let a = try expand(lead + shape.suffix(2)).reshape([batch] + shape.suffix(2))
+    let b = try other.expand(lead + other.shape.suffix(2)).reshape([batch] + other.shape.suffix(2))
+    return try a.bmm(b).reshape(lead + [shape[rank - 2], other.shape[other.rank - 1]])
+  }
+
+  /// The products of two stacks of matrices.
+  public func bmm(_ other: Tensor) throws -> Tensor {
+    try require(rank == 3 && other.rank == 3, "batch1 and batch2 must be 3D tensors, got \(rank)D and \(other.rank)D")
+    try require(
+      shape[0] == other.shape[0] && shape[2] == other.shape[1],
+      "Expected size for first two dimensions of batch2 tensor to be: [\(shape[0]), \(shape[2])] but got: "
+        + "[\(other.shape[0]), \(other.shape[1])].")
+    try Tensor.checkSameDType(self, other, "bmm")
+    let out = try Tensor.product(self, other)
+    return try out.recorded("Bmm", self, other, saving: [self, other]) { context in
+      let grad = try context.grad
+      return [
+        context.needs(0) ? try grad.bmm(try context.saved(1).transpose(1, 2)) : nil,
+        context.needs(1) ? try context.saved(0).transpose(1, 2).bmm(grad) : nil,
+      ]
+    }
+  }
+}
+
+extension DType {
+  /// The C++ name that PyTorch's messages use.
+  var cTypeName: String {
+    switch self {
+    case .float32: "float"
+    case .float64: "double"
+    case .float16: "c10::Half"
+    case .bfloat16: "c10::BFloat16"
+    case .int8: "signed char"
+    case .int16: "short"
+    case .int32: "int"
+    case .int64: "long"
+    case .uint8: "unsigned char"
+    case .bool: "bool"
+    }
+  }
+}

@@ -1,0 +1,298 @@
+import KernelTypes
+import XCTest
+
+@testable import SwiftNet
+
+final class ConvolutionTests: XCTestCase {
+  /// A shape in one to three dimensions with the same setting on every axis that is not 1.
+  private func shape(
+    _ batch: Int, _ inChannels: Int, _ outChannels: Int, _ input: [Int], kernel: [Int], stride: Int = 1,
+    padding: Int = 0, dilation: Int = 1, groups: Int = 1, extra: Int = 0
+  ) -> ConvolutionShape {
+    func extents(_ values: [Int], _ fill: Int) -> Extents {
+      let v = Array(repeating: fill, count: 3 - values.count) + values
+      return Extents(v[0], v[1], v[2])
+    }
+    let each = { (value: Int) in input.map { _ in value } }
+    let output = zip(input, kernel).map {
+      max(0, ($0 + 2 * padding + extra - dilation * ($1 - 1) - 1) / stride + 1)
+    }
+    return ConvolutionShape(
+      batch: batch, groups: groups, inChannels: inChannels, outChannels: outChannels,
+      input: extents(input, 1), kernel: extents(kernel, 1), stride: extents(each(stride), 1),
+      padding: extents(each(padding), 0), dilation: extents(each(dilation), 1), output: extents(output, 1))
+  }
+
+  private func check<T: BinaryFloatingPoint>(
+    _ s: ConvolutionShape, _: T.Type, _ type: DType, tolerance: Double, table: KernelTable,
+    channelsLast: Bool, seed: UInt64, line: UInt = #line
+  ) throws {
+    let r = ReferenceConvolution(s, seed: seed)
+    let label = "\(table.name) \(type) \(s)"
+    let x = (channelsLast ? r.inputChannelsLast : r.input).map { T($0) }
+    let w = r.weight.map { T($0) }
+    let g = r.gradOutput.map { T($0) }
+    let pixels = s.input.count
+    let plane = s.input.height * s.input.width
+    let c = s.inChannels
+    let inputStrides =
+      channelsLast
+      ? [pixels * c, 1, plane * c, s.input.width * c, c] : [pixels * c, pixels, plane, s.input.width, 1]
+    let o = s.outChannels
+    let outPlane = s.output.height * s.output.width
+    let gradStrides = [s.output.count * o, 1, outPlane * o, s.output.width * o, o]
+
+    var y = [T](repeating: .nan, count: r.output.count)
+    var sums = [Double](repeating: .nan, count: o)
+    var squares = sums
+    let epilogue = ConvolutionEpilogue(sums: &sums, sumsOfSquares: &squares)
+    try convolutionForward(
+      type, s, input: x, inputStrides: inputStrides, weight: w, epilogue: epilogue, output: &y, using: table)
+    XCTAssertLessThan(relativeError(y, r.output), tolerance, "forward \(label)", line: line)
+    for channel in 0..<o {
+      var sum = 0.0
+      var square = 0.0
+      var scale = 1e-30
+      for pixel in 0..<s.outputPixels {
+        let value = Double(y[pixel * o + channel])
+        sum += value
+        square += value * value
+        scale += abs(value)
+      }
+      XCTAssertEqual(sums[channel], sum, accuracy: 1e-6 * scale, "sums \(label)", line: line)
+      XCTAssertEqual(
+        squares[channel], square, accuracy: 1e-5 * square + 1e-12, "squares \(label)", line: line)
+    }
+
+    var dx = [T](repeating: .nan, count: r.gradInput.count)
+    try convolutionDataGradient(
+      type, s, gradOutput: g, gradOutputStrides: gradStrides, weight: w, gradInput: &dx, using: table)
+    XCTAssertLessThan(relativeError(dx, r.gradInput), tolerance, "data gradient \(label)", line: line)
+
+    var dw = [T](repeating: .nan, count: r.gradWeight.count)
+    var db = [T](repeating: .nan, count: o)
+    try convolutionWeightGradient(
+      type, s, input: x, inputStrides: inputStrides, gradOutput: g, gradOutputStrides: gradStrides,
+      gradWeight: &dw, gradBias: &db, using: table)
+    XCTAssertLessThan(relativeError(dw, r.gradWeight), tolerance, "weight gradient \(label)", line: line)
+    XCTAssertLessThan(relativeError(db, r.gradBias), tolerance, "bias gradient \(label)", line: line)
+  }
+
+  private func check(_ shapes: [ConvolutionShape], winograd: Bool = false, line: UInt = #line) throws {
+    let saved = Backends.winograd
+    Backends.winograd = winograd
+    defer { Backends.winograd = saved }
+    for (index, s) in shapes.enumerated() {
+      for name in CPU.available {
+        let table = CPU.kernelTable(named: name)
+        let seed = UInt64(index + 1)
+        try check(
+          s, Float.self, .float32, tolerance: winograd ? 2e-5 : 3e-6, table: table, channelsLast: true,
+          seed: seed, line: line)
+        try check(
+          s, Float.self, .float32, tolerance: winograd ? 2e-5 : 3e-6, table: table, channelsLast: false,
+          seed: seed, line: line)
+        try check(
+          s, Double.self, .float64, tolerance: 1e-13, table: table, channelsLast: index % 2 == 0, seed: seed,
+          line: line)
+      }
+    }
+  }
+
+  func testThreeByThree() throws {
+    try check([
+      shape(2, 8, 40, [7, 9], kernel: [3, 3], padding: 1),
+      shape(1, 16, 16, [13, 5], kernel: [3, 3]),
+      shape(2, 33, 17, [6, 6], kernel: [3, 3], padding: 1),
+      shape(1, 64, 64, [14, 14], kernel: [3, 3], padding: 1),
+      shape(3, 5, 7, [8, 8], kernel: [3, 3], padding: 2),
+    ])
+  }
+
+  func testTinyImages() throws {
+    try check([
+      shape(20, 24, 48, [1, 1], kernel: [3, 3], padding: 1),
+      shape(17, 16, 32, [2, 2], kernel: [3, 3], padding: 1),
+      shape(5, 8, 32, [4, 4], kernel: [3, 3], padding: 1),
+      shape(2, 4, 6, [2, 3], kernel: [5, 5], padding: 3),
+      shape(14, 12, 9, [2, 2], kernel: [3, 3], stride: 2, padding: 1),
+    ])
+  }
+
+  func testPointwise() throws {
+    try check([
+      shape(2, 64, 96, [5, 7], kernel: [1, 1]),
+      shape(2, 20, 33, [9, 9], kernel: [1, 1], stride: 2),
+      shape(1, 3, 2, [6, 6], kernel: [1, 1], padding: 1),
+      shape(2, 6, 8, [11], kernel: [1]),
+    ])
+  }
+
+  func testStrideAndDilation() throws {
+    try check([
+      shape(2, 16, 24, [11, 10], kernel: [3, 3], stride: 2, padding: 1),
+      shape(1, 8, 8, [12, 12], kernel: [3, 3], stride: 3),
+      shape(2, 8, 8, [10, 10], kernel: [2, 2], stride: 3),
+      shape(1, 12, 20, [12, 9], kernel: [3, 3], padding: 2, dilation: 2),
+      shape(1, 8, 16, [15, 15], kernel: [3, 3], stride: 2, padding: 1, dilation: 3),
+      shape(1, 6, 10, [9, 9], kernel: [4, 4], stride: 2, padding: 1, extra: 1),
+      shape(2, 5, 6, [40], kernel: [7], stride: 4, padding: 3),
+    ])
+  }
+
+  func testFewChannels() throws {
+    try check([
+      shape(2, 3, 64, [20, 18], kernel: [7, 7], stride: 2, padding: 3),
+      shape(2, 3, 32, [10, 10], kernel: [3, 3], padding: 1),
+      shape(1, 1, 16, [6, 7, 8], kernel: [3, 3, 3]),
+      shape(3, 1, 16, [5, 9, 6], kernel: [3, 3, 3], padding: 1),
+      shape(2, 1, 5, [28, 28], kernel: [5, 5]),
+      shape(1, 2, 12, [6, 6, 6], kernel: [3, 3, 3], stride: 2, padding: 1),
+      shape(1, 4, 20, [30], kernel: [5], padding: 2, dilation: 2),
+    ])
+  }
+
+  func testGroups() throws {
+    try check([
+      shape(2, 32, 32, [9, 8], kernel: [3, 3], padding: 1, groups: 32),
+      shape(2, 20, 20, [9, 8], kernel: [3, 3], stride: 2, padding: 1, groups: 20),
+      shape(1, 6, 12, [7, 7], kernel: [3, 3], padding: 1, groups: 6),
+      shape(1, 16, 16, [7, 7], kernel: [3, 3], padding: 1, groups: 4),
+      shape(1, 24, 36, [6, 5], kernel: [3, 3], stride: 2, padding: 1, groups: 3),
+      shape(1, 7, 7, [5, 5, 5], kernel: [3, 3, 3], padding: 1, groups: 7),
+      shape(1, 64, 64, [6, 6], kernel: [1, 1], groups: 2),
+    ])
+  }
+
+  func testThreeDimensions() throws {
+    try check([
+      shape(2, 8, 16, [4, 5, 6], kernel: [3, 3, 3], padding: 1),
+      shape(1, 16, 8, [5, 5, 5], kernel: [2, 2, 2], stride: 2),
+      shape(1, 4, 4, [3, 3, 3], kernel: [3, 1, 2]),
+    ])
+  }
+
+  func testEmpty() throws {
+    try check([
+      shape(0, 8, 8, [6, 6], kernel: [3, 3], padding: 1),
+      shape(2, 8, 8, [2, 2], kernel: [5, 5], stride: 1),
+    ])
+  }
+
+  func testWinograd() throws {
+    try check(
+      [
+        shape(2, 32, 64, [12, 12], kernel: [3, 3], padding: 1),
+        shape(3, 48, 40, [14, 11], kernel: [3, 3], padding: 1),
+        shape(1, 64, 33, [9, 13], kernel: [3, 3]),
+        shape(8, 64, 64, [4, 4], kernel: [3, 3], padding: 1),
+        shape(2, 17, 32, [28, 28], kernel: [3, 3], padding: 1),
+        shape(1, 128, 96, [7, 7], kernel: [3, 3], padding: 2),
+      ], winograd: true)
+  }
+
+  func testEpilogue() throws {
+    for winograd in [false, true] {
+      let saved = Backends.winograd
+      Backends.winograd = winograd
+      defer { Backends.winograd = saved }
+      for name in CPU.available {
+        let table = CPU.kernelTable(named: name)
+        for s in [
+          shape(2, 32, 40, [10, 9], kernel: [3, 3], padding: 1),
+          shape(2, 32, 40, [10, 9], kernel: [1, 1]),
+          shape(2, 3, 40, [10, 9], kernel: [3, 3], stride: 2),
+          shape(1, 1, 16, [6, 6, 6], kernel: [3, 3, 3]),
+          shape(2, 40, 40, [10, 9], kernel: [3, 3], padding: 1, groups: 40),
+        ] {
+          let r = ReferenceConvolution(s, seed: 3)
+          var random = TestRandom(seed: 9)
+          let o = s.outChannels
+          let bias = random.values(o).map { Float($0) }
+          let scale = random.values(o).map { Float($0) }
+          let shift = random.values(o).map { Float($0) }
+          let residual = random.values(r.output.count).map { Float($0) }
+          let expected = r.output.enumerated().map { index, value in
+            let c = index % o
+            let scaled = (value + Double(bias[c])) * Double(scale[c]) + Double(shift[c])
+            return max(0, scaled + Double(residual[index]))
+          }
+          let x = r.inputChannelsLast.map { Float($0) }
+          let w = r.weight.map { Float($0) }
+          let c = s.inChannels
+          let plane = s.input.height * s.input.width * c
+          var y = [Float](repeating: .nan, count: expected.count)
+          var sums = [Double](repeating: .nan, count: o)
+          try bias.withUnsafeBufferPointer { bias in
+            try scale.withUnsafeBufferPointer { scale in
+              try shift.withUnsafeBufferPointer { shift in
+                try residual.withUnsafeBufferPointer { residual in
+                  try sums.withUnsafeMutableBufferPointer { sums in
+                    let epilogue = ConvolutionEpilogue(
+                      bias: bias.baseAddress.map { UnsafeRawPointer($0) }, scale: scale.baseAddress,
+                      shift: shift.baseAddress, residual: residual.baseAddress.map { UnsafeRawPointer($0) },
+                      relu: true, sums: sums.baseAddress)
+                    try convolutionForward(
+                      .float32, s, input: x,
+                      inputStrides: [plane * s.input.depth, 1, plane, s.input.width * c, c], weight: w,
+                      epilogue: epilogue, output: &y, using: table)
+                  }
+                }
+              }
+            }
+          }
+          XCTAssertLessThan(relativeError(y, expected), winograd ? 2e-5 : 3e-6, "\(name) \(s)")
+          for channel in 0..<o {
+            let total = stride(from: channel, to: y.count, by: o).reduce(0.0) { $0 + Double(y[$1]) }
+            XCTAssertEqual(sums[channel], total, accuracy: 1e-5 * (1 + total))
+          }
+        }
+      }
+    }
+  }
+
+  func testSameBitsForAnyThreadCount() throws {
+    let saved = ThreadPool.shared.threadCount
+    defer { ThreadPool.shared.threadCount = saved }
+    for s in [
+      shape(5, 32, 48, [14, 14], kernel: [3, 3], padding: 1),
+      shape(4, 1, 16, [12, 12, 12], kernel: [3, 3, 3]),
+      shape(4, 24, 24, [14, 14], kernel: [3, 3], padding: 1, groups: 24),
+      shape(3, 16, 64, [20, 20], kernel: [1, 1]),
+    ] {
+      let r = ReferenceConvolution(s, seed: 5)
+      let x = r.inputChannelsLast.map { Float($0) }
+      let w = r.weight.map { Float($0) }
+      let g = r.gradOutput.map { Float($0) }
+      let c = s.inChannels, o = s.outChannels
+      let plane = s.input.height * s.input.width * c, outPlane = s.output.height * s.output.width * o
+      let xs = [plane * s.input.depth, 1, plane, s.input.width * c, c]
+      let gs = [outPlane * s.output.depth, 1, outPlane, s.output.width * o, o]
+      var first: ([Float], [Float], [Float], [Float], [Double])?
+      for threads in [1, 2, 3, 7] {
+        ThreadPool.shared.threadCount = threads
+        var y = [Float](repeating: 0, count: r.output.count)
+        var dx = [Float](repeating: 0, count: r.gradInput.count)
+        var dw = [Float](repeating: 0, count: r.weight.count)
+        var db = [Float](repeating: 0, count: o)
+        var sums = [Double](repeating: 0, count: o)
+        try sums.withUnsafeMutableBufferPointer { sums in
+          try convolutionForward(
+            .float32, s, input: x, inputStrides: xs, weight: w,
+            epilogue: ConvolutionEpilogue(sums: sums.baseAddress), output: &y)
+        }
+        try convolutionDataGradient(
+          .float32, s, gradOutput: g, gradOutputStrides: gs, weight: w, gradInput: &dx)
+        try convolutionWeightGradient(
+          .float32, s, input: x, inputStrides: xs, gradOutput: g, gradOutputStrides: gs, gradWeight: &dw,
+          gradBias: &db)
+        if let first {
+          XCTAssertTrue(
+            first.0 == y && first.1 == dx && first.2 == dw && first.3 == db && first.4 == sums, "\(s)")
+        } else {
+          first = (y, dx, dw, db, sums)
+        }
+      }
+    }
+  }
+}
