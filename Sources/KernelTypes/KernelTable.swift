@@ -5,6 +5,10 @@ public struct KernelTable {
   public let name: String
   public var elementwise = ElementwiseKernels()
   public var reduce = ReduceKernels()
+  public var pool = PoolKernels()
+  public var norm = NormKernels()
+  public var softmax = SoftmaxKernels()
+  public var optimizers = OptimizerKernels()
 
   public init(name: String) {
     self.name = name

@@ -22,5 +22,9 @@ public func makeKernelTable() -> KernelTable {
   registerReductions(&table.reduce)
   registerArgReductions(&table.reduce)
   registerScans(&table.reduce)
+  registerPooling(&table.pool)
+  registerNormalization(&table.norm)
+  registerSoftmax(&table.softmax)
+  registerOptimizers(&table.optimizers)
   return table
 }
