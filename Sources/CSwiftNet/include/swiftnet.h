@@ -251,6 +251,9 @@ sn_tensor sn_transposed_convolution(sn_tensor x, sn_tensor weight, sn_tensor bia
                                     const int64_t *output_padding, int64_t output_padding_count,
                                     const int64_t *dilation, int64_t dilation_count, int64_t groups);
 
+/* Puts a result, computed from `target` or not, in its place: values and history. */
+int32_t sn_assign(sn_tensor target, sn_tensor result);
+
 /* ---- limits and special functions -------------------------------------------------------------------------- */
 
 /* A tensor or, where it is NULL, a number; kind -1: absent. */

@@ -92,6 +92,9 @@ extension Tensor {
   /// Makes an operation on this tensor, whose result is `result`, one in place.
   public func become(_ result: Tensor) throws { try inPlace { _ in result } }
 
+  /// Runs an operation in place, for users outside of this module.
+  public func changeInPlace(_ operation: (Tensor) throws -> Tensor) throws { try inPlace(operation) }
+
   /// Throws for a leaf that requires a gradient, and for a view of one.
   fileprivate func checkChangeable() throws {
     guard requiresGrad else { return }
