@@ -11,5 +11,6 @@ public func makeKernelTable() -> KernelTable {
   #endif
   registerConversions(&table.elementwise)
   registerArithmetic(&table.elementwise)
+  registerGemm(&table.gemm)
   return table
 }
