@@ -23,6 +23,10 @@ public struct ProductKernels {
   public var convolveRows: ConvolveRowsKernel = { _ in }
   public var gatherSources: GatherSourcesKernel = { _, _, _, _, _ in 0 }
   public var gradientBlock: GradientBlockKernel = { _ in }
+  public var packGradient: PackGradientKernel = { _, _, _, _, _, _ in }
+  public var depthwiseGradient: DepthwiseGradientKernel = { _, _, _ in }
+  public var packFilters: PackFiltersKernel = { _, _, _, _, _ in }
+  public var unpackFilters: UnpackFiltersKernel = { _, _, _, _, _, _ in }
   public var addColumns: AddColumnsKernel = { _, _, _, _ in }
   public var transpose: TransposeKernel = { _, _, _, _, _, _ in }
 
@@ -244,6 +248,52 @@ public struct GradientArguments {
     self.gradient = gradient
     self.narrow = narrow
     self.result = result
+  }
+}
+
+/// `(geometry, first row, rows, gradients, columns, panel)`: gradients of consecutive output places, one row of
+/// the tile's width each.
+public typealias PackGradientKernel = (
+  UnsafePointer<RowGeometry>, Int, Int, UnsafeRawPointer, Int, UnsafeMutableRawPointer
+) -> Void
+
+/// `(arguments, first channel, channels)`: as `GradientBlockKernel` for a depthwise convolution.
+public typealias DepthwiseGradientKernel = (UnsafePointer<GradientArguments>, Int, Int) -> Void
+
+/// `(layout, filters, first panel, panels, output)`.
+public typealias PackFiltersKernel = (FilterLayout, UnsafeRawPointer, Int, Int, UnsafeMutableRawPointer) -> Void
+
+/// `(layout, panel data, panel number, taps per stretch, padded stretch, filters)`.
+public typealias UnpackFiltersKernel = (
+  FilterLayout, UnsafeRawPointer, Int, Int, Int, UnsafeMutableRawPointer
+) -> Void
+
+/// How filters lie in memory, seen as a matrix of (tap, run) by columns. Forward, columns are output channels
+/// and the run goes over input channels; for the data gradient it is the other way round.
+public struct FilterLayout {
+  public var columns: Int
+  public var columnStride: Int
+  public var run: Int
+  public var runStride: Int
+  public var taps: Int
+  public var tapStride: Int
+  /// Several narrow groups may be computed as one with a block-diagonal matrix: how many, and the elements from
+  /// one group's filters to the next's. `columns` and `run` are those of the whole.
+  public var merged: Int
+  public var groupStride: Int
+
+  public init(
+    columns: Int, columnStride: Int, run: Int, runStride: Int, taps: Int, tapStride: Int, merged: Int,
+    groupStride: Int
+  ) {
+    self.columns = columns
+    self.columnStride = columnStride
+    self.run = run
+    self.runStride = runStride
+    self.taps = taps
+    self.tapStride = tapStride
+    self.merged = merged
+    self.groupStride = groupStride
   }
 }
 

@@ -188,6 +188,15 @@ struct Tile<T: ProductScalar> {
     #endif
   }
 
+  /// Row i times its own vectors, at `address(i)`.
+  @inline(__always)
+  mutating func addVectors(_ l: V, _ r: V, _ address: (Int) -> UnsafePointer<T>) {
+    top.add((address(0), address(1), address(2), address(3), address(4), address(5)), at: 0, l, r)
+    #if SN_V4
+      bottom.add((address(6), address(7), address(8), address(9), address(10), address(11)), at: 0, l, r)
+    #endif
+  }
+
   @inline(__always)
   func forEach(_ body: (Int, V, V) -> Void) {
     top.forEach(body)
