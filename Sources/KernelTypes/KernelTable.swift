@@ -5,6 +5,7 @@ public struct KernelTable {
   public let name: String
   public var elementwise = ElementwiseKernels()
   public var reduce = ReduceKernels()
+  public var gemm = GemmKernels()
 
   public init(name: String) {
     self.name = name

@@ -22,5 +22,6 @@ public func makeKernelTable() -> KernelTable {
   registerReductions(&table.reduce)
   registerArgReductions(&table.reduce)
   registerScans(&table.reduce)
+  registerGemm(&table.gemm)
   return table
 }
