@@ -37,7 +37,20 @@ extension SIMD16 where Scalar == Float {
   }
 }
 
+extension SIMD16 where Scalar == Float {
+  @inline(__always) var logarithm: Self {
+    var result = self
+    for i in 0..<16 { result[i] = logf(self[i]) }
+    return result
+  }
+}
+
 extension SIMD8 where Scalar == Double {
+  @inline(__always) var logarithm: Self {
+    var result = self
+    for i in 0..<8 { result[i] = log(self[i]) }
+    return result
+  }
   @inline(__always) var exponential: Self {
     var result = self
     for i in 0..<8 { result[i] = exp(self[i]) }
