@@ -6,6 +6,7 @@ public struct KernelTable {
   public var elementwise = ElementwiseKernels()
   public var reduce = ReduceKernels()
   public var gemm = GemmKernels()
+  public var winograd = WinogradKernels()
 
   public init(name: String) {
     self.name = name

@@ -12,5 +12,6 @@ public func makeKernelTable() -> KernelTable {
   registerConversions(&table.elementwise)
   registerArithmetic(&table.elementwise)
   registerGemm(&table.gemm)
+  registerWinograd(&table.winograd)
   return table
 }

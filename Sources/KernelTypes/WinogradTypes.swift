@@ -1,0 +1,128 @@
+/// Winograd's algorithm F(4×4, 3×3) on float32: tiles of 4×4 outputs from 6×6 inputs by 36 multiplications per
+/// pair of channels instead of 144.
+public struct WinogradKernels {
+  /// Channels of the source must be a multiple of this.
+  public var lanes = 1
+  public var transformSource: WinogradSourceKernel = { _, _, _, _ in }
+  public var transformFilter: WinogradFilterKernel = { _, _, _, _ in }
+  public var multiply: WinogradMultiplyKernel = { _, _ in }
+  public var transformGradient: WinogradGradientKernel = { _, _, _, _, _, _ in }
+  public var accumulate: WinogradAccumulateKernel = { _, _, _, _, _, _ in }
+  public var transformFilterGradient: WinogradFilterGradientKernel = { _, _, _ in }
+
+  public init() {}
+}
+
+/// Images cut into tiles. Tile number t is tile column t % tilesAcross of tile row t / tilesAcross % tilesDown of
+/// image t / (tilesAcross * tilesDown). Strides in elements; channels are adjacent.
+public struct WinogradImages {
+  public var pointer: UnsafeRawPointer
+  /// As many zeros as there are channels.
+  public var zeros: UnsafeRawPointer
+  /// Images are numbered batch index * depth + plane.
+  public var depth: Int
+  public var batchStride: Int
+  public var depthStride: Int
+  public var height: Int
+  public var width: Int
+  public var heightStride: Int
+  public var widthStride: Int
+  /// What stands before the first row and column.
+  public var paddingHeight: Int
+  public var paddingWidth: Int
+  public var tilesDown: Int
+  public var tilesAcross: Int
+  public var channels: Int
+
+  public init(
+    pointer: UnsafeRawPointer, zeros: UnsafeRawPointer, depth: Int, batchStride: Int, depthStride: Int,
+    height: Int, width: Int, heightStride: Int, widthStride: Int, paddingHeight: Int, paddingWidth: Int,
+    tilesDown: Int, tilesAcross: Int, channels: Int
+  ) {
+    self.pointer = pointer
+    self.zeros = zeros
+    self.depth = depth
+    self.batchStride = batchStride
+    self.depthStride = depthStride
+    self.height = height
+    self.width = width
+    self.heightStride = heightStride
+    self.widthStride = widthStride
+    self.paddingHeight = paddingHeight
+    self.paddingWidth = paddingWidth
+    self.tilesDown = tilesDown
+    self.tilesAcross = tilesAcross
+    self.channels = channels
+  }
+}
+
+/// `(images, first tile, tiles, output)`: transformed 6×6 blocks [36][tiles][channels], rows of points
+/// `winogradPointStride(tiles, channels)` apart.
+public typealias WinogradSourceKernel = (
+  UnsafePointer<WinogradImages>, Int, Int, UnsafeMutablePointer<Float>
+) -> Void
+
+/// `(panel [9][channels][tile columns], channels, flipped, output [36][channels][tile columns])`.
+public typealias WinogradFilterKernel = (UnsafePointer<Float>, Int, Bool, UnsafeMutablePointer<Float>) -> Void
+
+/// `(tiles, epilogue)`: products, output transform, epilogue. `tables` of the epilogue's arguments are not used.
+public typealias WinogradMultiplyKernel = (
+  UnsafePointer<WinogradTiles>, UnsafePointer<ConvolveArguments>
+) -> Void
+
+public struct WinogradTiles {
+  /// [36][tiles][channels].
+  public var source: UnsafePointer<Float>
+  public var channels: Int
+  public var firstTile: Int
+  public var tiles: Int
+  /// [column block][36][channels][tile columns].
+  public var filters: UnsafePointer<Float>
+  /// Room for [36][tiles, rounded up to whole register tiles][tile columns] and 16 rows of tile columns.
+  public var products: UnsafeMutablePointer<Float>
+  /// The output, channels-last: its sizes and those of the tiling.
+  public var height: Int
+  public var width: Int
+  public var tilesDown: Int
+  public var tilesAcross: Int
+  public var outputChannels: Int
+
+  public init(
+    source: UnsafePointer<Float>, channels: Int, firstTile: Int, tiles: Int, filters: UnsafePointer<Float>,
+    products: UnsafeMutablePointer<Float>, height: Int, width: Int, tilesDown: Int, tilesAcross: Int,
+    outputChannels: Int
+  ) {
+    self.source = source
+    self.channels = channels
+    self.firstTile = firstTile
+    self.tiles = tiles
+    self.filters = filters
+    self.products = products
+    self.height = height
+    self.width = width
+    self.tilesDown = tilesDown
+    self.tilesAcross = tilesAcross
+    self.outputChannels = outputChannels
+  }
+}
+
+/// `(gradients, first tile, tiles, first channel, channels, output)`: transformed 4×4 blocks of up to a tile's
+/// columns of channels, [36][tiles][tile columns]; missing channels are zero.
+public typealias WinogradGradientKernel = (
+  UnsafePointer<WinogradImages>, Int, Int, Int, Int, UnsafeMutablePointer<Float>
+) -> Void
+
+/// `(source [36][tiles][channels], channels, gradients [36][tiles][tile columns], tiles, narrow, sums
+/// [36][channels][tile columns])`: adds transposed source times gradients, point by point.
+public typealias WinogradAccumulateKernel = (
+  UnsafePointer<Float>, Int, UnsafePointer<Float>, Int, Bool, UnsafeMutablePointer<Float>
+) -> Void
+
+/// `(sums [36][channels][tile columns], channels, output [9][channels][tile columns])`.
+public typealias WinogradFilterGradientKernel = (
+  UnsafePointer<Float>, Int, UnsafeMutablePointer<Float>
+) -> Void
+
+/// Elements from one of the 36 points of a transformed block of tiles to the next. A line more than the data
+/// needs: powers of two would put all points of a tile into one set of the first-level cache.
+@inlinable public func winogradPointStride(_ tiles: Int, _ channels: Int) -> Int { tiles * channels + 16 }
