@@ -3,9 +3,10 @@
 public struct WinogradKernels {
   /// Channels of the source must be a multiple of this.
   public var lanes = 1
-  public var transformSource: WinogradSourceKernel = { _, _, _, _ in }
-  public var transformFilter: WinogradFilterKernel = { _, _, _, _ in }
-  public var multiply: WinogradMultiplyKernel = { _, _ in }
+  public var transformSource: WinogradSourceKernel = { _, _, _, _, _, _ in }
+  public var transformFilter: WinogradFilterKernel = { _, _, _, _, _ in }
+  public var multiply: WinogradMultiplyKernel = { _ in }
+  public var transformProducts: WinogradOutputKernel = { _, _, _, _, _ in }
   public var transformGradient: WinogradGradientKernel = { _, _, _, _, _, _ in }
   public var accumulate: WinogradAccumulateKernel = { _, _, _, _, _, _ in }
   public var transformFilterGradient: WinogradFilterGradientKernel = { _, _, _ in }
@@ -56,53 +57,74 @@ public struct WinogradImages {
   }
 }
 
-/// `(images, first tile, tiles, output)`: transformed 6×6 blocks [36][tiles][channels], rows of points
-/// `winogradPointStride(tiles, channels)` apart.
+/// `(images, first tile, tiles, output, tile stride, point stride)`: transformed 6×6 blocks, 36 points of all
+/// channels per tile; strides in elements.
 public typealias WinogradSourceKernel = (
-  UnsafePointer<WinogradImages>, Int, Int, UnsafeMutablePointer<Float>
+  UnsafePointer<WinogradImages>, Int, Int, UnsafeMutablePointer<Float>, Int, Int
 ) -> Void
 
-/// `(panel [9][channels][tile columns], channels, flipped, output [36][channels][tile columns])`.
-public typealias WinogradFilterKernel = (UnsafePointer<Float>, Int, Bool, UnsafeMutablePointer<Float>) -> Void
-
-/// `(tiles, epilogue)`: products, output transform, epilogue. `tables` of the epilogue's arguments are not used.
-public typealias WinogradMultiplyKernel = (
-  UnsafePointer<WinogradTiles>, UnsafePointer<ConvolveArguments>
+/// `(panel [9][channels][tile columns], channels, (first, count), flipped, output [36][count][tile columns])`:
+/// filters of some of the channels.
+public typealias WinogradFilterKernel = (
+  UnsafePointer<Float>, Int, (first: Int, count: Int), Bool, UnsafeMutablePointer<Float>
 ) -> Void
 
-public struct WinogradTiles {
-  /// [36][tiles][channels].
+/// `(arguments)`: products of transformed tiles and filters, point by point.
+public typealias WinogradMultiplyKernel = (UnsafePointer<WinogradProducts>) -> Void
+
+public struct WinogradProducts {
+  /// Transformed tiles, see `WinogradSourceKernel`.
   public var source: UnsafePointer<Float>
-  public var channels: Int
-  public var firstTile: Int
+  public var tileStride: Int
+  public var pointStride: Int
   public var tiles: Int
-  /// [column block][36][channels][tile columns].
+  /// [36][channels][tile columns].
   public var filters: UnsafePointer<Float>
-  /// Room for [36][tiles, rounded up to whole register tiles][tile columns] and 16 rows of tile columns.
+  public var channels: Int
+  /// Whether only the first half of the columns counts.
+  public var narrow: Bool
+  /// Whether to add to the products or to overwrite them.
+  public var adding: Bool
+  /// [register tile of tiles][36][tile rows][tile columns].
   public var products: UnsafeMutablePointer<Float>
-  /// The output, channels-last: its sizes and those of the tiling.
+
+  public init(
+    source: UnsafePointer<Float>, tileStride: Int, pointStride: Int, tiles: Int,
+    filters: UnsafePointer<Float>, channels: Int, narrow: Bool, adding: Bool,
+    products: UnsafeMutablePointer<Float>
+  ) {
+    self.source = source
+    self.tileStride = tileStride
+    self.pointStride = pointStride
+    self.tiles = tiles
+    self.filters = filters
+    self.channels = channels
+    self.narrow = narrow
+    self.adding = adding
+    self.products = products
+  }
+}
+
+/// `(products, first tile, tiles, tiling of the output, epilogue)`: output transform of one block of columns and
+/// its epilogue; of the epilogue's arguments, those that describe the multiplication are not used.
+public typealias WinogradOutputKernel = (
+  UnsafePointer<Float>, Int, Int, UnsafePointer<WinogradOutput>, UnsafePointer<ConvolveArguments>
+) -> Void
+
+/// A dense channels-last output and its tiling.
+public struct WinogradOutput {
   public var height: Int
   public var width: Int
   public var tilesDown: Int
   public var tilesAcross: Int
-  public var outputChannels: Int
+  public var channels: Int
 
-  public init(
-    source: UnsafePointer<Float>, channels: Int, firstTile: Int, tiles: Int, filters: UnsafePointer<Float>,
-    products: UnsafeMutablePointer<Float>, height: Int, width: Int, tilesDown: Int, tilesAcross: Int,
-    outputChannels: Int
-  ) {
-    self.source = source
-    self.channels = channels
-    self.firstTile = firstTile
-    self.tiles = tiles
-    self.filters = filters
-    self.products = products
+  public init(height: Int, width: Int, tilesDown: Int, tilesAcross: Int, channels: Int) {
     self.height = height
     self.width = width
     self.tilesDown = tilesDown
     self.tilesAcross = tilesAcross
-    self.outputChannels = outputChannels
+    self.channels = channels
   }
 }
 

@@ -1,3 +1,4 @@
+import CIntrinsics
 import KernelTypes
 
 // F(4×4, 3×3) with the points 0, ±1, ±2 and infinity: A. Lavin and S. Gray, "Fast Algorithms for Convolutional
@@ -81,13 +82,13 @@ private func tilePlace(_ tile: Int, _ down: Int, _ across: Int) -> (image: Int, 
 
 /// Bᵀ d B for consecutive tiles: gather 36 addresses, then 16 channels at a time, columns first.
 func winogradSource(
-  _ images: UnsafePointer<WinogradImages>, _ firstTile: Int, _ tiles: Int, _ out: UnsafeMutablePointer<Float>
+  _ images: UnsafePointer<WinogradImages>, _ firstTile: Int, _ tiles: Int, _ out: UnsafeMutablePointer<Float>,
+  _ tileStride: Int, _ pointStride: Int
 ) {
   let x = images.pointee
   let base = x.pointer.assumingMemoryBound(to: Float.self)
   let zeros = x.zeros.assumingMemoryBound(to: Float.self)
   let lanes = V.scalarCount
-  let pointStride = winogradPointStride(tiles, x.channels)
   withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: 36) { addresses in
     PointBuffer.with { middle in
       guard let from = addresses.baseAddress else { return }
@@ -102,6 +103,17 @@ func winogradSource(
             from[i * 6 + j] = inside ? plane + (h * x.heightStride + w * x.widthStride) : zeros
           }
         }
+        // The next tile shares two columns with this one; fetch the others.
+        for i in 0..<6 {
+          for j in 2..<6 where from[i * 6 + j] != zeros {
+            var ahead = from[i * 6 + j] + 4 * x.widthStride
+            let end = ahead + x.channels
+            while ahead < end {
+              sn_prefetch(ahead)
+              ahead += 16
+            }
+          }
+        }
         var channel = 0
         while channel < x.channels {
           @inline(__always) func d(_ i: Int) -> V { load(from[i] + channel) }
@@ -114,7 +126,7 @@ func winogradSource(
             store(t.4, middle + (24 + j) * lanes)
             store(t.5, middle + (30 + j) * lanes)
           }
-          var to = out + tile * x.channels + channel
+          var to = out + tile * tileStride + channel
           for i in 0..<6 {
             let m = middle + i * 6 * lanes
             let t = sourceTransform(
@@ -139,13 +151,16 @@ func winogradSource(
 
 /// G g Gᵀ for a panel of filters; `flipped` turns each filter by half a turn, for the data gradient.
 func winogradFilter(
-  _ panel: UnsafePointer<Float>, _ channels: Int, _ flipped: Bool, _ out: UnsafeMutablePointer<Float>
+  _ panel: UnsafePointer<Float>, _ channels: Int, _ part: (first: Int, count: Int), _ flipped: Bool,
+  _ out: UnsafeMutablePointer<Float>
 ) {
   let lanes = V.scalarCount
-  let size = channels * Float.tileColumns
+  let panel = panel + part.first * Float.tileColumns
+  let stride = channels * Float.tileColumns
+  let size = part.count * Float.tileColumns
   var offset = 0
   while offset < size {
-    @inline(__always) func g(_ i: Int) -> V { load(panel + (flipped ? 8 - i : i) * size + offset) }
+    @inline(__always) func g(_ i: Int) -> V { load(panel + (flipped ? 8 - i : i) * stride + offset) }
     let c0 = filterTransform(g(0), g(3), g(6))
     let c1 = filterTransform(g(1), g(4), g(7))
     let c2 = filterTransform(g(2), g(5), g(8))
@@ -170,79 +185,87 @@ func winogradFilter(
   }
 }
 
-/// Outputs of consecutive tiles:
+/// Products of transformed tiles and filters, a register tile at a time:
 ///
-///     for each block of output channels
-///       for each of the 36 points: product of tiles × channels and channels × output channels
-///       for each tile: Aᵀ m A, epilogue
-func winogradMultiply(_ tiles: UnsafePointer<WinogradTiles>, _ epilogue: UnsafePointer<ConvolveArguments>) {
-  let x = tiles.pointee
+///     for each of the 36 points (its filters stay in the first-level cache)
+///       for each register tile of tiles
+func winogradMultiply(_ arguments: UnsafePointer<WinogradProducts>) {
+  let x = arguments.pointee
   let columns = Float.tileColumns
-  let lanes = V.scalarCount
-  let sourceStride = winogradPointStride(x.tiles, x.channels)
-  let padded = (x.tiles + tileRows - 1) / tileRows * tileRows
-  let productStride = padded * columns + 16
-  let results = x.products + 36 * productStride
-  withUnsafeTemporaryAllocation(of: Int.self, capacity: 16) { memory in
-  PointBuffer.with { middle in
-    guard let places = memory.baseAddress else { return }
-    var column = 0
-    while column < epilogue.pointee.columns {
-      let width = min(columns, epilogue.pointee.columns - column)
-      let panel = x.filters + column * 36 * x.channels
-      for point in 0..<36 {
-        let b = panel + point * x.channels * columns
-        var row = 0
-        while row < x.tiles {
-          let a = x.source + point * sourceStride + row * x.channels
-          let out = x.products + point * productStride + row * columns
-          let last = min(tileRows, x.tiles - row) - 1
-          if width <= lanes {
-            narrowRowTile(a, x.channels, last, b, columns, x.channels, out, columns, false)
-          } else {
-            rowTile(a, x.channels, last, b, columns, x.channels, out, columns, false)
-          }
-          row += tileRows
-        }
+  for point in 0..<36 {
+    let b = x.filters + point * x.channels * columns
+    var row = 0
+    while row < x.tiles {
+      let a = x.source + point * x.pointStride + row * x.tileStride
+      let out = x.products + (row * 36 + point * tileRows) * columns
+      let last = min(tileRows, x.tiles - row) - 1
+      if x.narrow {
+        narrowRowTile(a, x.tileStride, last, b, columns, x.channels, out, columns, x.adding)
+      } else {
+        rowTile(a, x.tileStride, last, b, columns, x.channels, out, columns, x.adding)
       }
-      for tile in 0..<x.tiles {
-        let (image, top, left) = tilePlace(x.firstTile + tile, x.tilesDown, x.tilesAcross)
-        let rows = min(4, x.height - top), across = min(4, x.width - left)
-        var half = 0
-        while half < width {
-          let m = x.products + tile * columns + half
-          for j in 0..<6 {
-            @inline(__always) func p(_ i: Int) -> V { load(m + (i * 6 + j) * productStride) }
-            let t = outputTransform((p(0), p(1), p(2), p(3), p(4), p(5)))
-            store(t.0, middle + j * lanes)
-            store(t.1, middle + (6 + j) * lanes)
-            store(t.2, middle + (12 + j) * lanes)
-            store(t.3, middle + (18 + j) * lanes)
-          }
-          for i in 0..<rows {
-            let s = middle + i * 6 * lanes
-            let t = outputTransform(
-              (
-                load(s), load(s + lanes), load(s + 2 * lanes), load(s + 3 * lanes), load(s + 4 * lanes),
-                load(s + 5 * lanes)
-              ))
-            let o = results + i * across * columns + half
-            store(t.0, o)
-            if across > 1 { store(t.1, o + columns) }
-            if across > 2 { store(t.2, o + 2 * columns) }
-            if across > 3 { store(t.3, o + 3 * columns) }
-          }
-          half += lanes
-        }
-        let first = ((image * x.height + top) * x.width + left) * x.outputChannels
-        for i in 0..<rows {
-          for j in 0..<across { places[i * across + j] = first + (i * x.width + j) * x.outputChannels }
-        }
-        finishTile(epilogue, places, rows * across, epilogue.pointee.firstColumn + column, width, results)
-      }
-      column += columns
+      row += tileRows
     }
   }
+}
+
+/// Aᵀ m A of consecutive tiles and the epilogue, for one block of columns.
+func winogradProducts(
+  _ products: UnsafePointer<Float>, _ firstTile: Int, _ tiles: Int, _ output: UnsafePointer<WinogradOutput>,
+  _ epilogue: UnsafePointer<ConvolveArguments>
+) {
+  let x = output.pointee
+  let columns = Float.tileColumns
+  let lanes = V.scalarCount
+  let width = min(columns, epilogue.pointee.columns)
+  let pointStride = tileRows * columns
+  let base = epilogue.pointee.output.assumingMemoryBound(to: Float.self) + epilogue.pointee.firstColumn
+  withUnsafeTemporaryAllocation(of: Int.self, capacity: 16) { memory in
+    guard let places = memory.baseAddress else { return }
+    PointBuffer.with { middle in
+      PointBuffer.with { results in
+        for tile in 0..<tiles {
+          let (image, top, left) = tilePlace(firstTile + tile, x.tilesDown, x.tilesAcross)
+          let rows = min(4, x.height - top), across = min(4, x.width - left)
+          let first = ((image * x.height + top) * x.width + left) * x.channels
+          for i in 0..<rows {
+            for j in 0..<across {
+              let place = first + (i * x.width + j) * x.channels
+              places[i * across + j] = place
+              sn_prefetch_write(base + place)
+              if width > 16 { sn_prefetch_write(base + place + 16) }
+            }
+          }
+          var half = 0
+          while half < width {
+            let m = products + (tile / tileRows * 36 * tileRows + tile % tileRows) * columns + half
+            for j in 0..<6 {
+              @inline(__always) func p(_ i: Int) -> V { load(m + (i * 6 + j) * pointStride) }
+              let t = outputTransform((p(0), p(1), p(2), p(3), p(4), p(5)))
+              store(t.0, middle + j * lanes)
+              store(t.1, middle + (6 + j) * lanes)
+              store(t.2, middle + (12 + j) * lanes)
+              store(t.3, middle + (18 + j) * lanes)
+            }
+            for i in 0..<rows {
+              let s = middle + i * 6 * lanes
+              let t = outputTransform(
+                (
+                  load(s), load(s + lanes), load(s + 2 * lanes), load(s + 3 * lanes), load(s + 4 * lanes),
+                  load(s + 5 * lanes)
+                ))
+              let o = results + i * across * columns + half
+              store(t.0, o)
+              if across > 1 { store(t.1, o + columns) }
+              if across > 2 { store(t.2, o + 2 * columns) }
+              if across > 3 { store(t.3, o + 3 * columns) }
+            }
+            half += lanes
+          }
+          finishTile(epilogue, places, rows * across, epilogue.pointee.firstColumn, width, results)
+        }
+      }
+    }
   }
 }
 
@@ -365,9 +388,10 @@ func winogradFilterGradient(
 
 func registerWinograd(_ table: inout WinogradKernels) {
   table.lanes = V.scalarCount
-  table.transformSource = { winogradSource($0, $1, $2, $3) }
-  table.transformFilter = { winogradFilter($0, $1, $2, $3) }
-  table.multiply = { winogradMultiply($0, $1) }
+  table.transformSource = { winogradSource($0, $1, $2, $3, $4, $5) }
+  table.transformFilter = { winogradFilter($0, $1, $2, $3, $4) }
+  table.multiply = { winogradMultiply($0) }
+  table.transformProducts = { winogradProducts($0, $1, $2, $3, $4) }
   table.transformGradient = { winogradGradient($0, $1, $2, $3, $4, $5) }
   table.accumulate = { winogradAccumulate($0, $1, $2, $3, $4, $5) }
   table.transformFilterGradient = { winogradFilterGradient($0, $1, $2) }

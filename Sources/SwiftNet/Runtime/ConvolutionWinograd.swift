@@ -15,6 +15,8 @@ struct WinogradConvolution {
 
   private var source: Extents { gradient ? shape.output : shape.input }
   private var result: Extents { gradient ? shape.input : shape.output }
+  /// Whether the tiles are few, so that the work is cut by columns.
+  private var sharesTiles: Bool { tiles <= 256 && columns >= 4 * table.gemm.f32.columns }
   private var tiles: Int { shape.batch * result.depth * tilesDown * tilesAcross }
 
   /// nil where the shape is not one for Winograd, or where the row kernels are expected to be faster.
@@ -29,7 +31,8 @@ struct WinogradConvolution {
     let result = gradient ? shape.input : shape.output
     tilesDown = (result.height + 3) / 4
     tilesAcross = (result.width + 3) / 4
-    blockTiles = WinogradCost.blockTiles(channels, table.gemm.f32)
+    // More tiles per block than one register tile would only widen what must stay in the cache.
+    blockTiles = table.gemm.f32.rows
     let images = shape.batch * result.depth
     let tiles = images * tilesDown * tilesAcross
     let cost = WinogradCost(kernels: table.gemm.f32, lanes: table.winograd.lanes)
@@ -43,13 +46,12 @@ struct WinogradConvolution {
     output: UnsafeMutableRawPointer
   ) throws {
     let kernels = table.gemm.f32
-    let winograd = table.winograd
     let input = try ChannelsLast(
       pointer, type: .float32, kernels: kernels, batch: shape.batch, channels: channels, extents: source,
       strides: strides, slack: false)
     let zeros = try Scratch(bytes: channels * 4)
     memset(zeros.pointer, 0, channels * 4)
-    var images = WinogradImages(
+    let images = WinogradImages(
       pointer: input.pointer, zeros: zeros.pointer, depth: source.depth, batchStride: input.strides[0],
       depthStride: input.strides[1], height: source.height, width: source.width,
       heightStride: input.strides[2], widthStride: input.strides[3],
@@ -58,7 +60,6 @@ struct WinogradConvolution {
       tilesAcross: tilesAcross, channels: channels)
     let width = kernels.columns
     let panels = (columns + width - 1) / width
-    let panelSize = channels * width
     let layout =
       gradient
       ? FilterLayout(
@@ -67,79 +68,14 @@ struct WinogradConvolution {
       : FilterLayout(
         columns: columns, columnStride: channels * 9, run: channels, runStride: 9, taps: 9, tapStride: 1,
         merged: 1, groupStride: 0)
-    let blocks = (tiles + blockTiles - 1) / blockTiles
-    // Few tiles and large filters: tasks are pairs of channel blocks, transform their own filters, and repeat the
-    // transform of the input. Else tasks are blocks of tiles, and the filters are transformed once for all.
-    let panelsPerTask = 2
-    let byColumns = blocks < 16 && panels >= 8
-    let filters = try Scratch(bytes: byColumns ? 0 : panels * 36 * panelSize * 4)
-    let padded = (blockTiles + kernels.rows - 1) / kernels.rows * kernels.rows
-    let sourceBytes = (36 * winogradPointStride(blockTiles, channels) * 4 + 63) & ~63
-    let productBytes = (36 * (padded * width + 16) + 16 * width) * 4
-    let localBytes = byColumns ? panelsPerTask * 36 * panelSize * 4 : 0
-    let packBytes = 9 * panelSize * 4
-    let slots = try ScratchSlots(bytes: sourceBytes + max(productBytes, 0) + localBytes + packBytes)
+    var arguments = Arguments(
+      output: output, epilogue: epilogue, images: images, layout: layout, weight: weight, panels: panels)
     let statistics = epilogue.sums != nil || epilogue.sumsOfSquares != nil
-    let sumChunks = byColumns ? 1 : blocks
+    let sumChunks = sharesTiles ? 1 : (tiles + blockTiles - 1) / blockTiles
     let partial = statistics ? try Scratch(bytes: sumChunks * 2 * columns * 8) : nil
     if let partial { memset(partial.pointer, 0, sumChunks * 2 * columns * 8) }
-
-    let noTables = zeros.of(Int.self)
-    /// Transforms the filters of some panels; `packed` is room for one panel.
-    func transformFilters(_ first: Int, _ count: Int, _ packed: UnsafeMutableRawPointer, _ out: UnsafeMutableRawPointer) {
-      for panel in first..<first + count {
-        // Panels are packed at their number times their size.
-        kernels.packFilters(layout, weight, panel, 1, packed - panel * packBytes)
-        winograd.transformFilter(
-          packed.assumingMemoryBound(to: Float.self), channels, gradient,
-          (out + (panel - first) * 36 * panelSize * 4).assumingMemoryBound(to: Float.self))
-      }
-    }
-    /// One block of tiles, some panels.
-    func compute(
-      _ block: Int, _ firstPanel: Int, _ panelCount: Int, _ filters: UnsafeRawPointer,
-      _ scratch: UnsafeMutableRawPointer, _ chunk: Int
-    ) {
-      let transformed = scratch.assumingMemoryBound(to: Float.self)
-      let first = block * blockTiles, count = min(blockTiles, tiles - block * blockTiles)
-      winograd.transformSource(&images, first, count, transformed)
-      var work = WinogradTiles(
-        source: transformed, channels: channels, firstTile: first, tiles: count,
-        filters: filters.assumingMemoryBound(to: Float.self),
-        products: (scratch + sourceBytes).assumingMemoryBound(to: Float.self), height: result.height,
-        width: result.width, tilesDown: tilesDown, tilesAcross: tilesAcross, outputChannels: columns)
-      let sums = partial.map { $0.of(Double.self) + chunk * 2 * columns }
-      var arguments = ConvolveArguments(
-        tables: UnsafePointer(noTables), tableWords: 0, tiles: 0, lastRows: 0, run: 0, weights: filters,
-        panelStride: 0, firstColumn: firstPanel * width, columns: min(columns - firstPanel * width, panelCount * width),
-        depthwise: false, output: output, bias: epilogue.bias, scale: epilogue.scale, shift: epilogue.shift,
-        residual: epilogue.residual, relu: epilogue.relu, sums: epilogue.sums == nil ? nil : sums,
-        sumsOfSquares: epilogue.sumsOfSquares == nil ? nil : sums.map { $0 + columns })
-      winograd.multiply(&work, &arguments)
-    }
-
-    if byColumns {
-      parallelFor(panels, grain: panelsPerTask) { first, last in
-        slots.with { scratch in
-          let local = scratch + sourceBytes + productBytes
-          transformFilters(first, last - first, local + localBytes, local)
-          for block in 0..<blocks { compute(block, first, last - first, local, scratch, 0) }
-        }
-      }
-    } else {
-      parallelFor(panels, grain: 1) { first, last in
-        slots.with { scratch in
-          transformFilters(
-            first, last - first, scratch + sourceBytes + productBytes,
-            filters.pointer + first * 36 * panelSize * 4)
-        }
-      }
-      parallelFor(blocks, grain: 1) { first, last in
-        slots.with { scratch in
-          for block in first..<last { compute(block, 0, panels, filters.pointer, scratch, block) }
-        }
-      }
-    }
+    arguments.partial = partial?.of(Double.self)
+    if sharesTiles { try runByColumns(&arguments) } else { try runByTiles(&arguments) }
     if let partial {
       let values = partial.of(Double.self)
       for (index, target) in [epilogue.sums, epilogue.sumsOfSquares].enumerated() {
@@ -148,6 +84,131 @@ struct WinogradConvolution {
           var sum = 0.0
           for chunk in 0..<sumChunks { sum += values[(chunk * 2 + index) * columns + column] }
           target[column] = sum
+        }
+      }
+    }
+  }
+
+  /// What both ways to cut the work need.
+  private struct Arguments {
+    var output: UnsafeMutableRawPointer
+    var epilogue: ConvolutionEpilogue
+    var images: WinogradImages
+    var layout: FilterLayout
+    var weight: UnsafeRawPointer
+    var panels: Int
+    /// Statistics by chunk.
+    var partial: UnsafeMutablePointer<Double>?
+  }
+
+  private var tileColumns: Int { table.gemm.f32.columns }
+  private var panelSize: Int { channels * tileColumns }
+  private var outputTiling: WinogradOutput {
+    WinogradOutput(
+      height: result.height, width: result.width, tilesDown: tilesDown, tilesAcross: tilesAcross,
+      channels: columns)
+  }
+
+  private func roundUp(_ tiles: Int) -> Int {
+    (tiles + table.gemm.f32.rows - 1) / table.gemm.f32.rows * table.gemm.f32.rows
+  }
+
+  /// The direct form [9][channels][columns] of one panel of filters.
+  private func packFilters(_ x: Arguments, _ panel: Int, _ packed: UnsafeMutableRawPointer) {
+    // The kernel writes a panel at its number times its size.
+    table.gemm.f32.packFilters(x.layout, x.weight, panel, 1, packed - panel * 9 * panelSize * 4)
+  }
+
+  /// Output transform and epilogue of some tiles for one panel of columns.
+  private func finish(
+    _ x: Arguments, _ products: UnsafePointer<Float>, _ firstTile: Int, _ count: Int, _ panel: Int, chunk: Int
+  ) {
+    var tiling = outputTiling
+    let sums = x.partial.map { $0 + chunk * 2 * columns }
+    let e = x.epilogue
+    var arguments = ConvolveArguments(
+      tables: UnsafePointer(x.images.zeros.assumingMemoryBound(to: Int.self)), tableWords: 0, tiles: 0,
+      lastRows: 0, run: 0, weights: x.weight, panelStride: 0, firstColumn: panel * tileColumns,
+      columns: min(columns - panel * tileColumns, tileColumns), depthwise: false, output: x.output, bias: e.bias,
+      scale: e.scale, shift: e.shift, residual: e.residual, relu: e.relu, sums: e.sums == nil ? nil : sums,
+      sumsOfSquares: e.sumsOfSquares == nil ? nil : sums.map { $0 + columns })
+    table.winograd.transformProducts(products, firstTile, count, &tiling, &arguments)
+  }
+
+  /// Many tiles: the filters are transformed once; then a task takes a block of tiles through all steps, so that
+  /// the transformed tiles never leave the second-level cache.
+  private func runByTiles(_ x: inout Arguments) throws {
+    let blocks = (tiles + blockTiles - 1) / blockTiles
+    let panels = x.panels
+    let filters = try Scratch(bytes: panels * 36 * panelSize * 4)
+    let tileStride = 36 * channels + 16
+    let sourceSize = blockTiles * tileStride
+    let productSize = 36 * roundUp(blockTiles) * tileColumns
+    let slots = try ScratchSlots(bytes: max(sourceSize + productSize, 9 * panelSize) * 4)
+    let x = x
+    parallelFor(panels, grain: 1) { first, last in
+      slots.with { scratch in
+        for panel in first..<last {
+          packFilters(x, panel, scratch)
+          table.winograd.transformFilter(
+            scratch.assumingMemoryBound(to: Float.self), channels, (0, channels), gradient,
+            filters.of(Float.self) + panel * 36 * panelSize)
+        }
+      }
+    }
+    parallelFor(blocks, grain: 1) { start, end in
+      slots.with { scratch in
+        let transformed = scratch.assumingMemoryBound(to: Float.self)
+        let products = transformed + sourceSize
+        var images = x.images
+        for block in start..<end {
+          let first = block * blockTiles, count = min(blockTiles, tiles - first)
+          table.winograd.transformSource(&images, first, count, transformed, tileStride, channels)
+          for panel in 0..<panels {
+            var work = WinogradProducts(
+              source: transformed, tileStride: tileStride, pointStride: channels, tiles: count,
+              filters: filters.of(Float.self) + panel * 36 * panelSize, channels: channels,
+              narrow: 2 * (columns - panel * tileColumns) <= tileColumns, adding: false, products: products)
+            table.winograd.multiply(&work)
+            finish(x, products, first, count, panel, chunk: block)
+          }
+        }
+      }
+    }
+  }
+
+  /// Few tiles and large filters: the tiles are transformed once; then a task takes a block of columns, whose
+  /// filters it transforms a few channels at a time, so that they never leave the second-level cache.
+  private func runByColumns(_ x: inout Arguments) throws {
+    let tileStride = 36 * channels + 16
+    let transformed = try Scratch(bytes: tiles * tileStride * 4)
+    // 128 channels of 32 columns at 36 points: 590 kB.
+    let part = 128
+    let productSize = 36 * roundUp(tiles) * tileColumns
+    let slots = try ScratchSlots(bytes: (productSize + 9 * panelSize + 36 * min(part, channels) * tileColumns) * 4)
+    let x = x
+    parallelFor(tiles, grain: 4) { first, last in
+      var images = x.images
+      table.winograd.transformSource(
+        &images, first, last - first, transformed.of(Float.self) + first * tileStride, tileStride, channels)
+    }
+    parallelFor(x.panels, grain: 1) { start, end in
+      slots.with { scratch in
+        let products = scratch.assumingMemoryBound(to: Float.self)
+        let packed = products + productSize
+        let filters = packed + 9 * panelSize
+        for panel in start..<end {
+          packFilters(x, panel, packed)
+          for first in stride(from: 0, to: channels, by: part) {
+            let count = min(part, channels - first)
+            table.winograd.transformFilter(packed, channels, (first, count), gradient, filters)
+            var work = WinogradProducts(
+              source: transformed.of(Float.self) + first, tileStride: tileStride, pointStride: channels,
+              tiles: tiles, filters: filters, channels: count,
+              narrow: 2 * (columns - panel * tileColumns) <= tileColumns, adding: first > 0, products: products)
+            table.winograd.multiply(&work)
+          }
+          finish(x, products, 0, tiles, panel, chunk: 0)
         }
       }
     }
@@ -267,7 +328,8 @@ func winogradWeightGradient(
         memset(mine + first * panelSize, 0, (last - first) * panelSize * 4)
         for block in part * blocksPerPart..<max(part * blocksPerPart, min(blocks, (part + 1) * blocksPerPart)) {
           let tile = block * blockTiles, count = min(blockTiles, tiles - block * blockTiles)
-          winograd.transformSource(&inputs, tile, count, transformed)
+          winograd.transformSource(
+            &inputs, tile, count, transformed, channels, winogradPointStride(count, channels))
           for panel in first..<last {
             let present = min(width, columns - panel * width)
             winograd.transformGradient(&gradients, tile, count, panel * width, present, local)
