@@ -64,7 +64,7 @@ public typealias WinogradSourceKernel = (
 ) -> Void
 
 /// `(panel [9][channels][tile columns], channels, (first, count), flipped, output [36][count][tile columns])`:
-/// filters of some of the channels.
+/// filters of some of the channels; points `winogradPointStride(count, tile columns)` apart.
 public typealias WinogradFilterKernel = (
   UnsafePointer<Float>, Int, (first: Int, count: Int), Bool, UnsafeMutablePointer<Float>
 ) -> Void
@@ -78,7 +78,7 @@ public struct WinogradProducts {
   public var tileStride: Int
   public var pointStride: Int
   public var tiles: Int
-  /// [36][channels][tile columns].
+  /// [36][channels][tile columns], points `winogradPointStride` apart.
   public var filters: UnsafePointer<Float>
   public var channels: Int
   /// Whether only the first half of the columns counts.

@@ -158,6 +158,7 @@ func winogradFilter(
   let panel = panel + part.first * Float.tileColumns
   let stride = channels * Float.tileColumns
   let size = part.count * Float.tileColumns
+  let pointStride = winogradPointStride(part.count, Float.tileColumns)
   var offset = 0
   while offset < size {
     @inline(__always) func g(_ i: Int) -> V { load(panel + (flipped ? 8 - i : i) * stride + offset) }
@@ -167,13 +168,13 @@ func winogradFilter(
     @inline(__always)
     func row(_ i: Int, _ a: V, _ b: V, _ c: V) {
       let t = filterTransform(a, b, c)
-      let to = out + i * 6 * size + offset
+      let to = out + i * 6 * pointStride + offset
       store(t.0, to)
-      store(t.1, to + size)
-      store(t.2, to + 2 * size)
-      store(t.3, to + 3 * size)
-      store(t.4, to + 4 * size)
-      store(t.5, to + 5 * size)
+      store(t.1, to + pointStride)
+      store(t.2, to + 2 * pointStride)
+      store(t.3, to + 3 * pointStride)
+      store(t.4, to + 4 * pointStride)
+      store(t.5, to + 5 * pointStride)
     }
     row(0, c0.0, c1.0, c2.0)
     row(1, c0.1, c1.1, c2.1)
@@ -193,7 +194,7 @@ func winogradMultiply(_ arguments: UnsafePointer<WinogradProducts>) {
   let x = arguments.pointee
   let columns = Float.tileColumns
   for point in 0..<36 {
-    let b = x.filters + point * x.channels * columns
+    let b = x.filters + point * winogradPointStride(x.channels, columns)
     var row = 0
     while row < x.tiles {
       let a = x.source + point * x.pointStride + row * x.tileStride

@@ -140,7 +140,8 @@ struct WinogradConvolution {
   private func runByTiles(_ x: inout Arguments) throws {
     let blocks = (tiles + blockTiles - 1) / blockTiles
     let panels = x.panels
-    let filters = try Scratch(bytes: panels * 36 * panelSize * 4)
+    let filterSize = 36 * winogradPointStride(channels, tileColumns)
+    let filters = try Scratch(bytes: panels * filterSize * 4)
     let tileStride = 36 * channels + 16
     let sourceSize = blockTiles * tileStride
     let productSize = 36 * roundUp(blockTiles) * tileColumns
@@ -152,7 +153,7 @@ struct WinogradConvolution {
           packFilters(x, panel, scratch)
           table.winograd.transformFilter(
             scratch.assumingMemoryBound(to: Float.self), channels, (0, channels), gradient,
-            filters.of(Float.self) + panel * 36 * panelSize)
+            filters.of(Float.self) + panel * filterSize)
         }
       }
     }
@@ -167,7 +168,7 @@ struct WinogradConvolution {
           for panel in 0..<panels {
             var work = WinogradProducts(
               source: transformed, tileStride: tileStride, pointStride: channels, tiles: count,
-              filters: filters.of(Float.self) + panel * 36 * panelSize, channels: channels,
+              filters: filters.of(Float.self) + panel * filterSize, channels: channels,
               narrow: 2 * (columns - panel * tileColumns) <= tileColumns, adding: false, products: products)
             table.winograd.multiply(&work)
             finish(x, products, first, count, panel, chunk: block)
@@ -185,7 +186,8 @@ struct WinogradConvolution {
     // 128 channels of 32 columns at 36 points: 590 kB.
     let part = 128
     let productSize = 36 * roundUp(tiles) * tileColumns
-    let slots = try ScratchSlots(bytes: (productSize + 9 * panelSize + 36 * min(part, channels) * tileColumns) * 4)
+    let filterSize = 36 * winogradPointStride(min(part, channels), tileColumns)
+    let slots = try ScratchSlots(bytes: (productSize + 9 * panelSize + filterSize) * 4)
     let x = x
     parallelFor(tiles, grain: 4) { first, last in
       var images = x.images
