@@ -1,3 +1,4 @@
+import CIntrinsics
 import KernelTypes
 
 /// Packs filters into weight panels [column block][tap][run][tile columns], see `FilterLayout`.
@@ -21,6 +22,10 @@ func packFilters<T: ProductScalar>(
       TileBuffer<T>.with { square in
         var q = 0
         while q + lanes <= length {
+          // Too many streams for the processor to prefetch by itself.
+          if q + 4 * lanes <= length {
+            for i in 0..<columns { sn_prefetch(from + i * x.columnStride + (q + 3 * lanes)) }
+          }
           for half in 0..<2 {
             transposeBlock(from + half * lanes * x.columnStride + q, x.columnStride, lanes, square, lanes)
             var tap = q % x.taps
@@ -41,6 +46,25 @@ func packFilters<T: ProductScalar>(
           let to = out + (q % x.taps * x.run + q / x.taps) * columns
           for i in 0..<columns { to[i] = from[i * x.columnStride + q] }
           q += 1
+        }
+      }
+      continue
+    }
+    if x.merged == 1 && x.columnStride == x.taps && x.tapStride == 1 && width == columns {
+      // The numbers of one element of the run lie in a row, taps innermost.
+      for r in 0..<x.run {
+        let from = weight + first * x.columnStride + r * x.runStride
+        if r + 4 < x.run {
+          var ahead = from + 4 * x.runStride
+          let end = ahead + columns * x.taps
+          while ahead < end {
+            sn_prefetch(ahead)
+            ahead += 64 / MemoryLayout<T>.stride
+          }
+        }
+        for tap in 0..<x.taps {
+          let to = out + (tap * x.run + r) * columns
+          for i in 0..<columns { to[i] = from[i * x.taps + tap] }
         }
       }
       continue

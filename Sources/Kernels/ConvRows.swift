@@ -284,7 +284,7 @@ private func depthwiseTile<T: ProductScalar>(
 
 /// Epilogue of a tile (bias, scale and shift, residual, relu, statistics) and its way into the output.
 @inline(never)
-private func finishTile<T: ProductScalar>(
+func finishTile<T: ProductScalar>(
   _ arguments: UnsafePointer<ConvolveArguments>, _ outputs: UnsafePointer<Int>, _ rows: Int, _ column: Int,
   _ width: Int, _ buffer: UnsafeMutablePointer<T>
 ) {
