@@ -9,6 +9,7 @@ public struct KernelTable {
   public var norm = NormKernels()
   public var softmax = SoftmaxKernels()
   public var optimizers = OptimizerKernels()
+  public var gemm = GemmKernels()
 
   public init(name: String) {
     self.name = name

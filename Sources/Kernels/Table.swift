@@ -26,5 +26,6 @@ public func makeKernelTable() -> KernelTable {
   registerNormalization(&table.norm)
   registerSoftmax(&table.softmax)
   registerOptimizers(&table.optimizers)
+  registerGemm(&table.gemm)
   return table
 }
