@@ -342,7 +342,7 @@ func winogradWeightGradient(
     winograd.transformSource(&images, tile, count, out, channels, winogradPointStride(count, channels))
   }
 
-  if panels >= 8 && blocks * sourceSize <= 1 << 21 {
+  if panels >= 8 && blocks * sourceSize <= 1 << 22 {
     // Few tiles, large filters: the tiles are transformed once for all panels, a task takes a panel.
     let shared = try Scratch(bytes: blocks * sourceSize * 4)
     let slots = try ScratchSlots(bytes: (panelSize + gradientSize + 9 * channels * width) * 4)
