@@ -8,7 +8,7 @@ public struct WinogradKernels {
   public var multiply: WinogradMultiplyKernel = { _ in }
   public var transformProducts: WinogradOutputKernel = { _, _, _, _, _ in }
   public var transformGradient: WinogradGradientKernel = { _, _, _, _, _, _ in }
-  public var accumulate: WinogradAccumulateKernel = { _, _, _, _, _, _ in }
+  public var accumulate: WinogradAccumulateKernel = { _, _, _, _, _, _, _ in }
   public var transformFilterGradient: WinogradFilterGradientKernel = { _, _, _ in }
 
   public init() {}
@@ -134,13 +134,14 @@ public typealias WinogradGradientKernel = (
   UnsafePointer<WinogradImages>, Int, Int, Int, Int, UnsafeMutablePointer<Float>
 ) -> Void
 
-/// `(source [36][tiles][channels], channels, gradients [36][tiles][tile columns], tiles, narrow, sums
-/// [36][channels][tile columns])`: adds transposed source times gradients, point by point.
+/// `(source [tiles][channels], channels, gradients [tiles][tile columns], tiles, narrow, adding, sums
+/// [channels][tile columns])`: transposed source times gradients for one point, overwriting or adding.
 public typealias WinogradAccumulateKernel = (
-  UnsafePointer<Float>, Int, UnsafePointer<Float>, Int, Bool, UnsafeMutablePointer<Float>
+  UnsafePointer<Float>, Int, UnsafePointer<Float>, Int, Bool, Bool, UnsafeMutablePointer<Float>
 ) -> Void
 
-/// `(sums [36][channels][tile columns], channels, output [9][channels][tile columns])`.
+/// `(sums [36][channels][tile columns] with points `winogradPointStride` apart, channels, output
+/// [9][channels][tile columns])`.
 public typealias WinogradFilterGradientKernel = (
   UnsafePointer<Float>, Int, UnsafeMutablePointer<Float>
 ) -> Void

@@ -112,40 +112,42 @@ func unpackFilters<T: ProductScalar>(
   let first = panel * columns
   let width = min(columns, x.columns - first)
   let groupColumns = x.columns / x.merged, groupRun = x.run / x.merged
-  TileBuffer<T>.with { square in
-    for outer in 0..<x.taps / stretch {
-      for inner in 0..<stretch {
-        let tap = outer * stretch + inner
-        let rows = from + (outer * paddedRun + inner * x.run) * columns
-        if x.merged > 1 {
-          for i in 0..<width {
-            let group = (first + i) / groupColumns
-            let to = weight + group * x.groupStride + (first + i) % groupColumns * x.columnStride
-            for r in 0..<groupRun {
-              to[r * x.runStride + tap * x.tapStride] = rows[(group * groupRun + r) * columns + i]
-            }
-          }
-          continue
-        }
-        let to = weight + first * x.columnStride + tap * x.tapStride
-        var r = 0
-        if width == columns {
-          while r + lanes <= x.run {
-            for half in 0..<2 {
-              transposeBlock(rows + r * columns + half * lanes, columns, lanes, square, lanes)
-              for i in 0..<lanes {
-                let o = to + (half * lanes + i) * x.columnStride + r * x.runStride
-                for k in 0..<lanes { o[k * x.runStride] = square[i * lanes + k] }
-              }
-            }
-            r += lanes
-          }
-        }
-        while r < x.run {
-          for i in 0..<width { to[i * x.columnStride + r * x.runStride] = rows[r * columns + i] }
-          r += 1
+  if x.merged > 1 {
+    for tap in 0..<x.taps {
+      let rows = from + (tap / stretch * paddedRun + tap % stretch * x.run) * columns
+      for i in 0..<width {
+        let group = (first + i) / groupColumns
+        let to = weight + group * x.groupStride + (first + i) % groupColumns * x.columnStride
+        for r in 0..<groupRun {
+          to[r * x.runStride + tap * x.tapStride] = rows[(group * groupRun + r) * columns + i]
         }
       }
+    }
+    return
+  }
+  TileBuffer<T>.with { square in
+    // All taps of a few elements of the run at a time: they share cache lines of the filters.
+    var r = 0
+    while r < x.run {
+      let height = min(lanes, x.run - r)
+      for tap in 0..<x.taps {
+        let rows = from + (tap / stretch * paddedRun + tap % stretch * x.run + r) * columns
+        let to = weight + first * x.columnStride + tap * x.tapStride + r * x.runStride
+        if width == columns && height == lanes {
+          for half in 0..<2 {
+            transposeBlock(rows + half * lanes, columns, lanes, square, lanes)
+            for i in 0..<lanes {
+              let o = to + (half * lanes + i) * x.columnStride
+              for k in 0..<lanes { o[k * x.runStride] = square[i * lanes + k] }
+            }
+          }
+        } else {
+          for k in 0..<height {
+            for i in 0..<width { to[i * x.columnStride + k * x.runStride] = rows[k * columns + i] }
+          }
+        }
+      }
+      r += lanes
     }
   }
 }

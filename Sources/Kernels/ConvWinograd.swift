@@ -326,35 +326,34 @@ func winogradGradient(
   }
 }
 
-/// For each point: sums[channel][column] += source[tile][channel] * gradient[tile][column].
+/// One point: sums[channel][column] = (or +=) sum over tiles of source[tile][channel] * gradient[tile][column].
 func winogradAccumulate(
   _ source: UnsafePointer<Float>, _ channels: Int, _ gradient: UnsafePointer<Float>, _ tiles: Int,
-  _ narrow: Bool, _ sums: UnsafeMutablePointer<Float>
+  _ narrow: Bool, _ adding: Bool, _ sums: UnsafeMutablePointer<Float>
 ) {
   let columns = Float.tileColumns
   TileBuffer<Float>.with { buffer in
-    for point in 0..<36 {
-      let a = source + point * winogradPointStride(tiles, channels)
-      let b = gradient + point * winogradPointStride(tiles, columns)
-      let to = sums + point * channels * columns
-      var channel = 0
-      while channel < channels {
-        let rows = min(tileRows, channels - channel)
-        // The last tile may begin earlier than its first new row, so as not to read beyond the channels.
-        let start = max(0, min(channel, channels - tileRows))
-        let whole = rows == tileRows
-        let out = whole ? to + channel * columns : buffer
-        if narrow {
-          stridedNarrowTile(a + start, channels, b, columns, tiles, out, columns, whole)
-        } else {
-          stridedTile(a + start, channels, b, columns, tiles, out, columns, whole)
-        }
-        if !whole {
-          let from = buffer + (channel - start) * columns
-          for i in 0..<rows * columns { to[channel * columns + i] += from[i] }
-        }
-        channel += tileRows
+    var channel = 0
+    while channel < channels {
+      let rows = min(tileRows, channels - channel)
+      // The last tile may begin earlier than its first new row, so as not to read beyond the channels.
+      let start = max(0, min(channel, channels - tileRows))
+      let whole = rows == tileRows
+      let out = whole ? sums + channel * columns : buffer
+      if narrow {
+        stridedNarrowTile(source + start, channels, gradient, columns, tiles, out, columns, whole && adding)
+      } else {
+        stridedTile(source + start, channels, gradient, columns, tiles, out, columns, whole && adding)
       }
+      if !whole {
+        let from = buffer + (channel - start) * columns, to = sums + channel * columns
+        if adding {
+          for i in 0..<rows * columns { to[i] += from[i] }
+        } else {
+          for i in 0..<rows * columns { to[i] = from[i] }
+        }
+      }
+      channel += tileRows
     }
   }
 }
@@ -365,11 +364,12 @@ func winogradFilterGradient(
 ) {
   let lanes = V.scalarCount
   let size = channels * Float.tileColumns
+  let pointStride = winogradPointStride(channels, Float.tileColumns)
   var offset = 0
   while offset < size {
     @inline(__always)
     func column(_ j: Int) -> (V, V, V) {
-      @inline(__always) func u(_ i: Int) -> V { load(sums + (i * 6 + j) * size + offset) }
+      @inline(__always) func u(_ i: Int) -> V { load(sums + (i * 6 + j) * pointStride + offset) }
       return filterAdjoint((u(0), u(1), u(2), u(3), u(4), u(5)))
     }
     let a = column(0), b = column(1), c = column(2), d = column(3), e = column(4), f = column(5)
@@ -394,6 +394,6 @@ func registerWinograd(_ table: inout WinogradKernels) {
   table.multiply = { winogradMultiply($0) }
   table.transformProducts = { winogradProducts($0, $1, $2, $3, $4) }
   table.transformGradient = { winogradGradient($0, $1, $2, $3, $4, $5) }
-  table.accumulate = { winogradAccumulate($0, $1, $2, $3, $4, $5) }
+  table.accumulate = { winogradAccumulate($0, $1, $2, $3, $4, $5, $6) }
   table.transformFilterGradient = { winogradFilterGradient($0, $1, $2) }
 }

@@ -231,11 +231,6 @@ struct WinogradCost {
   let kernels: ProductKernels
   let lanes: Int
 
-  /// About half a megabyte of transformed inputs.
-  static func blockTiles(_ channels: Int, _ kernels: ProductKernels) -> Int {
-    max(2 * kernels.rows, min(48, (1 << 19) / (36 * channels * 4) / kernels.rows * kernels.rows))
-  }
-
   private func panels(_ columns: Int) -> Int { (columns + kernels.columns - 1) / kernels.columns }
 
   func forward(tiles: Int, channels: Int, columns: Int) -> Double {
@@ -293,76 +288,116 @@ func winogradWeightGradient(
   let zeroBytes = (max(channels, columns) + kernels.columns) * 4
   let zeros = try Scratch(bytes: zeroBytes)
   memset(zeros.pointer, 0, zeroBytes)
-  var inputs = WinogradImages(
+  let inputs = WinogradImages(
     pointer: source.pointer, zeros: zeros.pointer, depth: shape.input.depth, batchStride: source.strides[0],
     depthStride: source.strides[1], height: shape.input.height, width: shape.input.width,
     heightStride: source.strides[2], widthStride: source.strides[3], paddingHeight: shape.padding.height,
     paddingWidth: shape.padding.width, tilesDown: tilesDown, tilesAcross: tilesAcross, channels: channels)
-  var gradients = WinogradImages(
+  let gradients = WinogradImages(
     pointer: gradient.pointer, zeros: zeros.pointer, depth: shape.output.depth,
     batchStride: gradient.strides[0], depthStride: gradient.strides[1], height: shape.output.height,
     width: shape.output.width, heightStride: gradient.strides[2], widthStride: gradient.strides[3],
     paddingHeight: 0, paddingWidth: 0, tilesDown: tilesDown, tilesAcross: tilesAcross, channels: columns)
 
-  // Tasks are pairs of a part of the tiles and a group of channel blocks; each has sums of its own. The cut
-  // depends on the shape alone.
   let width = kernels.columns
   let panels = (columns + width - 1) / width
-  let panelSize = 36 * channels * width
-  let blockTiles = WinogradCost.blockTiles(channels, kernels)
+  let pointSize = winogradPointStride(channels, width)
+  let panelSize = 36 * pointSize
+  let layout = FilterLayout(
+    columns: columns, columnStride: channels * 9, run: channels, runStride: 9, taps: 9, tapStride: 1, merged: 1,
+    groupStride: 0)
+  func finish(_ panel: Int, _ sums: UnsafePointer<Float>, _ scratch: UnsafeMutablePointer<Float>) {
+    winograd.transformFilterGradient(sums, channels, scratch)
+    kernels.unpackFilters(layout, scratch, panel, 1, channels, gradWeight)
+  }
+  // Blocks of tiles: so many that adding to the sums, which are in the third-level cache, costs little.
+  let blockTiles = min(tiles, 96)
   let blocks = (tiles + blockTiles - 1) / blockTiles
-  let panelsPerTask = channels <= 128 ? panels : 2
-  let columnTasks = (panels + panelsPerTask - 1) / panelsPerTask
-  let parts = max(1, min(blocks, min((16 + columnTasks - 1) / columnTasks, (1 << 25) / (panels * panelSize * 4))))
-  let blocksPerPart = (blocks + parts - 1) / parts
-  let sums = try Scratch(bytes: parts * panels * panelSize * 4)
-  let sourceBytes = (36 * winogradPointStride(blockTiles, channels) * 4 + 127) & ~63
-  let gradientBytes = (36 * winogradPointStride(blockTiles, width) * 4 + 63) & ~63
-  let slots = try ScratchSlots(bytes: sourceBytes + gradientBytes)
-  parallelFor(parts * columnTasks, grain: 1) { start, end in
-    slots.with { scratch in
-      let transformed = scratch.assumingMemoryBound(to: Float.self)
-      let local = (scratch + sourceBytes).assumingMemoryBound(to: Float.self)
-      for task in start..<end {
-        let part = task / columnTasks
-        let first = task % columnTasks * panelsPerTask, last = min(panels, first + panelsPerTask)
-        let mine = sums.of(Float.self) + part * panels * panelSize
-        memset(mine + first * panelSize, 0, (last - first) * panelSize * 4)
-        for block in part * blocksPerPart..<max(part * blocksPerPart, min(blocks, (part + 1) * blocksPerPart)) {
-          let tile = block * blockTiles, count = min(blockTiles, tiles - block * blockTiles)
-          winograd.transformSource(
-            &inputs, tile, count, transformed, channels, winogradPointStride(count, channels))
-          for panel in first..<last {
-            let present = min(width, columns - panel * width)
-            winograd.transformGradient(&gradients, tile, count, panel * width, present, local)
-            winograd.accumulate(
-              transformed, channels, local, count, 2 * present <= width, mine + panel * panelSize)
+  let sourceSize = 36 * winogradPointStride(blockTiles, channels)
+  let gradientSize = 36 * winogradPointStride(blockTiles, width)
+  /// Adds a block of tiles to the sums of some panels; `local` is room for the panels' gradients.
+  func add(
+    _ block: Int, _ transformed: UnsafePointer<Float>, _ first: Int, _ last: Int, adding: Bool,
+    _ local: UnsafeMutablePointer<Float>, _ sums: UnsafeMutablePointer<Float>
+  ) {
+    let tile = block * blockTiles, count = min(blockTiles, tiles - block * blockTiles)
+    var images = gradients
+    for panel in first..<last {
+      winograd.transformGradient(
+        &images, tile, count, panel * width, min(width, columns - panel * width),
+        local + (panel - first) * gradientSize)
+    }
+    for point in 0..<36 {
+      for panel in first..<last {
+        winograd.accumulate(
+          transformed + point * winogradPointStride(count, channels), channels,
+          local + ((panel - first) * gradientSize + point * winogradPointStride(count, width)), count,
+          2 * (columns - panel * width) <= width, adding, sums + ((panel - first) * panelSize + point * pointSize))
+      }
+    }
+  }
+  func transform(_ block: Int, _ out: UnsafeMutablePointer<Float>) {
+    let tile = block * blockTiles, count = min(blockTiles, tiles - block * blockTiles)
+    var images = inputs
+    winograd.transformSource(&images, tile, count, out, channels, winogradPointStride(count, channels))
+  }
+
+  if panels >= 8 && blocks * sourceSize <= 1 << 22 {
+    // Few tiles, large filters: the tiles are transformed once for all panels, a task takes a panel.
+    let shared = try Scratch(bytes: blocks * sourceSize * 4)
+    let slots = try ScratchSlots(bytes: (panelSize + gradientSize + 9 * channels * width) * 4)
+    parallelFor(blocks, grain: 1) { first, last in
+      for block in first..<last { transform(block, shared.of(Float.self) + block * sourceSize) }
+    }
+    parallelFor(panels, grain: 1) { first, last in
+      slots.with { scratch in
+        let sums = scratch.assumingMemoryBound(to: Float.self)
+        for panel in first..<last {
+          for block in 0..<blocks {
+            add(
+              block, shared.of(Float.self) + block * sourceSize, panel, panel + 1, adding: block > 0,
+              sums + panelSize, sums)
+          }
+          finish(panel, sums, sums + panelSize + gradientSize)
+        }
+      }
+    }
+  } else {
+    // Tasks are pairs of a part of the tiles and a group of panels, with sums of their own. The cut depends on
+    // the shape alone.
+    let panelsPerTask = min(panels, max(1, (1 << 19) / (36 * channels * width)))
+    let columnTasks = (panels + panelsPerTask - 1) / panelsPerTask
+    let parts = max(1, min(blocks, min((8 + columnTasks - 1) / columnTasks, max(2, (1 << 22) / (panels * panelSize)))))
+    let blocksPerPart = (blocks + parts - 1) / parts
+    let usedParts = (blocks + blocksPerPart - 1) / blocksPerPart
+    let sums = try Scratch(bytes: usedParts * panels * panelSize * 4)
+    let slots = try ScratchSlots(
+      bytes: (sourceSize + max(panelsPerTask * gradientSize, 9 * channels * width)) * 4)
+    parallelFor(usedParts * columnTasks, grain: 1) { start, end in
+      slots.with { scratch in
+        let transformed = scratch.assumingMemoryBound(to: Float.self)
+        for task in start..<end {
+          let part = task / columnTasks
+          let first = task % columnTasks * panelsPerTask, last = min(panels, first + panelsPerTask)
+          let mine = sums.of(Float.self) + (part * panels + first) * panelSize
+          for block in part * blocksPerPart..<min(blocks, (part + 1) * blocksPerPart) {
+            transform(block, transformed)
+            add(
+              block, transformed, first, last, adding: block > part * blocksPerPart, transformed + sourceSize, mine)
           }
         }
       }
     }
-  }
-  // Sum of the parts, then back to 3×3 filters.
-  let layout = FilterLayout(
-    columns: columns, columnStride: channels * 9, run: channels, runStride: 9, taps: 9, tapStride: 1, merged: 1,
-    groupStride: 0)
-  let filterSlots = try ScratchSlots(bytes: 9 * channels * width * 4)
-  if parts > 1 {
-    let values = sums.of(Float.self)
-    let size = panels * panelSize
-    parallelFor(size, grain: 1 << 15) { first, last in
-      for part in 1..<parts {
-        let other = values + part * size
-        for i in first..<last { values[i] += other[i] }
-      }
-    }
-  }
-  parallelFor(panels, grain: 1) { first, last in
-    filterSlots.with { scratch in
-      for panel in first..<last {
-        winograd.transformFilterGradient(
-          sums.of(Float.self) + panel * panelSize, channels, scratch.assumingMemoryBound(to: Float.self))
-        kernels.unpackFilters(layout, scratch, panel, 1, channels, gradWeight)
+    parallelFor(panels, grain: 1) { first, last in
+      slots.with { scratch in
+        for panel in first..<last {
+          let total = sums.of(Float.self) + panel * panelSize
+          for part in 1..<max(usedParts, 1) {
+            let other = sums.of(Float.self) + (part * panels + panel) * panelSize
+            for i in 0..<panelSize { total[i] += other[i] }
+          }
+          finish(panel, total, scratch.assumingMemoryBound(to: Float.self))
+        }
       }
     }
   }
