@@ -147,3 +147,6 @@ public func sn_fill_(_ target: sn_tensor?, _ value: sn_scalar) -> Int32 {
 public func sn_set_data(_ target: sn_tensor?, _ source: sn_tensor?) -> Int32 {
   attempt { try tensor(target).setData(try tensor(source)) }
 }
+
+@c(sn_detach_) @implementation
+public func sn_detach_(_ t: sn_tensor?) -> Int32 { attempt { try tensor(t).detachInPlace() } }

@@ -35,6 +35,14 @@ extension Tensor {
   /// The same values and memory, outside of any graph.
   public func detach() throws -> Tensor { try alias() }
 
+  /// Takes this tensor itself out of its graph.
+  public func detachInPlace() throws {
+    try require(
+      autograd?.base == nil || !requiresGrad,
+      "Can't detach views in-place. Use detach() instead.")
+    autograd = nil
+  }
+
   /// Writes `source` into this tensor, broadcast and converted.
   public func copyInPlace(_ source: Tensor) throws {
     guard (try? Shape.broadcast(shape, source.shape)) == shape else {

@@ -35,6 +35,41 @@ extension Tensor {
     return try copy.recorded("View", self) { [try $0.grad.reshape(source)] }
   }
 
+  /// The same bytes as elements of another dtype. Sizes may differ where the last dimension is contiguous.
+  public func view(as dtype: DType) throws -> Tensor {
+    let (from, to) = (self.dtype.size, dtype.size)
+    var shape = self.shape
+    var strides = self.strides
+    var offset = self.offset
+    if from != to {
+      try require(rank > 0, "self.dim() cannot be 0 to view \(self.dtype.name) as \(dtype.name) (different element sizes)")
+      try require(
+        strides[rank - 1] == 1 || shape[rank - 1] <= 1,
+        "self.stride(-1) must be 1 to view \(self.dtype.name) as \(dtype.name) (different element sizes), but got "
+          + "\(strides[rank - 1])")
+      if to < from {
+        let ratio = from / to
+        for d in shape.indices.dropLast() { strides[d] = strides[d] &* ratio }
+        shape[rank - 1] = shape[rank - 1] &* ratio
+        offset *= ratio
+      } else {
+        let ratio = to / from
+        let divides = shape[rank - 1] % ratio == 0 && offset % ratio == 0
+        try require(
+          divides && strides.dropLast().allSatisfy { $0 % ratio == 0 },
+          "self.size(-1) must be divisible by \(ratio) to view \(self.dtype.name) as \(dtype.name) (different element "
+            + "sizes), but got \(shape[rank - 1])")
+        for d in shape.indices.dropLast() { strides[d] /= ratio }
+        shape[rank - 1] /= ratio
+        offset /= ratio
+      }
+      strides[rank - 1] = 1
+    }
+    return Tensor(
+      storage: try storage, dtype: dtype, shape: shape, strides: strides, offset: offset,
+      count: try Shape.count(shape))
+  }
+
   /// Another shape over the same elements: a view where possible, otherwise a copy.
   public func reshape(_ shape: [Int]) throws -> Tensor { try view(shape) }
 

@@ -1,0 +1,52 @@
+"""Makes the glue between Python and libswiftnet from the C header: one compiled module for all Python versions."""
+
+import re
+from pathlib import Path
+
+from cffi import FFI
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Functions of this module that Swift calls. `extern "Python"` makes a C function of each.
+CALLBACKS = """
+extern "Python" {
+    sn_tensor swiftnet_hook(void *, sn_tensor, int32_t *);
+    int32_t swiftnet_backward(void *, const sn_tensor *, int64_t, sn_tensor *, int64_t);
+    void swiftnet_release(void *);
+}
+int32_t swiftnet_check_signals(void);
+"""
+
+# Runs Python's own signal handlers; asked by the library during long work, while the GIL is released.
+SOURCE = """
+#include "swiftnet.h"
+
+static int32_t swiftnet_check_signals(void) {
+    PyGILState_STATE state = PyGILState_Ensure();
+    int32_t stop = PyErr_CheckSignals() != 0;
+    if (stop) PyErr_Clear();
+    PyGILState_Release(state);
+    return stop;
+}
+"""
+
+
+def declarations() -> str:
+    """The header without what only a C compiler needs."""
+    text = (ROOT / "Sources/CSwiftNet/include/swiftnet.h").read_text()
+    text = re.sub(r"#ifdef __cplusplus.*?#endif", "", text, flags=re.S)
+    return "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+
+
+ffibuilder = FFI()
+ffibuilder.cdef(declarations() + CALLBACKS)
+ffibuilder.set_source(
+    "swiftnet._binding",
+    SOURCE,
+    include_dirs=[str(ROOT / "Sources/CSwiftNet/include")],
+    library_dirs=[str(ROOT / "python/swiftnet")],
+    libraries=["swiftnet"],
+    runtime_library_dirs=["$ORIGIN"],
+    extra_link_args=["-Wl,-rpath,$ORIGIN"],
+    py_limited_api=True,
+)

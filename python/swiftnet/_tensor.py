@@ -1,0 +1,760 @@
+"""The tensor: a handle on one of the Swift library, with PyTorch's methods.
+
+Operations that are also functions are written once, in the modules of `swiftnet._functions`, and attached to the class
+there. Here are construction, properties, operators, conversion and automatic differentiation.
+"""
+
+import numpy as np
+
+from swiftnet import _dtypes
+from swiftnet._core import NULL, check, fail, ffi, integers, lib, number, scalar
+from swiftnet._device import cpu
+
+
+class Size(tuple):
+    """A shape: a tuple of sizes."""
+
+    __slots__ = ()
+
+    def numel(self):
+        """Number of elements."""
+        result = 1
+        for size in self:
+            result *= size
+        return result
+
+    def __repr__(self):
+        return f"swiftnet.Size([{', '.join(map(str, self))}])"
+
+    def __getitem__(self, index):
+        item = tuple.__getitem__(self, index)
+        return Size(item) if isinstance(index, slice) else item
+
+    def __add__(self, other):
+        return Size(tuple.__add__(self, tuple(other)))
+
+
+
+
+
+def _codes(*names):
+    result = []
+    for name in names:
+        code = lib.sn_elementwise_code(name.encode())
+        if code < 0:
+            raise ImportError(f"the Swift library does not know the operation {name}: rebuild it")
+        result.append(code)
+    return result
+
+
+_ADD, _SUB, _MUL, _DIV, _FLOORDIV, _REMAINDER, _POW = _codes(
+    "add", "sub", "mul", "div", "floorDivide", "remainder", "pow"
+)
+_EQ, _NE, _LT, _LE, _GT, _GE = _codes("eq", "ne", "lt", "le", "gt", "ge")
+_AND, _OR, _XOR, _SHL, _SHR = _codes("bitwiseAnd", "bitwiseOr", "bitwiseXor", "shiftLeft", "shiftRight")
+_NEG, _NOT, _ABS = _codes("neg", "bitwiseNot", "abs")
+
+_sn_binary = lib.sn_binary
+_sn_binary_scalar = lib.sn_binary_scalar
+_sn_release = lib.sn_release
+
+
+class Tensor:
+    """An n-dimensional array that shares its memory with NumPy and records operations for backward.
+
+    Args:
+        *size: sizes of a new tensor with undefined contents, or one sequence of values.
+    """
+
+    __slots__ = ("_h", "__dict__", "__weakref__")
+
+    # NumPy arrays leave `array + tensor` to the tensor.
+    __array_priority__ = 1000
+
+    def __new__(cls, *args, **kwargs):
+        if cls is Tensor and (args or not kwargs):
+            if len(args) == 1 and not isinstance(args[0], int):
+                if isinstance(args[0], Tensor):
+                    return args[0]
+                return tensor(args[0], dtype=_dtypes.ALL[_dtypes.default_code()])
+            return wrap(lib.sn_empty(integers(args), len(args), _dtypes.default_code()))
+        self = object.__new__(cls)
+        self._h = NULL
+        return self
+
+    def __del__(self, _release=_sn_release):
+        _release(self._h)
+
+    # ---- properties ----
+
+    @property
+    def dtype(self):
+        """The element type."""
+        return _dtypes.ALL[lib.sn_dtype(self._h)]
+
+    @property
+    def shape(self):
+        """The sizes of all dimensions."""
+        rank = lib.sn_rank(self._h)
+        sizes = ffi.new("int64_t[]", rank or 1)
+        lib.sn_shape(self._h, sizes, NULL, rank)
+        return Size(ffi.unpack(sizes, rank))
+
+    @property
+    def device(self):
+        return cpu
+
+    @property
+    def layout(self):
+        return strided
+
+    @property
+    def ndim(self):
+        """Number of dimensions."""
+        return lib.sn_rank(self._h)
+
+    @property
+    def itemsize(self):
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self):
+        return self.numel() * self.dtype.itemsize
+
+    is_cuda = False
+    is_mps = False
+    is_sparse = False
+    is_quantized = False
+    is_meta = False
+
+    def dim(self):
+        """Number of dimensions."""
+        return lib.sn_rank(self._h)
+
+    ndimension = dim
+
+    def numel(self):
+        """Number of elements."""
+        return lib.sn_count(self._h)
+
+    nelement = numel
+
+    def element_size(self):
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    def size(self, dim=None):
+        """The shape, or the size of one dimension."""
+        shape = self.shape
+        if dim is None:
+            return shape
+        try:
+            return tuple.__getitem__(shape, dim)
+        except IndexError:
+            rank = max(len(shape), 1)
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-rank}, {rank - 1}], but got {dim})"
+            ) from None
+
+    def stride(self, dim=None):
+        """Steps in elements from one index to the next, of all dimensions or of one."""
+        rank = lib.sn_rank(self._h)
+        strides = ffi.new("int64_t[]", rank or 1)
+        lib.sn_shape(self._h, NULL, strides, rank)
+        result = tuple(ffi.unpack(strides, rank))
+        return result if dim is None else result[dim]
+
+    def storage_offset(self):
+        return lib.sn_storage_offset(self._h)
+
+    def data_ptr(self):
+        """Address of the first element."""
+        pointer = lib.sn_data(self._h)
+        return int(ffi.cast("intptr_t", pointer)) if self.numel() else 0
+
+    def is_contiguous(self, memory_format=None):
+        """Whether the elements lie in memory row by row (or channels last, if that is asked for)."""
+        if memory_format in (channels_last, channels_last_3d):
+            return bool(lib.sn_is_channels_last(self._h))
+        return bool(lib.sn_is_contiguous(self._h))
+
+    def is_floating_point(self):
+        return self.dtype.is_floating_point
+
+    def is_complex(self):
+        return False
+
+    def is_signed(self):
+        return self.dtype.is_signed
+
+    def is_inference(self):
+        return False
+
+    @property
+    def _version(self):
+        return lib.sn_version(self._h)
+
+    def is_set_to(self, other):
+        return self.data_ptr() == other.data_ptr() and self.shape == other.shape and self.stride() == other.stride()
+
+    # ---- operators ----
+
+    def __add__(self, other):
+        return _binary(_ADD, self, other)
+
+    def __radd__(self, other):
+        return _binary_reversed(_ADD, self, other)
+
+    def __sub__(self, other):
+        return _binary(_SUB, self, other)
+
+    def __rsub__(self, other):
+        return _binary_reversed(_SUB, self, other)
+
+    def __mul__(self, other):
+        return _binary(_MUL, self, other)
+
+    def __rmul__(self, other):
+        return _binary_reversed(_MUL, self, other)
+
+    def __truediv__(self, other):
+        return _binary(_DIV, self, other)
+
+    def __rtruediv__(self, other):
+        return _binary_reversed(_DIV, self, other)
+
+    def __floordiv__(self, other):
+        return _binary(_FLOORDIV, self, other)
+
+    def __rfloordiv__(self, other):
+        return _binary_reversed(_FLOORDIV, self, other)
+
+    def __mod__(self, other):
+        return _binary(_REMAINDER, self, other)
+
+    def __rmod__(self, other):
+        return _binary_reversed(_REMAINDER, self, other)
+
+    def __pow__(self, other):
+        return _binary(_POW, self, other)
+
+    def __rpow__(self, other):
+        return _binary_reversed(_POW, self, other)
+
+    def __eq__(self, other):
+        return _binary(_EQ, self, other)
+
+    def __ne__(self, other):
+        return _binary(_NE, self, other)
+
+    def __lt__(self, other):
+        return _binary(_LT, self, other)
+
+    def __le__(self, other):
+        return _binary(_LE, self, other)
+
+    def __gt__(self, other):
+        return _binary(_GT, self, other)
+
+    def __ge__(self, other):
+        return _binary(_GE, self, other)
+
+    def __and__(self, other):
+        return _binary(_AND, self, other)
+
+    __rand__ = __and__
+
+    def __or__(self, other):
+        return _binary(_OR, self, other)
+
+    __ror__ = __or__
+
+    def __xor__(self, other):
+        return _binary(_XOR, self, other)
+
+    __rxor__ = __xor__
+
+    def __lshift__(self, other):
+        return _binary(_SHL, self, other)
+
+    def __rshift__(self, other):
+        return _binary(_SHR, self, other)
+
+    def __iadd__(self, other):
+        return _binary_(_ADD, self, other)
+
+    def __isub__(self, other):
+        return _binary_(_SUB, self, other)
+
+    def __imul__(self, other):
+        return _binary_(_MUL, self, other)
+
+    def __itruediv__(self, other):
+        return _binary_(_DIV, self, other)
+
+    def __ifloordiv__(self, other):
+        return _binary_(_FLOORDIV, self, other)
+
+    def __imod__(self, other):
+        return _binary_(_REMAINDER, self, other)
+
+    def __ipow__(self, other):
+        return _binary_(_POW, self, other)
+
+    def __iand__(self, other):
+        return _binary_(_AND, self, other)
+
+    def __ior__(self, other):
+        return _binary_(_OR, self, other)
+
+    def __ixor__(self, other):
+        return _binary_(_XOR, self, other)
+
+    def __neg__(self):
+        return wrap(lib.sn_unary(_NEG, self._h, 0, 0, 0))
+
+    def __pos__(self):
+        return self
+
+    def __abs__(self):
+        return wrap(lib.sn_unary(_ABS, self._h, 0, 0, 0))
+
+    def __invert__(self):
+        return wrap(lib.sn_unary(_NOT, self._h, 0, 0, 0))
+
+    def __matmul__(self, other):
+        if not isinstance(other, Tensor):
+            return NotImplemented
+        return wrap(lib.sn_matmul(self._h, other._h))
+
+    __hash__ = object.__hash__
+
+    # ---- conversion ----
+
+    def item(self):
+        """The value of a tensor with one element, as a Python number."""
+        value = ffi.new("sn_scalar *")
+        check(lib.sn_item(self._h, value))
+        if value.kind == 0:
+            return value.d
+        return bool(value.i) if value.kind == 2 else value.i
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __index__(self):
+        value = self.item()
+        if isinstance(value, float):
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(value)
+
+    def __bool__(self):
+        if self.numel() != 1:
+            if self.numel() == 0:
+                raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
+            raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+        return bool(self.item())
+
+    def __format__(self, spec):
+        if self.ndim == 0 and spec:
+            return self.item().__format__(spec)
+        return object.__format__(self, spec)
+
+    def __len__(self):
+        if self.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self):
+        if self.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter([wrap(lib.sn_select(self._h, 0, i)) for i in range(self.shape[0])])
+
+    def tolist(self):
+        """The values as nested lists of Python numbers."""
+        if self.ndim == 0:
+            return self.item()
+        return _memory_view(self.detach().to(_dtypes.float32) if self.dtype is _dtypes.bfloat16 else self).tolist()
+
+    def numpy(self, *, force=False):
+        """A NumPy array over the same memory."""
+        if lib.sn_requires_grad(self._h):
+            if not force:
+                raise RuntimeError(
+                    "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+                )
+            return self.detach().numpy()
+        return _memory_view(self)
+
+    def __array__(self, dtype=None, copy=None):
+        array = self.numpy()
+        if dtype is not None and np.dtype(dtype) != array.dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __deepcopy__(self, memo):
+        if not self.is_leaf:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
+                " Use .detach().clone() if a copy without history is meant."
+            )
+        if id(self) in memo:
+            return memo[id(self)]
+        source = self.detach()
+        copy = wrap(lib.sn_clone(source._h), type(self))
+        memo[id(self)] = copy
+        if self.requires_grad:
+            copy.requires_grad = True
+        if self.grad is not None:
+            copy.grad = self.grad.detach().clone()
+        if self.__dict__:
+            import copy as copying
+
+            copy.__dict__.update(copying.deepcopy(self.__dict__, memo))
+        return copy
+
+    def __reduce_ex__(self, protocol):
+        if not self.is_leaf:
+            raise RuntimeError("cannot pickle a tensor that is not a leaf: use .detach()")
+        data = self.detach().contiguous()
+        name = self.dtype.name
+        if name == "bfloat16":
+            data = data.view(_dtypes.int16)
+        return (_rebuild, (type(self), data.numpy(), name, self.requires_grad, dict(self.__dict__)))
+
+    # ---- automatic differentiation ----
+
+    @property
+    def requires_grad(self):
+        """Whether backward computes a gradient for this tensor."""
+        return bool(lib.sn_requires_grad(self._h))
+
+    @requires_grad.setter
+    def requires_grad(self, value):
+        check(lib.sn_set_requires_grad(self._h, bool(value)))
+
+    def requires_grad_(self, requires_grad=True):
+        """Turns the collection of gradients on or off; returns the tensor."""
+        check(lib.sn_set_requires_grad(self._h, bool(requires_grad)))
+        return self
+
+    @property
+    def is_leaf(self):
+        return bool(lib.sn_is_leaf(self._h))
+
+    @property
+    def grad(self):
+        """The gradient that backward has collected, or None."""
+        handle = lib.sn_grad(self._h)
+        if not handle:
+            return None
+        known = self.__dict__.get("_grad")
+        if known is not None and known._h == handle:
+            lib.sn_release(handle)
+            return known
+        result = wrap(handle)
+        self.__dict__["_grad"] = result
+        return result
+
+    @grad.setter
+    def grad(self, value):
+        if value is None:
+            self.__dict__.pop("_grad", None)
+            check(lib.sn_set_grad(self._h, NULL))
+            return
+        if not isinstance(value, Tensor):
+            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+        if value is self:
+            raise RuntimeError("can't assign Variable as its own grad")
+        check(lib.sn_set_grad(self._h, value._h))
+        self.__dict__["_grad"] = value
+
+    @grad.deleter
+    def grad(self):
+        self.grad = None
+
+    @property
+    def grad_fn(self):
+        """The recorded operation that made this tensor, or None for a leaf."""
+        from swiftnet.autograd.graph import Node
+
+        return Node.of(lib.sn_grad_fn(self._h))
+
+    @property
+    def data(self):
+        """The same values and memory, outside of any graph."""
+        return wrap(lib.sn_detach(self._h))
+
+    @data.setter
+    def data(self, value):
+        if not isinstance(value, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        check(lib.sn_set_data(self._h, value._h))
+
+    def detach(self):
+        """The same values and memory, outside of any graph."""
+        return wrap(lib.sn_detach(self._h))
+
+    def retain_grad(self):
+        """Keeps the gradient of a tensor that is not a leaf."""
+        check(lib.sn_retain_grad(self._h))
+
+    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+        """Adds the gradients of this tensor to the `grad` of every leaf that it depends on.
+
+        Args:
+            gradient: gradient of this tensor, of its shape; may be left out for one element.
+            retain_graph: keep what was saved so that backward can run again. Default: `create_graph`.
+            create_graph: record backward itself, for higher derivatives.
+            inputs: if given, only these tensors receive gradients.
+        """
+        from swiftnet import autograd
+
+        autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+    # ---- indexing ----
+
+    def __getitem__(self, index):
+        from swiftnet._functions.indexing import get
+
+        return get(self, index)
+
+    def __setitem__(self, index, value):
+        from swiftnet._functions.indexing import put
+
+        put(self, index, value)
+
+    def __repr__(self):
+        from swiftnet._printing import describe
+
+        return describe(self)
+
+    def __dir__(self):
+        return object.__dir__(self)
+
+
+class Parameter(Tensor):
+    """A tensor that is a parameter of a module: a leaf that requires a gradient.
+
+    Args:
+        data: the values; the parameter shares their memory.
+        requires_grad: whether backward computes its gradient. Default: True.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, data=None, requires_grad=True):
+        if data is None:
+            data = wrap(lib.sn_empty((0,), 1, _dtypes.default_code()))
+        if not isinstance(data, Tensor):
+            raise TypeError(f"Parameter expects a Tensor, got {type(data).__name__}")
+        self = wrap(lib.sn_detach(data._h), cls)
+        if requires_grad:
+            check(lib.sn_set_requires_grad(self._h, 1))
+        return self
+
+    def __init__(self, data=None, requires_grad=True):
+        pass
+
+    def __repr__(self):
+        return "Parameter containing:\n" + Tensor.__repr__(self)
+
+
+_new = object.__new__
+
+
+def wrap(handle, cls=Tensor):
+    """A tensor that takes over a handle; raises the library's error if there is none."""
+    if not handle:
+        fail()
+    self = _new(cls)
+    self._h = handle
+    return self
+
+
+def _binary(op, a, b):
+    kind = type(b)
+    if kind is Tensor or kind is Parameter:
+        handle = _sn_binary(op, a._h, b._h)
+    elif kind is float:
+        handle = _sn_binary_scalar(op, a._h, b, 0, 0, 0)
+    elif kind is int:
+        handle = _sn_binary_scalar(op, a._h, 0.0, b, 1, 0)
+    elif isinstance(b, Tensor):
+        handle = _sn_binary(op, a._h, b._h)
+    else:
+        b = _operand(b)
+        if b is NotImplemented:
+            return b
+        handle = _sn_binary_scalar(op, a._h, *b, 0)
+    if not handle:
+        fail()
+    self = _new(Tensor)
+    self._h = handle
+    return self
+
+
+def _binary_reversed(op, a, b):
+    b = _operand(b)
+    if b is NotImplemented:
+        return b
+    return wrap(_sn_binary_scalar(op, a._h, *b, 1))
+
+
+def _binary_(op, a, b):
+    if isinstance(b, Tensor):
+        check(lib.sn_binary_(op, a._h, b._h))
+        return a
+    b = _operand(b)
+    if b is NotImplemented:
+        return b
+    check(lib.sn_binary_scalar_(op, a._h, *b))
+    return a
+
+
+def _operand(value):
+    try:
+        return number(value)
+    except TypeError:
+        return NotImplemented
+
+
+class _Memory:
+    """What a NumPy array over a tensor's memory holds on to."""
+
+    __slots__ = ("__array_interface__", "_tensor")
+
+
+def _memory_view(t):
+    if t.dtype.numpy is None:
+        raise TypeError("Got unsupported ScalarType BFloat16: NumPy has no such type; convert with .float() first")
+    shape = tuple(t.shape)
+    if t.numel() == 0:
+        return np.empty(shape, t.dtype.numpy)
+    memory = _Memory()
+    memory._tensor = wrap(lib.sn_detach(t._h))
+    size = t.dtype.itemsize
+    memory.__array_interface__ = {
+        "version": 3,
+        "shape": shape,
+        "typestr": t.dtype.numpy.str,
+        "data": (t.data_ptr(), False),
+        "strides": tuple(s * size for s in t.stride()),
+    }
+    return np.asarray(memory)
+
+
+def _rebuild(cls, array, name, requires_grad, attributes):
+    wanted = next(d for d in _dtypes.ALL if d.name == name)
+    result = tensor(array)
+    if wanted is _dtypes.bfloat16:
+        result = result.view(wanted)
+    result = wrap(lib.sn_detach(result._h), cls)
+    if requires_grad:
+        result.requires_grad = True
+    result.__dict__.update(attributes)
+    return result
+
+
+def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
+    """A new tensor with a copy of the data.
+
+    Args:
+        data: a number, nested sequences of numbers, a NumPy array or a tensor.
+        dtype: element type. Default: that of the data; Python floats take the default dtype, integers int64.
+        requires_grad: whether backward computes its gradient.
+    """
+    from swiftnet._device import check_device
+
+    check_device(device)
+    if isinstance(data, Tensor):
+        result = data.detach().clone()
+    elif isinstance(data, (np.ndarray, np.generic)):
+        result = _from_array(np.asarray(data))
+    else:
+        result = _from_sequence(data)
+    if dtype is not None:
+        result = wrap(lib.sn_to_dtype(result._h, _dtypes.code(dtype)))
+    if requires_grad:
+        result.requires_grad = True
+    return result
+
+
+def _from_array(array):
+    kind = _dtypes.from_numpy_dtype(array.dtype)
+    shape = array.shape
+    array = np.ascontiguousarray(array, dtype=kind.numpy)
+    return wrap(lib.sn_from_data(ffi.cast("void *", array.ctypes.data), shape, len(shape), kind.code))
+
+
+def _plain(data):
+    """Nested sequences with tensors and NumPy numbers turned into Python's."""
+    if isinstance(data, (list, tuple)):
+        return [_plain(item) for item in data]
+    if isinstance(data, Tensor):
+        return data.tolist()
+    if isinstance(data, (np.ndarray, np.generic)):
+        return data.tolist()
+    return data
+
+
+def _holds_arrays(data):
+    if isinstance(data, (list, tuple)):
+        return any(_holds_arrays(item) for item in data)
+    return isinstance(data, (Tensor, np.ndarray, np.generic))
+
+
+def _from_sequence(data):
+    if type(data) in (float, int, bool):
+        return wrap(lib.sn_full((), 0, scalar(data), -1))
+    first = data
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    if isinstance(first, (Tensor, np.ndarray, np.generic)) or _holds_arrays(data):
+        kind = _dtypes.from_numpy_dtype(first.dtype) if isinstance(first, (np.ndarray, np.generic)) else None
+        if isinstance(first, Tensor):
+            kind = first.dtype
+        result = _from_sequence(_plain(data))
+        return result if kind is None else wrap(lib.sn_to_dtype(result._h, kind.code))
+    if hasattr(data, "__array__") or hasattr(data, "__array_interface__"):
+        return _from_array(np.asarray(data))
+    try:
+        array = np.array(data)
+    except ValueError as error:
+        raise ValueError(f"expected sequences of equal lengths: {error}") from None
+    if array.dtype == np.float64:
+        default = _dtypes.ALL[_dtypes.default_code()]
+        if default is not _dtypes.float64:
+            wide = _from_array(array)
+            return wrap(lib.sn_to_dtype(wide._h, default.code))
+    elif array.dtype.kind == "O" or array.dtype.kind in "US":
+        raise TypeError(f"new(): invalid data type '{type(first).__name__}'")
+    elif array.dtype.kind == "u":
+        raise RuntimeError("Overflow when unpacking long")
+    if array.size == 0 and array.dtype == np.float64:
+        return wrap(lib.sn_empty(array.shape, array.ndim, _dtypes.default_code()))
+    return _from_array(array)
+
+
+class layout:
+    __slots__ = ("name",)
+
+    def __init__(self, name):
+        self.name = name
+
+    def __repr__(self):
+        return f"swiftnet.{self.name}"
+
+
+class memory_format(layout):
+    """An order of the elements in memory."""
+
+
+strided = layout("strided")
+contiguous_format = memory_format("contiguous_format")
+preserve_format = memory_format("preserve_format")
+channels_last = memory_format("channels_last")
+channels_last_3d = memory_format("channels_last_3d")
