@@ -42,12 +42,40 @@ extension MathPrecision {
   }
 }
 
-/// c0 + c1 x + c2 x² + …
+/// c + x rest, the step of Horner's scheme.
 @inline(__always)
-func polynomial(_ x: Doubles, _ c: Double...) -> Doubles {
-  var sum = Doubles(c[c.count - 1])
-  for i in stride(from: c.count - 2, through: 0, by: -1) { sum = Doubles(c[i]).adding(sum, times: x) }
-  return sum
+private func horner(_ x: Doubles, _ c: Double, _ rest: Doubles) -> Doubles {
+  Doubles(c).adding(rest, times: x)
+}
+
+// c0 + c1 x + c2 x² + … by number of coefficients; a list of them would become a loop.
+
+@inline(__always)
+func polynomial(_ x: Doubles, _ c0: Double, _ c1: Double, _ c2: Double, _ c3: Double) -> Doubles {
+  horner(x, c0, horner(x, c1, horner(x, c2, Doubles(c3))))
+}
+
+@inline(__always)
+func polynomial(
+  _ x: Doubles, _ c0: Double, _ c1: Double, _ c2: Double, _ c3: Double, _ c4: Double, _ c5: Double
+) -> Doubles {
+  horner(x, c0, horner(x, c1, polynomial(x, c2, c3, c4, c5)))
+}
+
+@inline(__always)
+func polynomial(
+  _ x: Doubles, _ c0: Double, _ c1: Double, _ c2: Double, _ c3: Double, _ c4: Double, _ c5: Double,
+  _ c6: Double
+) -> Doubles {
+  horner(x, c0, polynomial(x, c1, c2, c3, c4, c5, c6))
+}
+
+@inline(__always)
+func polynomial(
+  _ x: Doubles, _ c0: Double, _ c1: Double, _ c2: Double, _ c3: Double, _ c4: Double, _ c5: Double,
+  _ c6: Double, _ c7: Double
+) -> Doubles {
+  horner(x, c0, polynomial(x, c1, c2, c3, c4, c5, c6, c7))
 }
 
 /// x = k ln 2 + r with |r| <= ln 2 / 2: r, and k as a number and as an integer.
