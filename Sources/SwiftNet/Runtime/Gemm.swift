@@ -11,11 +11,11 @@ func gemm(
   try gemmBatched(
     type, batch: 1, m: m, n: n, k: k, alpha: alpha, a: a, aBatchStride: 0, aRowStride: aRowStride,
     aColumnStride: aColumnStride, b: b, bBatchStride: 0, bRowStride: bRowStride, bColumnStride: bColumnStride,
-    beta: beta, c: c, cBatchStride: 0, cRowStride: cRowStride,
-    using: table)
+    beta: beta, c: c, cBatchStride: 0, cRowStride: cRowStride, using: table)
 }
 
-/// `gemm` for `batch` matrices that lie the given strides (in elements) apart.
+/// `gemm` for `batch` matrices that lie the given strides (in elements) apart. Small matrices run one per
+/// thread, large ones one after the other on all threads.
 func gemmBatched(
   _ type: DType, batch: Int, m: Int, n: Int, k: Int, alpha: Double,
   a: UnsafeRawPointer, aBatchStride: Int, aRowStride: Int, aColumnStride: Int,
@@ -23,25 +23,310 @@ func gemmBatched(
   beta: Double, c: UnsafeMutableRawPointer, cBatchStride: Int, cRowStride: Int,
   using table: KernelTable = kernels
 ) throws {
-  func run<T: BinaryFloatingPoint>(_: T.Type) {
-    let a = a.assumingMemoryBound(to: T.self), b = b.assumingMemoryBound(to: T.self)
-    let c = c.assumingMemoryBound(to: T.self)
-    parallelFor(batch * m, grain: 8) { start, end in
-      for row in start..<end {
-        let ai = a + (row / m) * aBatchStride + (row % m) * aRowStride
-        let bi = b + (row / m) * bBatchStride
-        let ci = c + (row / m) * cBatchStride + (row % m) * cRowStride
-        for j in 0..<n {
-          var sum: T = 0
-          for l in 0..<k { sum += ai[l * aColumnStride] * bi[l * bRowStride + j * bColumnStride] }
-          ci[j] = beta == 0 ? T(alpha) * sum : T(alpha) * sum + T(beta) * ci[j]
+  if batch <= 0 || m <= 0 || n <= 0 { return }
+  let kernels: ProductKernels
+  switch type {
+  case .float32: kernels = table.gemm.f32
+  case .float64: kernels = table.gemm.f64
+  default: throw SwiftNetError.notImplemented("gemm is not implemented for \(type)")
+  }
+  let size = type.size
+  let product = MatrixProduct(
+    type: type, kernels: kernels, m: m, n: n, k: k, alpha: alpha, beta: beta, a: a, aRowStride: aRowStride,
+    aColumnStride: aColumnStride, b: b, bRowStride: bRowStride, bColumnStride: bColumnStride, c: c,
+    cRowStride: cRowStride)
+  func item(_ index: Int) -> MatrixProduct {
+    var one = product
+    one.a += index * aBatchStride * size
+    one.b += index * bBatchStride * size
+    one.c += index * cBatchStride * size
+    return one
+  }
+  if k <= 0 || alpha == 0 {
+    for index in 0..<batch { item(index).scaleResult() }
+    return
+  }
+  if batch == 1 || m * n * k > 1 << 21 {
+    for index in 0..<batch { try item(index).run() }
+    return
+  }
+  let slots = try ScratchSlots(bytes: product.soloScratch)
+  parallelFor(batch, grain: max(1, (1 << 18) / (m * n * k))) { start, end in
+    slots.with { scratch in
+      for index in start..<end { item(index).runAlone(scratch) }
+    }
+  }
+}
+
+/// One matrix product. Blocking follows Goto and van de Geijn, "Anatomy of High-Performance Matrix
+/// Multiplication" (2008): `kBlock` rows of b in panels of the tile's width, `kBlock` columns of a likewise, so
+/// that a panel of b stays in the first-level cache while the panels of a stream from the second level.
+private struct MatrixProduct {
+  var type: DType
+  var kernels: ProductKernels
+  var m: Int
+  var n: Int
+  var k: Int
+  var alpha: Double
+  var beta: Double
+  var a: UnsafeRawPointer
+  var aRowStride: Int
+  var aColumnStride: Int
+  var b: UnsafeRawPointer
+  var bRowStride: Int
+  var bColumnStride: Int
+  var c: UnsafeMutableRawPointer
+  var cRowStride: Int
+
+  /// Depth of a block: a panel of b of 256 × 32 floats takes 32 KiB. Partial sums this long also keep the
+  /// rounding error near that of a blocked summation.
+  private static let kBlock = 384
+  /// Columns of b packed at a time (4 MiB of floats).
+  private static let nBlock = 4096
+  /// Rows of a packed at a time.
+  private static let mBlock = 4096
+
+  /// c = beta * c, what remains of a product without terms.
+  func scaleResult() {
+    func run<T: BinaryFloatingPoint>(_: T.Type) {
+      let c = c.assumingMemoryBound(to: T.self)
+      for i in 0..<m {
+        let row = c + i * cRowStride
+        if beta == 0 {
+          row.update(repeating: 0, count: n)
+        } else if beta != 1 {
+          for j in 0..<n { row[j] *= T(beta) }
+        }
+      }
+    }
+    if type == .float32 { run(Float.self) } else { run(Double.self) }
+  }
+
+  private func roundUp(_ value: Int, _ unit: Int) -> Int { (value + unit - 1) / unit * unit }
+
+  /// Whether a is used in place instead of being packed: its rows have adjacent elements and too few columns of
+  /// b come by to pay for the copy.
+  private var keepsA: Bool { aColumnStride == 1 && n <= 256 }
+
+  /// Scratch for `runAlone`.
+  var soloScratch: Int {
+    let depth = min(k, MatrixProduct.kBlock)
+    let width = min(roundUp(n, kernels.columns), MatrixProduct.nBlock)
+    return (roundUp(min(m, MatrixProduct.mBlock), kernels.rows) + width) * depth * type.size + 128
+  }
+
+  /// The product on this thread alone.
+  func runAlone(_ scratch: UnsafeMutableRawPointer) {
+    let size = type.size
+    let columns = kernels.columns
+    for j in stride(from: 0, to: n, by: MatrixProduct.nBlock) {
+      let width = min(MatrixProduct.nBlock, n - j)
+      for l in stride(from: 0, to: k, by: MatrixProduct.kBlock) {
+        let depth = min(MatrixProduct.kBlock, k - l)
+        let bPanels = scratch
+        kernels.packColumns(
+          b + (l * bRowStride + j * bColumnStride) * size, bColumnStride, bRowStride, width, depth, bPanels)
+        let aPanels = scratch + roundUp(roundUp(width, columns) * depth * size, 64)
+        for i in stride(from: 0, to: m, by: MatrixProduct.mBlock) {
+          let height = min(MatrixProduct.mBlock, m - i)
+          let source = a + (i * aRowStride + l * aColumnStride) * size
+          if !keepsA { kernels.packRows(source, aRowStride, aColumnStride, height, depth, aPanels) }
+          kernels.block(
+            BlockArguments(
+              m: height, n: width, k: depth, alpha: alpha, beta: l == 0 ? beta : 1,
+              a: keepsA ? source : UnsafeRawPointer(aPanels), aRowStride: keepsA ? aRowStride : nil,
+              b: bPanels, bRowStride: columns, bPanelStride: columns * depth,
+              c: c + (i * cRowStride + j) * size, cRowStride: cRowStride))
         }
       }
     }
   }
-  switch type {
-  case .float32: run(Float.self)
-  case .float64: run(Double.self)
-  default: throw SwiftNetError.notImplemented("gemm is not implemented for \(type)")
+
+  /// The product on all threads.
+  func run() throws {
+    if try runSkinny() { return }
+    if m * n * k <= 1 << 15 {
+      let scratch = try Scratch(bytes: soloScratch)
+      return runAlone(scratch.pointer)
+    }
+    let size = type.size
+    let columns = kernels.columns
+    let rows = kernels.rows
+    let depthLimit = min(k, MatrixProduct.kBlock)
+    let bPanels = try Scratch(bytes: roundUp(min(n, MatrixProduct.nBlock), columns) * depthLimit * size)
+    let aPanels =
+      keepsA ? nil : try Scratch(bytes: roundUp(min(m, MatrixProduct.mBlock), rows) * depthLimit * size)
+    for j in stride(from: 0, to: n, by: MatrixProduct.nBlock) {
+      let width = min(MatrixProduct.nBlock, n - j)
+      for l in stride(from: 0, to: k, by: MatrixProduct.kBlock) {
+        let depth = min(MatrixProduct.kBlock, k - l)
+        parallelFor(roundUp(width, columns) / columns, grain: packGrain(width, depth)) { first, last in
+          let start = first * columns, count = min(last * columns, width) - start
+          kernels.packColumns(
+            b + (l * bRowStride + (j + start) * bColumnStride) * size, bColumnStride, bRowStride, count,
+            depth,
+            bPanels.pointer + start * depth * size)
+        }
+        for i in stride(from: 0, to: m, by: MatrixProduct.mBlock) {
+          let height = min(MatrixProduct.mBlock, m - i)
+          let source = a + (i * aRowStride + l * aColumnStride) * size
+          multiplyBlock(
+            height, width, depth, source, aPanels, bPanels, alpha: alpha, beta: l == 0 ? beta : 1,
+            c + (i * cRowStride + j) * size)
+        }
+      }
+    }
+  }
+
+  /// Panels of b that one chunk packs: wide enough to read b's rows in long stretches.
+  private func packGrain(_ width: Int, _ depth: Int) -> Int {
+    max(1, min((1 << 16) / (kernels.columns * depth), width / (kernels.columns * 4)))
+  }
+
+  /// One block of a times packed b: each chunk packs its rows of a and multiplies them with all panels of b.
+  private func multiplyBlock(
+    _ height: Int, _ width: Int, _ depth: Int, _ source: UnsafeRawPointer, _ aPanels: Scratch?,
+    _ bPanels: Scratch, alpha: Double, beta: Double, _ c: UnsafeMutableRawPointer
+  ) {
+    let size = type.size
+    let columns = kernels.columns
+    let rows = kernels.rows
+    let rowTiles = roundUp(height, rows) / rows
+    let columnTiles = roundUp(width, columns) / columns
+    // Chunks of about half a million multiplications or more; up to 8 row tiles, so that the packed rows stay in
+    // the second-level cache; where rows are few, chunks share columns out too.
+    let tileRows = max(1, min(16, rowTiles / (3 * ThreadPool.shared.threadCount)))
+    let tileColumns = rowTiles >= 16 ? columnTiles : max(1, min(columnTiles, columnTiles * rowTiles / 16))
+    let rowChunks = (rowTiles + tileRows - 1) / tileRows
+    let columnChunks = (columnTiles + tileColumns - 1) / tileColumns
+    if let aPanels, columnChunks > 1 {
+      parallelFor(rowTiles, grain: max(1, (1 << 14) / (rows * depth))) { first, last in
+        let start = first * rows, count = min(last * rows, height) - start
+        kernels.packRows(
+          source + start * aRowStride * size, aRowStride, aColumnStride, count, depth,
+          aPanels.pointer + start * depth * size)
+      }
+    }
+    parallelFor(rowChunks * columnChunks, grain: 1) { first, last in
+      for chunk in first..<last {
+        let i = chunk / columnChunks * tileRows * rows, j = chunk % columnChunks * tileColumns * columns
+        let m = min(tileRows * rows, height - i), n = min(tileColumns * columns, width - j)
+        var left = source + i * aRowStride * size
+        if let aPanels {
+          let panel = aPanels.pointer + i * depth * size
+          if columnChunks == 1 { kernels.packRows(left, aRowStride, aColumnStride, m, depth, panel) }
+          left = UnsafeRawPointer(panel)
+        }
+        kernels.block(
+          BlockArguments(
+            m: m, n: n, k: depth, alpha: alpha, beta: beta, a: left,
+            aRowStride: aPanels == nil ? aRowStride : nil,
+            b: bPanels.pointer + j * depth * size, bRowStride: columns, bPanelStride: columns * depth,
+            c: c + (i * cRowStride + j) * size, cRowStride: cRowStride))
+      }
+    }
+  }
+
+  /// Products with few rows or columns, which memory bounds: the large operand is read once, in place. Returns
+  /// false where the blocked product serves better.
+  private func runSkinny() throws -> Bool {
+    if n <= 8 && aColumnStride == 1 && m > n {
+      try dotProducts(
+        rows: a, aRowStride, m, vectors: b, elementStride: bRowStride, vectorStride: bColumnStride, n,
+        resultStrides: (cRowStride, 1))
+      return true
+    }
+    if m <= 8 && bRowStride == 1 && n > m {
+      try dotProducts(
+        rows: b, bColumnStride, n, vectors: a, elementStride: aColumnStride, vectorStride: aRowStride, m,
+        resultStrides: (1, cRowStride))
+      return true
+    }
+    if m <= kernels.rows && bColumnStride == 1 && n >= kernels.columns {
+      try multiplyInPlace()
+      return true
+    }
+    return false
+  }
+
+  /// Every result is a dot product of one of many rows and one of a few vectors.
+  private func dotProducts(
+    rows: UnsafeRawPointer, _ rowStride: Int, _ rowCount: Int, vectors: UnsafeRawPointer, elementStride: Int,
+    vectorStride: Int, _ vectorCount: Int, resultStrides: (row: Int, vector: Int)
+  ) throws {
+    func run<T: BinaryFloatingPoint>(_: T.Type) throws {
+      let c = c.assumingMemoryBound(to: T.self)
+      let packed = try Scratch(bytes: vectorCount * k * type.size)
+      let vector = packed.of(T.self)
+      let source = vectors.assumingMemoryBound(to: T.self)
+      for v in 0..<vectorCount {
+        for l in 0..<k { vector[v * k + l] = source[v * vectorStride + l * elementStride] }
+      }
+      let alpha = T(alpha), beta = T(beta)
+      let rowsAtOnce = 16
+      let slots = try ScratchSlots(bytes: rowsAtOnce * 4 * type.size)
+      let grain = max(rowsAtOnce, (1 << 15) / (k * vectorCount))
+      parallelFor(rowCount, grain: grain) { start, end in
+        slots.with { scratch in
+          let results = scratch.assumingMemoryBound(to: T.self)
+          for first in stride(from: start, to: end, by: rowsAtOnce) {
+            let count = min(rowsAtOnce, end - first)
+            for v in stride(from: 0, to: vectorCount, by: 4) {
+              let some = min(4, vectorCount - v)
+              kernels.dot(
+                rows + first * rowStride * type.size, rowStride, count, vector + v * k, (k, some), k, scratch)
+              for i in 0..<count {
+                for j in 0..<some {
+                  let at = c + (first + i) * resultStrides.row + (v + j) * resultStrides.vector
+                  let value = alpha * results[i * 4 + j]
+                  at.pointee = beta == 0 ? value : value + beta * at.pointee
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+    if type == .float32 { try run(Float.self) } else { try run(Double.self) }
+  }
+
+  /// A few rows of a times all of b, which is not packed but read where it lies.
+  private func multiplyInPlace() throws {
+    let size = type.size
+    let columns = kernels.columns
+    let aPanel = try Scratch(bytes: kernels.rows * k * size)
+    let depthLimit = MatrixProduct.kBlock
+    for l in stride(from: 0, to: k, by: depthLimit) {
+      let depth = min(depthLimit, k - l)
+      kernels.packRows(
+        a + l * aColumnStride * size, aRowStride, aColumnStride, m, depth,
+        aPanel.pointer + kernels.rows * l * size)
+    }
+    let whole = n / columns
+    let tail = n - whole * columns
+    let tailPanel = tail > 0 ? try Scratch(bytes: columns * k * size) : nil
+    if let tailPanel {
+      for l in stride(from: 0, to: k, by: depthLimit) {
+        kernels.packColumns(
+          b + (l * bRowStride + whole * columns) * size, 1, bRowStride, tail, min(depthLimit, k - l),
+          tailPanel.pointer + columns * l * size)
+      }
+    }
+    parallelFor(whole + (tail > 0 ? 1 : 0), grain: max(1, (1 << 15) / (columns * k * m))) { first, last in
+      for l in stride(from: 0, to: k, by: depthLimit) {
+        for panel in first..<last {
+          let packed = panel == whole ? tailPanel : nil
+          kernels.block(
+            BlockArguments(
+              m: m, n: packed == nil ? columns : tail, k: min(depthLimit, k - l), alpha: alpha,
+              beta: l == 0 ? beta : 1, a: aPanel.pointer + kernels.rows * l * size, aRowStride: nil,
+              b: packed.map { UnsafeRawPointer($0.pointer + columns * l * size) }
+                ?? b + (l * bRowStride + panel * columns) * size,
+              bRowStride: packed == nil ? bRowStride : columns, bPanelStride: 0,
+              c: c + panel * columns * size,
+              cRowStride: cRowStride))
+        }
+      }
+    }
   }
 }

@@ -142,8 +142,11 @@ def tanhshrink(input):
 
 def softshrink(input, lambd=0.5):
     """x moved toward 0 by lambd, and 0 where that would pass it."""
-    if lambd < 0:
-        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd:g}.")
+    h = handle(input, "softshrink")
+    if not lambd >= 0:
+        kind = {0: "Float", 1: "Double", 2: "Half", 3: "BFloat16"}.get(lib.sn_dtype(h), "Long")
+        limit = _dtypes.finfo(input.dtype).max if input.dtype.is_floating_point else 0
+        raise RuntimeError(f"lambda must be in range [0, {limit:g}] for input dtype {kind}, but found {lambd:g}")
     return _apply("softshrink", _SOFTSHRINK, input, False, lambd)
 
 

@@ -1,0 +1,153 @@
+import CIntrinsics
+import KernelTypes
+
+/// Packs filters into weight panels [column block][tap][run][tile columns], see `FilterLayout`.
+@inline(__always)
+func packFilters<T: ProductScalar>(
+  _ layout: FilterLayout, _ weight: UnsafeRawPointer, _ firstPanel: Int, _ panels: Int,
+  _ output: UnsafeMutableRawPointer, _: T.Type
+) {
+  let columns = T.tileColumns
+  let lanes = T.Vector.scalarCount
+  let weight = weight.assumingMemoryBound(to: T.self)
+  let x = layout
+  for panel in firstPanel..<firstPanel + panels {
+    let out = output.assumingMemoryBound(to: T.self) + panel * x.taps * x.run * columns
+    let first = panel * columns
+    let width = min(columns, x.columns - first)
+    if x.merged == 1 && x.runStride == x.taps && x.tapStride == 1 && width == columns {
+      // The numbers of one column lie in a row: transpose squares of them, then deal out the rows to the taps.
+      let length = x.run * x.taps
+      let from = weight + first * x.columnStride
+      TileBuffer<T>.with { square in
+        var q = 0
+        while q + lanes <= length {
+          // Too many streams for the processor to prefetch by itself.
+          if q + 4 * lanes <= length {
+            for i in 0..<columns { sn_prefetch(from + i * x.columnStride + (q + 3 * lanes)) }
+          }
+          for half in 0..<2 {
+            transposeBlock(from + half * lanes * x.columnStride + q, x.columnStride, lanes, square, lanes)
+            var tap = q % x.taps
+            var index = q / x.taps
+            for i in 0..<lanes {
+              store(
+                load(square + i * lanes) as T.Vector, out + (tap * x.run + index) * columns + half * lanes)
+              tap += 1
+              if tap == x.taps {
+                tap = 0
+                index += 1
+              }
+            }
+          }
+          q += lanes
+        }
+        while q < length {
+          let to = out + (q % x.taps * x.run + q / x.taps) * columns
+          for i in 0..<columns { to[i] = from[i * x.columnStride + q] }
+          q += 1
+        }
+      }
+      continue
+    }
+    if x.merged == 1 && x.columnStride == x.taps && x.tapStride == 1 && width == columns {
+      // The numbers of one element of the run lie in a row, taps innermost.
+      for r in 0..<x.run {
+        let from = weight + first * x.columnStride + r * x.runStride
+        if r + 4 < x.run {
+          var ahead = from + 4 * x.runStride
+          let end = ahead + columns * x.taps
+          while ahead < end {
+            sn_prefetch(ahead)
+            ahead += 64 / MemoryLayout<T>.stride
+          }
+        }
+        for tap in 0..<x.taps {
+          let to = out + (tap * x.run + r) * columns
+          for i in 0..<columns { to[i] = from[i * x.taps + tap] }
+        }
+      }
+      continue
+    }
+    for tap in 0..<x.taps {
+      for r in 0..<x.run {
+        let to = out + (tap * x.run + r) * columns
+        for i in width..<columns { to[i] = 0 }
+        if x.merged == 1 {
+          let from = weight + first * x.columnStride + r * x.runStride + tap * x.tapStride
+          for i in 0..<width { to[i] = from[i * x.columnStride] }
+        } else {
+          for i in 0..<width { to[i] = mergedElement(x, weight, first + i, r, tap) }
+        }
+      }
+    }
+  }
+}
+
+/// An element of a block-diagonal filter that stands for several groups.
+@inline(__always)
+private func mergedElement<T: ProductScalar>(
+  _ x: FilterLayout, _ weight: UnsafePointer<T>, _ column: Int, _ r: Int, _ tap: Int
+) -> T {
+  let groupColumns = x.columns / x.merged, groupRun = x.run / x.merged
+  let group = column / groupColumns
+  if r / groupRun != group { return 0 }
+  return weight[
+    group * x.groupStride + column % groupColumns * x.columnStride + r % groupRun * x.runStride
+      + tap * x.tapStride]
+}
+
+/// The way back for a weight gradient: panels [column block][tap][padded run][tile columns], where a stretch may
+/// hold several taps of the innermost axis, to filters.
+@inline(__always)
+func unpackFilters<T: ProductScalar>(
+  _ layout: FilterLayout, _ panels: UnsafeRawPointer, _ panel: Int, stretch: Int, paddedRun: Int,
+  _ weight: UnsafeMutableRawPointer, _: T.Type
+) {
+  let columns = T.tileColumns
+  let lanes = T.Vector.scalarCount
+  let x = layout
+  let from = panels.assumingMemoryBound(to: T.self)
+  let weight = weight.assumingMemoryBound(to: T.self)
+  let first = panel * columns
+  let width = min(columns, x.columns - first)
+  let groupColumns = x.columns / x.merged, groupRun = x.run / x.merged
+  if x.merged > 1 {
+    for tap in 0..<x.taps {
+      let rows = from + (tap / stretch * paddedRun + tap % stretch * x.run) * columns
+      for i in 0..<width {
+        let group = (first + i) / groupColumns
+        let to = weight + group * x.groupStride + (first + i) % groupColumns * x.columnStride
+        for r in 0..<groupRun {
+          to[r * x.runStride + tap * x.tapStride] = rows[(group * groupRun + r) * columns + i]
+        }
+      }
+    }
+    return
+  }
+  TileBuffer<T>.with { square in
+    // All taps of a few elements of the run at a time: they share cache lines of the filters.
+    var r = 0
+    while r < x.run {
+      let height = min(lanes, x.run - r)
+      for tap in 0..<x.taps {
+        let rows = from + (tap / stretch * paddedRun + tap % stretch * x.run + r) * columns
+        let to = weight + first * x.columnStride + tap * x.tapStride + r * x.runStride
+        if width == columns && height == lanes {
+          for half in 0..<2 {
+            transposeBlock(rows + half * lanes, columns, lanes, square, lanes)
+            for i in 0..<lanes {
+              let o = to + (half * lanes + i) * x.columnStride
+              for k in 0..<lanes { o[k * x.runStride] = square[i * lanes + k] }
+            }
+          }
+        } else {
+          for k in 0..<height {
+            for i in 0..<width { to[i * x.columnStride + k * x.runStride] = rows[k * columns + i] }
+          }
+        }
+      }
+      r += lanes
+    }
+  }
+}

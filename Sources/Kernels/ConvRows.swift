@@ -1,0 +1,409 @@
+import KernelTypes
+
+/// Fills in the tables of consecutive tiles of a convolution's implicit matrix (see `RowGeometry`). A tap whose
+/// rows all lie in the padding is left out.
+@inline(__always)
+func gatherTables(
+  _ geometry: UnsafePointer<RowGeometry>, _ firstRow: Int, _ rows: Int, _ tiles: Int,
+  _ tables: UnsafeMutablePointer<Int>
+) {
+  let g = geometry.pointee
+  let words = g.tableWords(tileRows: tileRows)
+  let zeros = Int(bitPattern: g.zeros)
+  var place = RowPlace(g, firstRow)
+  var left = rows
+  for tile in 0..<tiles {
+    let table = tables + tile * words
+    let outputs = table + 1
+    let tapWeights = outputs + tileRows
+    let addresses = tapWeights + g.taps
+    let valid = min(tileRows, left)
+    left -= valid
+    // Addresses for every tap first; then the taps that matter move together.
+    var row = 0
+    while row < valid {
+      let count = min(valid - row, place.rowsInLine(g))
+      place.outputs(g, count, outputs + row)
+      place.addresses(g, zeros, count, addresses + row, tileRows)
+      place.advance(g, count)
+      row += count
+    }
+    if valid < tileRows {
+      for row in valid..<tileRows {
+        outputs[row] = outputs[valid - 1]
+        for tap in 0..<g.taps { addresses[tap * tileRows + row] = addresses[tap * tileRows + valid - 1] }
+      }
+    }
+    var active = 0
+    var tap = 0
+    for d in 0..<g.depth.taps {
+      for h in 0..<g.height.taps {
+        for w in 0..<g.width.taps {
+          let from = addresses + tap * tileRows
+          var differing = 0
+          for row in 0..<tileRows { differing |= from[row] ^ zeros }
+          if differing != 0 {
+            let to = addresses + active * tileRows
+            if active != tap {
+              for row in 0..<tileRows { to[row] = from[row] }
+            }
+            tapWeights[active] = g.depth.weights[d] + g.height.weights[h] + g.width.weights[w]
+            active += 1
+          }
+          tap += 1
+        }
+      }
+    }
+    table[0] = active
+  }
+}
+
+/// The place that a row of the implicit matrix stands for: image and positions on the three axes.
+struct RowPlace {
+  var image: Int
+  var depth: Int
+  var height: Int
+  var width: Int
+
+  @inline(__always)
+  init(_ g: RowGeometry, _ row: Int) {
+    var rest = row
+    if g.imagesInnermost {
+      image = rest % g.batch
+      rest /= g.batch
+    } else {
+      image = 0
+    }
+    width = rest % g.width.positions
+    rest /= g.width.positions
+    height = rest % g.height.positions
+    rest /= g.height.positions
+    depth = rest % g.depth.positions
+    if !g.imagesInnermost { image = rest / g.depth.positions }
+  }
+
+  /// Rows from here on that differ only in the innermost index: image or width.
+  @inline(__always)
+  func rowsInLine(_ g: RowGeometry) -> Int {
+    g.imagesInnermost ? g.batch - image : g.width.positions - width
+  }
+
+  /// Moves on by rows of one line.
+  @inline(__always)
+  mutating func advance(_ g: RowGeometry, _ count: Int) {
+    if g.imagesInnermost {
+      image += count
+      if image < g.batch { return }
+      image = 0
+      width += 1
+    } else {
+      width += count
+    }
+    if width < g.width.positions { return }
+    width = 0
+    height += 1
+    if height < g.height.positions { return }
+    height = 0
+    depth += 1
+    if depth < g.depth.positions { return }
+    depth = 0
+    image += 1
+  }
+
+  /// Offsets in the output (elements) of `count` rows of one line.
+  @inline(__always)
+  func outputs(_ g: RowGeometry, _ count: Int, _ to: UnsafeMutablePointer<Int>) {
+    let line = image &* g.outputBatchStride &+ g.depth.outputs[depth] &+ g.height.outputs[height]
+    if g.imagesInnermost {
+      let first = line &+ g.width.outputs[width]
+      for i in 0..<count { to[i] = first &+ i &* g.outputBatchStride }
+    } else {
+      let widths = g.width.outputs + width
+      for i in 0..<count { to[i] = line &+ widths[i] }
+    }
+  }
+
+  /// Source addresses of `count` rows of one line for every tap; a tap's addresses begin `tapStride` words after
+  /// those of the tap before.
+  @inline(__always)
+  func addresses(
+    _ g: RowGeometry, _ zeros: Int, _ count: Int, _ to: UnsafeMutablePointer<Int>, _ tapStride: Int
+  ) {
+    var to = to
+    for d in 0..<g.depth.taps {
+      let depthOffset = g.depth.sources[d * g.depth.positions + depth]
+      for h in 0..<g.height.taps {
+        let heightOffset = g.height.sources[h * g.height.positions + height]
+        let inside = depthOffset != .min && heightOffset != .min
+        let plane = Int(bitPattern: g.source) &+ image &* g.batchStride &+ depthOffset &+ heightOffset
+        for w in 0..<g.width.taps {
+          let widths = g.width.sources + w * g.width.positions + width
+          if !inside || (g.imagesInnermost && widths[0] == .min) {
+            for i in 0..<count { to[i] = zeros }
+          } else if g.imagesInnermost {
+            let first = plane &+ widths[0]
+            for i in 0..<count { to[i] = first &+ i &* g.batchStride }
+          } else {
+            for i in 0..<count {
+              let offset = widths[i]
+              to[i] = offset == .min ? zeros : plane &+ offset
+            }
+          }
+          to += tapStride
+        }
+      }
+    }
+  }
+}
+
+/// Longest stretch of terms that one accumulator takes before it is added to the tile: bounds the rounding error
+/// like a blocked summation.
+private let accumulatedTerms = 1024
+
+/// Tiles of a convolution:
+///
+///     for each block of output channels (its weight panel stays in the second-level cache)
+///       for each tile of output places
+///         for each tap, for each input channel: a rank-one update of the tile in registers
+///         epilogue on the tile, then its rows go to their places
+@inline(__always)
+func convolveRows<T: ProductScalar>(_ arguments: UnsafePointer<ConvolveArguments>, _: T.Type) {
+  let x = arguments.pointee
+  let columns = T.tileColumns
+  let weights = x.weights.assumingMemoryBound(to: T.self)
+  TileBuffer<T>.with { buffer in
+    var column = 0
+    while column < x.columns {
+      let width = min(columns, x.columns - column)
+      let narrow = width <= T.Vector.scalarCount
+      let panel = weights + column / columns * x.panelStride
+      for tile in 0..<x.tiles {
+        let table = x.tables + tile * x.tableWords
+        let rows = tile == x.tiles - 1 ? x.lastRows : tileRows
+        if x.depthwise {
+          depthwiseTile(table, x.tableWords, panel, x.firstColumn + column, width, buffer)
+        } else {
+          accumulate(table, x.tableWords, x.run, panel, narrow, buffer)
+        }
+        finishTile(arguments, table + 1, rows, x.firstColumn + column, width, buffer)
+      }
+      column += columns
+    }
+  }
+}
+
+/// All taps of one tile, in stretches of limited length.
+@inline(__always)
+private func accumulate<T: ProductScalar>(
+  _ table: UnsafePointer<Int>, _ tableWords: Int, _ run: Int, _ panel: UnsafePointer<T>, _ narrow: Bool,
+  _ buffer: UnsafeMutablePointer<T>
+) {
+  let taps = table[0]
+  let capacity = (tableWords - 1 - tileRows) / (1 + tileRows)
+  let tapWeights = table + 1 + tileRows
+  let addresses = tapWeights + capacity
+  if taps == 0 || run == 0 {
+    for i in 0..<tileRows * T.tileColumns { buffer[i] = 0 }
+    return
+  }
+  let tapsAtOnce = max(1, accumulatedTerms / run)
+  let pieces = (run + accumulatedTerms - 1) / accumulatedTerms
+  let piece = (run + pieces - 1) / pieces
+  var adding = false
+  var tap = 0
+  while tap < taps {
+    let count = min(tapsAtOnce, taps - tap)
+    var start = 0
+    while start < run {
+      let length = min(piece, run - start)
+      if narrow {
+        narrowTapTile(addresses + tap * tileRows, tapWeights + tap, count, start, length, panel, buffer, adding)
+      } else {
+        tapTile(addresses + tap * tileRows, tapWeights + tap, count, start, length, panel, buffer, adding)
+      }
+      adding = true
+      start += length
+    }
+    tap += count
+  }
+}
+
+@inline(__always)
+private func pointer<T>(_ address: Int, _ offset: Int, _: T.Type) -> UnsafePointer<T> {
+  UnsafePointer<T>(bitPattern: address).unsafelyUnwrapped + offset
+}
+
+/// Elements `start` to `start + length` of the stretches of `taps` (> 0) taps, from addresses of rows.
+@inline(never)
+private func tapTile<T: ProductScalar>(
+  _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ start: Int, _ length: Int,
+  _ panel: UnsafePointer<T>, _ out: UnsafeMutablePointer<T>, _ adding: Bool
+) {
+  let columns = T.tileColumns
+  var tile = Tile<T>()
+  var addresses = addresses
+  var tap = 0
+  repeat {
+    let rows = RowPointers<T> { pointer(addresses[$0], start, T.self) }
+    var b = panel + tapWeights[tap] + start * columns
+    var index = 0
+    repeat {
+      tile.add(load(b), load(b + T.Vector.scalarCount)) { rows.six($0, index) }
+      b += columns
+      index += 1
+    } while index < length
+    addresses += tileRows
+    tap += 1
+  } while tap < taps
+  tile.put(out, columns, adding: adding)
+}
+
+@inline(never)
+private func narrowTapTile<T: ProductScalar>(
+  _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ start: Int, _ length: Int,
+  _ panel: UnsafePointer<T>, _ out: UnsafeMutablePointer<T>, _ adding: Bool
+) {
+  let columns = T.tileColumns
+  var tile = NarrowTile<T>()
+  var addresses = addresses
+  var tap = 0
+  repeat {
+    let rows = RowPointers<T> { pointer(addresses[$0], start, T.self) }
+    var b = panel + tapWeights[tap] + start * columns
+    var index = 0
+    repeat {
+      tile.add(load(b)) { rows.six($0, index) }
+      b += columns
+      index += 1
+    } while index < length
+    addresses += tileRows
+    tap += 1
+  } while tap < taps
+  tile.put(out, columns, adding: adding)
+}
+
+/// A tile of a depthwise convolution: every channel has its own filter, so rows are multiplied vector by vector.
+@inline(never)
+private func depthwiseTile<T: ProductScalar>(
+  _ table: UnsafePointer<Int>, _ tableWords: Int, _ panel: UnsafePointer<T>, _ channel: Int, _ width: Int,
+  _ out: UnsafeMutablePointer<T>
+) {
+  let taps = table[0]
+  let capacity = (tableWords - 1 - tileRows) / (1 + tileRows)
+  let tapWeights = table + 1 + tileRows
+  var addresses = tapWeights + capacity
+  let columns = T.tileColumns
+  if width < columns {
+    // The last channels: vectors would read beyond the end of the last row.
+    for i in 0..<tileRows * columns { out[i] = 0 }
+    for tap in 0..<taps {
+      let w = panel + tapWeights[tap]
+      for row in 0..<tileRows {
+        let p = pointer(addresses[row], channel, T.self)
+        for c in 0..<width { out[row * columns + c] += p[c] * w[c] }
+      }
+      addresses += tileRows
+    }
+    return
+  }
+  var tile = Tile<T>()
+  for tap in 0..<taps {
+    let w = panel + tapWeights[tap]
+    tile.addVectors(load(w), load(w + T.Vector.scalarCount)) { pointer(addresses[$0], channel, T.self) }
+    addresses += tileRows
+  }
+  tile.put(out, columns, adding: false)
+}
+
+/// Epilogue of a tile (bias, scale and shift, residual, relu, statistics) and its way into the output.
+@inline(never)
+func finishTile<T: ProductScalar>(
+  _ arguments: UnsafePointer<ConvolveArguments>, _ outputs: UnsafePointer<Int>, _ rows: Int, _ column: Int,
+  _ width: Int, _ buffer: UnsafeMutablePointer<T>
+) {
+  typealias V = T.Vector
+  let lanes = V.scalarCount
+  let columns = T.tileColumns
+  let out = arguments.pointee.output.assumingMemoryBound(to: T.self) + column
+  let bias = arguments.pointee.bias.map { $0.assumingMemoryBound(to: T.self) + column }
+  let scale = arguments.pointee.scale.map { $0 + column }
+  let shift = arguments.pointee.shift.map { $0 + column }
+  let residual = arguments.pointee.residual.map { $0.assumingMemoryBound(to: T.self) + column }
+  let relu = arguments.pointee.relu
+  if bias != nil || scale != nil || shift != nil || residual != nil || relu {
+    var half = 0
+    while half < width {
+      let valid = min(lanes, width - half)
+      var b = V(), s = V(repeating: 1), t = V()
+      for i in 0..<valid {
+        if let bias { b[i] = bias[half + i] }
+        if let scale { s[i] = T(scale[half + i]) }
+        if let shift { t[i] = T(shift[half + i]) }
+      }
+      for row in 0..<rows {
+        let p = buffer + row * columns + half
+        var value = load(p) as V
+        value += b
+        value *= s
+        value += t
+        if let residual {
+          let r = residual + outputs[row] + half
+          if valid == lanes {
+            value += load(r)
+          } else {
+            for i in 0..<valid { value[i] += r[i] }
+          }
+        }
+        if relu { value.replace(with: V(), where: value .< V()) }
+        store(value, p)
+      }
+      half += lanes
+    }
+  }
+  if let sums = arguments.pointee.sums { addColumnSums(buffer, columns, rows, width, sums + column, squares: false) }
+  if let sums = arguments.pointee.sumsOfSquares {
+    addColumnSums(buffer, columns, rows, width, sums + column, squares: true)
+  }
+  for row in 0..<rows {
+    let p = buffer + row * columns
+    let o = out + outputs[row]
+    if width == columns {
+      store(load(p) as V, o)
+      store(load(p + lanes) as V, o + lanes)
+    } else if width == lanes {
+      store(load(p) as V, o)
+    } else {
+      for i in 0..<width { o[i] = p[i] }
+    }
+  }
+}
+
+/// Adds the column sums of a block with the given row stride, or the sums of squares: a vector at a time over the
+/// rows, then in Double.
+@inline(__always)
+func addColumnSums<T: ProductScalar>(
+  _ values: UnsafePointer<T>, _ stride: Int, _ rows: Int, _ columns: Int, _ sums: UnsafeMutablePointer<Double>,
+  squares: Bool
+) {
+  typealias V = T.Vector
+  let lanes = V.scalarCount
+  var column = 0
+  while column + lanes <= columns {
+    var sum = V()
+    for row in 0..<rows {
+      let v: V = load(values + row * stride + column)
+      if squares { multiplyAdd(&sum, v, v) } else { sum += v }
+    }
+    for i in 0..<lanes { sums[column + i] += Double(sum[i]) }
+    column += lanes
+  }
+  while column < columns {
+    var sum: T = 0
+    for row in 0..<rows {
+      let v = values[row * stride + column]
+      sum += squares ? v * v : v
+    }
+    sums[column] += Double(sum)
+    column += 1
+  }
+}

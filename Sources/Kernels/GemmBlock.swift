@@ -1,0 +1,221 @@
+import CIntrinsics
+import KernelTypes
+
+/// A matrix product whose operands are in the cache:
+///
+///     for each panel of columns of b (stays in the first-level cache)
+///       for each tile of rows of a (streams from the second level)
+///         k rank-one updates of the tile in registers, then c = alpha * tile + beta * c
+@inline(__always)
+func gemmBlock<T: ProductScalar>(_ arguments: BlockArguments, _: T.Type) {
+  let x = arguments
+  let a = x.a.assumingMemoryBound(to: T.self)
+  let b = x.b.assumingMemoryBound(to: T.self)
+  let c = x.c.assumingMemoryBound(to: T.self)
+  let alpha = T(x.alpha), beta = T(x.beta)
+  let columns = T.tileColumns
+  TileBuffer<T>.with { buffer in
+    var j = 0
+    var panel = b
+    while j < x.n {
+      let width = min(columns, x.n - j)
+      let narrow = width <= T.Vector.scalarCount
+      var i = 0
+      while i < x.m {
+        let height = min(tileRows, x.m - i)
+        let out = c + i * x.cRowStride + j
+        let direct = height == tileRows && width == columns && alpha == 1 && (beta == 0 || beta == 1)
+        let target = direct ? out : buffer
+        let stride = direct ? x.cRowStride : columns
+        let adding = direct && beta == 1
+        if let rowStride = x.aRowStride {
+          let first = a + i * rowStride
+          if narrow {
+            narrowRowTile(first, rowStride, height - 1, panel, x.bRowStride, x.k, target, stride, adding)
+          } else {
+            rowTile(first, rowStride, height - 1, panel, x.bRowStride, x.k, target, stride, adding)
+          }
+        } else if narrow {
+          stridedNarrowTile(a + i * x.k, tileRows, panel, x.bRowStride, x.k, target, stride, adding)
+        } else {
+          stridedTile(a + i * x.k, tileRows, panel, x.bRowStride, x.k, target, stride, adding)
+        }
+        if !direct {
+          merge(buffer, columns, height, width, alpha, beta, out, x.cRowStride)
+        }
+        i += tileRows
+      }
+      j += columns
+      panel += x.bPanelStride
+    }
+  }
+}
+
+/// A tile from columns of a (rows adjacent, `aStride` from one to the next; packed: the number of rows) and rows
+/// of b. k must not be 0.
+@inline(never)
+func stridedTile<T: ProductScalar>(
+  _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int, _ out: UnsafeMutablePointer<T>,
+  _ outStride: Int, _ adding: Bool
+) {
+  if adding {
+    for row in 0..<tileRows {
+      sn_prefetch(out + row * outStride)
+      sn_prefetch(out + row * outStride + T.Vector.scalarCount)
+    }
+  }
+  var tile = Tile<T>()
+  var a = a
+  var b = b
+  var left = k
+  repeat {
+    tile.add(load(b), load(b + T.Vector.scalarCount)) { i in
+      (a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4], a[i + 5])
+    }
+    a += aStride
+    b += bStride
+    left -= 1
+  } while left > 0
+  tile.put(out, outStride, adding: adding)
+}
+
+@inline(never)
+func stridedNarrowTile<T: ProductScalar>(
+  _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int, _ out: UnsafeMutablePointer<T>,
+  _ outStride: Int, _ adding: Bool
+) {
+  var tile = NarrowTile<T>()
+  var a = a
+  var b = b
+  var left = k
+  repeat {
+    tile.add(load(b)) { i in (a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4], a[i + 5]) }
+    a += aStride
+    b += bStride
+    left -= 1
+  } while left > 0
+  tile.put(out, outStride, adding: adding)
+}
+
+/// A tile from rows of a with adjacent elements (rows beyond `lastRow` repeat it) and rows of b. k must not be 0.
+@inline(never)
+func rowTile<T: ProductScalar>(
+  _ a: UnsafePointer<T>, _ aRowStride: Int, _ lastRow: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int,
+  _ out: UnsafeMutablePointer<T>,
+  _ outStride: Int, _ adding: Bool
+) {
+  let rows = RowPointers<T> { a + min($0, lastRow) * aRowStride }
+  var tile = Tile<T>()
+  var b = b
+  var index = 0
+  repeat {
+    tile.add(load(b), load(b + T.Vector.scalarCount)) { rows.six($0, index) }
+    b += bStride
+    index += 1
+  } while index < k
+  tile.put(out, outStride, adding: adding)
+}
+
+@inline(never)
+func narrowRowTile<T: ProductScalar>(
+  _ a: UnsafePointer<T>, _ aRowStride: Int, _ lastRow: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int,
+  _ out: UnsafeMutablePointer<T>,
+  _ outStride: Int, _ adding: Bool
+) {
+  let rows = RowPointers<T> { a + min($0, lastRow) * aRowStride }
+  var tile = NarrowTile<T>()
+  var b = b
+  var index = 0
+  repeat {
+    tile.add(load(b)) { rows.six($0, index) }
+    b += bStride
+    index += 1
+  } while index < k
+  tile.put(out, outStride, adding: adding)
+}
+
+/// `out = alpha * tile + beta * out` for a part of a tile; with beta 0, out is not read.
+@inline(__always)
+private func merge<T: ProductScalar>(
+  _ tile: UnsafePointer<T>, _ tileStride: Int, _ rows: Int, _ columns: Int, _ alpha: T, _ beta: T,
+  _ out: UnsafeMutablePointer<T>, _ outStride: Int
+) {
+  for i in 0..<rows {
+    let t = tile + i * tileStride
+    let o = out + i * outStride
+    if beta == 0 {
+      for j in 0..<columns { o[j] = alpha * t[j] }
+    } else {
+      for j in 0..<columns { o[j] = alpha * t[j] + beta * o[j] }
+    }
+  }
+}
+
+/// Dot products of `count` (1 to 4) vectors with every row: each row is read once.
+@inline(__always)
+func dotRows<T: ProductScalar>(
+  _ rows: UnsafeRawPointer, _ rowStride: Int, _ rowCount: Int, _ vectors: UnsafeRawPointer,
+  _ vectorStride: Int, _ count: Int, _ k: Int, _ results: UnsafeMutableRawPointer, _: T.Type
+) {
+  typealias V = T.Vector
+  let lanes = V.scalarCount
+  let rows = rows.assumingMemoryBound(to: T.self)
+  let x = vectors.assumingMemoryBound(to: T.self)
+  let results = results.assumingMemoryBound(to: T.self)
+  let s = vectorStride
+  // Missing vectors repeat the last one.
+  let x0 = x, x1 = x + min(1, count - 1) * s, x2 = x + min(2, count - 1) * s, x3 = x + min(3, count - 1) * s
+  for row in 0..<rowCount {
+    let r = rows + row * rowStride
+    let out = results + row * 4
+    var index = 0
+    if count == 1 {
+      var s0 = V(), s1 = V(), s2 = V(), s3 = V()
+      while index + 4 * lanes <= k {
+        multiplyAdd(&s0, load(r + index), load(x0 + index))
+        multiplyAdd(&s1, load(r + index + lanes), load(x0 + index + lanes))
+        multiplyAdd(&s2, load(r + index + 2 * lanes), load(x0 + index + 2 * lanes))
+        multiplyAdd(&s3, load(r + index + 3 * lanes), load(x0 + index + 3 * lanes))
+        index += 4 * lanes
+      }
+      while index + lanes <= k {
+        multiplyAdd(&s0, load(r + index), load(x0 + index))
+        index += lanes
+      }
+      var sum = ((s0 + s1) + (s2 + s3)).sum()
+      while index < k {
+        sum += r[index] * x0[index]
+        index += 1
+      }
+      out[0] = sum
+      continue
+    }
+    var a0 = V(), a1 = V(), a2 = V(), a3 = V(), b0 = V(), b1 = V(), b2 = V(), b3 = V()
+    while index + 2 * lanes <= k {
+      let u: V = load(r + index)
+      multiplyAdd(&a0, u, load(x0 + index))
+      multiplyAdd(&a1, u, load(x1 + index))
+      multiplyAdd(&a2, u, load(x2 + index))
+      multiplyAdd(&a3, u, load(x3 + index))
+      let v: V = load(r + index + lanes)
+      multiplyAdd(&b0, v, load(x0 + index + lanes))
+      multiplyAdd(&b1, v, load(x1 + index + lanes))
+      multiplyAdd(&b2, v, load(x2 + index + lanes))
+      multiplyAdd(&b3, v, load(x3 + index + lanes))
+      index += 2 * lanes
+    }
+    var t0 = (a0 + b0).sum(), t1 = (a1 + b1).sum(), t2 = (a2 + b2).sum(), t3 = (a3 + b3).sum()
+    while index < k {
+      let u = r[index]
+      t0 += u * x0[index]
+      t1 += u * x1[index]
+      t2 += u * x2[index]
+      t3 += u * x3[index]
+      index += 1
+    }
+    out[0] = t0
+    out[1] = t1
+    out[2] = t2
+    out[3] = t3
+  }
+}

@@ -1,0 +1,304 @@
+import KernelTypes
+
+/// An element type of the matrix kernels, with the widest vector of this build's instruction set.
+protocol ProductScalar: BinaryFloatingPoint, SIMDScalar {
+  associatedtype Vector: SIMD where Vector.Scalar == Self
+  /// The elements of two vectors in turn: a0 b0 a1 b1 …; the first halves' and the second halves'.
+  static func riffle(_ a: Vector, _ b: Vector) -> (Vector, Vector)
+}
+
+extension Float {
+  @inline(__always)
+  static func riffle(_ a: Vector, _ b: Vector) -> (Vector, Vector) {
+    var low = a, high = a
+    low.evenHalf = a.lowHalf
+    low.oddHalf = b.lowHalf
+    high.evenHalf = a.highHalf
+    high.oddHalf = b.highHalf
+    return (low, high)
+  }
+}
+
+extension Double {
+  @inline(__always)
+  static func riffle(_ a: Vector, _ b: Vector) -> (Vector, Vector) {
+    #if SN_FMA
+      var low = a, high = a
+      low.evenHalf = a.lowHalf
+      low.oddHalf = b.lowHalf
+      high.evenHalf = a.highHalf
+      high.oddHalf = b.highHalf
+      return (low, high)
+    #else
+      return (Vector(a[0], b[0]), Vector(a[1], b[1]))
+    #endif
+  }
+}
+
+#if SN_V4
+  extension Float: ProductScalar { typealias Vector = SIMD16<Float> }
+  extension Double: ProductScalar { typealias Vector = SIMD8<Double> }
+  /// 12 rows of two vectors fill 24 of the 32 vector registers; two more hold a row of b.
+  let tileRows = 12
+  let gradientTileRows = 12
+#elseif SN_V3
+  extension Float: ProductScalar { typealias Vector = SIMD8<Float> }
+  extension Double: ProductScalar { typealias Vector = SIMD4<Double> }
+  /// 6 rows of two vectors fill 12 of the 16 vector registers.
+  let tileRows = 6
+  let gradientTileRows = 4
+#else
+  extension Float: ProductScalar { typealias Vector = SIMD4<Float> }
+  extension Double: ProductScalar { typealias Vector = SIMD2<Double> }
+  let tileRows = 6
+  let gradientTileRows = 4
+#endif
+
+extension ProductScalar {
+  /// Columns of a register tile.
+  @inline(__always) static var tileColumns: Int { 2 * Vector.scalarCount }
+}
+
+@inline(__always)
+func load<V: SIMD>(_ pointer: UnsafePointer<V.Scalar>, as _: V.Type = V.self) -> V {
+  UnsafeRawPointer(pointer).loadUnaligned(as: V.self)
+}
+
+@inline(__always)
+func store<V: SIMD>(_ vector: V, _ pointer: UnsafeMutablePointer<V.Scalar>) {
+  UnsafeMutableRawPointer(pointer).storeBytes(of: vector, as: V.self)
+}
+
+/// `sum += a * b`, in one rounding where the instruction set has it. (Without, `addProduct` would call the
+/// mathematical library for every element.)
+@inline(__always)
+func multiplyAdd<V: SIMD>(_ sum: inout V, _ a: V, _ b: V) where V.Scalar: FloatingPoint {
+  #if SN_FMA
+    sum.addProduct(a, b)
+  #else
+    sum += a * b
+  #endif
+}
+
+@inline(__always)
+func multiplyAdd<V: SIMD>(_ sum: inout V, _ a: V.Scalar, _ b: V) where V.Scalar: FloatingPoint {
+  multiplyAdd(&sum, V(repeating: a), b)
+}
+
+/// Six scalars that multiply one row of b.
+typealias Six<T> = (T, T, T, T, T, T)
+
+/// Six rows of a tile, two vectors each; in memory: row-major.
+struct SixRows<T: ProductScalar> {
+  typealias V = T.Vector
+  var l0 = V(), r0 = V(), l1 = V(), r1 = V(), l2 = V(), r2 = V()
+  var l3 = V(), r3 = V(), l4 = V(), r4 = V(), l5 = V(), r5 = V()
+
+  @inline(__always) init() {}
+
+  @inline(__always)
+  mutating func add(_ x: Six<T>, _ l: V, _ r: V) {
+    multiplyAdd(&l0, x.0, l)
+    multiplyAdd(&r0, x.0, r)
+    multiplyAdd(&l1, x.1, l)
+    multiplyAdd(&r1, x.1, r)
+    multiplyAdd(&l2, x.2, l)
+    multiplyAdd(&r2, x.2, r)
+    multiplyAdd(&l3, x.3, l)
+    multiplyAdd(&r3, x.3, r)
+    multiplyAdd(&l4, x.4, l)
+    multiplyAdd(&r4, x.4, r)
+    multiplyAdd(&l5, x.5, l)
+    multiplyAdd(&r5, x.5, r)
+  }
+
+  /// Row i times its own vectors: x.i holds channels, as a depthwise convolution needs.
+  @inline(__always)
+  mutating func add(_ x: Six<UnsafePointer<T>>, at offset: Int, _ l: V, _ r: V) {
+    let half = V.scalarCount
+    multiplyAdd(&l0, load(x.0 + offset), l)
+    multiplyAdd(&r0, load(x.0 + offset + half), r)
+    multiplyAdd(&l1, load(x.1 + offset), l)
+    multiplyAdd(&r1, load(x.1 + offset + half), r)
+    multiplyAdd(&l2, load(x.2 + offset), l)
+    multiplyAdd(&r2, load(x.2 + offset + half), r)
+    multiplyAdd(&l3, load(x.3 + offset), l)
+    multiplyAdd(&r3, load(x.3 + offset + half), r)
+    multiplyAdd(&l4, load(x.4 + offset), l)
+    multiplyAdd(&r4, load(x.4 + offset + half), r)
+    multiplyAdd(&l5, load(x.5 + offset), l)
+    multiplyAdd(&r5, load(x.5 + offset + half), r)
+  }
+
+  /// Calls `body(row, left, right)` for each row.
+  @inline(__always)
+  func forEach(_ body: (Int, V, V) -> Void) {
+    body(0, l0, r0)
+    body(1, l1, r1)
+    body(2, l2, r2)
+    body(3, l3, r3)
+    body(4, l4, r4)
+    body(5, l5, r5)
+  }
+}
+
+/// Six rows of one vector each.
+struct SixNarrowRows<T: ProductScalar> {
+  typealias V = T.Vector
+  var l0 = V(), l1 = V(), l2 = V(), l3 = V(), l4 = V(), l5 = V()
+
+  @inline(__always) init() {}
+
+  @inline(__always)
+  mutating func add(_ x: Six<T>, _ l: V) {
+    multiplyAdd(&l0, x.0, l)
+    multiplyAdd(&l1, x.1, l)
+    multiplyAdd(&l2, x.2, l)
+    multiplyAdd(&l3, x.3, l)
+    multiplyAdd(&l4, x.4, l)
+    multiplyAdd(&l5, x.5, l)
+  }
+
+  @inline(__always)
+  func forEach(_ body: (Int, V) -> Void) {
+    body(0, l0)
+    body(1, l1)
+    body(2, l2)
+    body(3, l3)
+    body(4, l4)
+    body(5, l5)
+  }
+}
+
+/// A tile of `tileRows` rows and two vectors. `a(i)` gives the six scalars that start at row i.
+struct Tile<T: ProductScalar> {
+  typealias V = T.Vector
+  var top = SixRows<T>()
+  #if SN_V4
+    var bottom = SixRows<T>()
+  #endif
+
+  @inline(__always) init() {}
+
+  @inline(__always)
+  mutating func add(_ l: V, _ r: V, _ a: (Int) -> Six<T>) {
+    top.add(a(0), l, r)
+    #if SN_V4
+      bottom.add(a(6), l, r)
+    #endif
+  }
+
+  /// Row i times its own vectors, at `address(i)`.
+  @inline(__always)
+  mutating func addVectors(_ l: V, _ r: V, _ address: (Int) -> UnsafePointer<T>) {
+    top.add((address(0), address(1), address(2), address(3), address(4), address(5)), at: 0, l, r)
+    #if SN_V4
+      bottom.add((address(6), address(7), address(8), address(9), address(10), address(11)), at: 0, l, r)
+    #endif
+  }
+
+  @inline(__always)
+  func forEach(_ body: (Int, V, V) -> Void) {
+    top.forEach(body)
+    #if SN_V4
+      bottom.forEach { body($0 + 6, $1, $2) }
+    #endif
+  }
+
+  /// Stores the tile, or adds it to what is there.
+  @inline(__always)
+  func put(_ out: UnsafeMutablePointer<T>, _ stride: Int, adding: Bool) {
+    let half = V.scalarCount
+    if adding {
+      forEach { row, l, r in
+        let p = out + row * stride
+        store(load(p) + l, p)
+        store(load(p + half) + r, p + half)
+      }
+    } else {
+      forEach { row, l, r in
+        let p = out + row * stride
+        store(l, p)
+        store(r, p + half)
+      }
+    }
+  }
+}
+
+/// A tile of `tileRows` rows and one vector, for the last few columns.
+struct NarrowTile<T: ProductScalar> {
+  typealias V = T.Vector
+  var top = SixNarrowRows<T>()
+  #if SN_V4
+    var bottom = SixNarrowRows<T>()
+  #endif
+
+  @inline(__always) init() {}
+
+  @inline(__always)
+  mutating func add(_ l: V, _ a: (Int) -> Six<T>) {
+    top.add(a(0), l)
+    #if SN_V4
+      bottom.add(a(6), l)
+    #endif
+  }
+
+  @inline(__always)
+  func put(_ out: UnsafeMutablePointer<T>, _ stride: Int, adding: Bool) {
+    let body = { (row: Int, l: V) in
+      let p = out + row * stride
+      store(adding ? load(p) + l : l, p)
+    }
+    top.forEach(body)
+    #if SN_V4
+      bottom.forEach { body($0 + 6, $1) }
+    #endif
+  }
+}
+
+/// Pointers to the rows of a tile.
+struct RowPointers<T: ProductScalar> {
+  typealias P = UnsafePointer<T>
+  let top: Six<P>
+  #if SN_V4
+    let bottom: Six<P>
+  #endif
+
+  /// `address(i)` gives the pointer to row i.
+  @inline(__always)
+  init(_ address: (Int) -> P) {
+    top = (address(0), address(1), address(2), address(3), address(4), address(5))
+    #if SN_V4
+      bottom = (address(6), address(7), address(8), address(9), address(10), address(11))
+    #endif
+  }
+
+  /// The elements at `index` of the six rows from row i on.
+  @inline(__always)
+  func six(_ i: Int, _ index: Int) -> Six<T> {
+    #if SN_V4
+      if i == 6 {
+        return (
+          bottom.0[index], bottom.1[index], bottom.2[index], bottom.3[index], bottom.4[index], bottom.5[index]
+        )
+      }
+    #endif
+    return (top.0[index], top.1[index], top.2[index], top.3[index], top.4[index], top.5[index])
+  }
+}
+
+/// Room for one tile: edges are computed in full and copied in part.
+struct TileBuffer<T: ProductScalar> {
+  private var tile = Tile<T>()
+
+  init() {}
+
+  /// Calls `body` with the buffer's address.
+  @inline(__always)
+  static func with(_ body: (UnsafeMutablePointer<T>) -> Void) {
+    var buffer = TileBuffer<T>()
+    withUnsafeMutableBytes(of: &buffer) { bytes in
+      if let base = bytes.baseAddress { body(base.assumingMemoryBound(to: T.self)) }
+    }
+  }
+}

@@ -1,0 +1,136 @@
+import KernelTypes
+
+/// The weight gradient: for each tap, sources transposed times gradients, summed over the output places.
+///
+/// Tasks are pairs of a part of the places and a block of output channels. A task walks its places in blocks that
+/// stay in the cache and adds to sums of its own; at the end the parts are added in their order. The cut depends
+/// on the shape alone.
+func rowConvolutionWeightGradient(
+  _ type: DType, _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int],
+  gradOutput: UnsafeRawPointer, gradOutputStrides: [Int], gradWeight: UnsafeMutableRawPointer,
+  gradBias: UnsafeMutableRawPointer?, kernels: ProductKernels
+) throws {
+  let size = type.size
+  let depthwise = shape.isDepthwise
+  let merges = shape.mergesWidth
+  let merged = depthwise ? 1 : shape.mergedGroups(lanes: kernels.columns / 2)
+  let groups = depthwise ? 1 : shape.groups / merged
+  let channels = shape.groupInChannels * merged
+  let stretch = merges ? shape.kernel.width : 1
+  let taps = shape.kernel.count / stretch
+  let run = channels * stretch
+  // Tiles read quads: up to three numbers behind a stretch.
+  let paddedRun = depthwise ? 1 : (run + 3) / 4 * 4
+  let source = try ChannelsLast(
+    input, type: type, kernels: kernels, batch: shape.batch, channels: shape.inChannels, extents: shape.input,
+    strides: inputStrides, slack: paddedRun != run, paddedWidth: merges ? shape.paddedWidth : nil,
+    paddingBefore: merges ? shape.padding.width : 0)
+  let gradient = try ChannelsLast(
+    gradOutput, type: type, kernels: kernels, batch: shape.batch, channels: shape.outChannels,
+    extents: shape.output, strides: gradOutputStrides, slack: false)
+  let axes = shape.forwardAxes(
+    sourceStrides: Array(source.strides[1...]), outputStrides: Array(gradient.strides[1...]), mergedWidth: merges)
+  let pass = ConvolutionPass(batch: shape.batch, axes: axes, elementSize: size, tapUnit: 1)
+  let zeroCount = max(paddedRun, shape.inChannels) + 4
+  let zeros = try Scratch(bytes: zeroCount * size)
+  memset(zeros.pointer, 0, zeroCount * size)
+
+  let columns = kernels.columns
+  let groupColumns = depthwise ? shape.outChannels : shape.groupOutChannels * merged
+  let panels = (groupColumns + columns - 1) / columns
+  let panelSize = taps * paddedRun * columns
+  let geometry = pass.geometry(
+    source: source.pointer, zeros: UnsafeRawPointer(zeros.pointer), batch: shape.batch,
+    batchStride: source.strides[0] * size, outputBatchStride: gradient.strides[0])
+  var blockRows = max(64, min(256, (1 << 19) / max(1, shape.inChannels * size)))
+  blockRows = max(16, min(blockRows, (1 << 14) / taps))
+  if geometry.imagesInnermost { blockRows = min(blockRows, shape.batch) }
+  let blocks = (pass.rows + blockRows - 1) / blockRows
+  // Up to 16 parts, less where the sums of a part are large or there are enough tasks anyway.
+  let wanted = min((16 + groups * panels - 1) / (groups * panels), (1 << 25) / max(1, groups * panels * panelSize * size))
+  let parts = max(1, min(16, wanted, blocks))
+  let blocksPerPart = (blocks + parts - 1) / parts
+  let partSize = groups * panels * panelSize
+  let partial = try Scratch(bytes: parts * partSize * size)
+  let biasPartial = gradBias == nil ? nil : try Scratch(bytes: parts * groups * panels * columns * 8)
+  let tableBytes = (taps * (blockRows + 1)) * 8
+  let slots = try ScratchSlots(bytes: tableBytes + 64 + blockRows * columns * size)
+
+  parallelFor(parts * groups * panels, grain: 1) { first, last in
+    slots.with { scratch in
+      let tapList = scratch.assumingMemoryBound(to: Int.self)
+      let addresses = tapList + taps
+      let panelRows = scratch + (tableBytes + 63) / 64 * 64
+      for task in first..<last {
+        let part = task / (groups * panels), group = task / panels % groups, panel = task % panels
+        let result = partial.pointer + (part * partSize + (group * panels + panel) * panelSize) * size
+        memset(result, 0, panelSize * size)
+        let sums = biasPartial.map { $0.of(Double.self) + task * columns }
+        sums?.update(repeating: 0, count: columns)
+        var place = geometry
+        place.source += group * channels * size * (depthwise ? 0 : 1)
+        let firstColumn = group * groupColumns + panel * columns
+        let width = min(columns, groupColumns - panel * columns)
+        for block in part * blocksPerPart..<max(part * blocksPerPart, min(blocks, (part + 1) * blocksPerPart)) {
+          let row = block * blockRows
+          let rows = min(blockRows, pass.rows - row)
+          kernels.packGradient(&place, row, rows, gradient.pointer + firstColumn * size, width, panelRows)
+          if let sums { kernels.addColumns(panelRows, rows, columns, sums) }
+          let active = kernels.gatherSources(&place, row, rows, tapList, addresses)
+          var arguments = GradientArguments(
+            sources: addresses, rows: rows, taps: tapList, activeTaps: active, run: paddedRun, gradient: panelRows,
+            narrow: 2 * width <= columns, result: result)
+          if depthwise {
+            kernels.depthwiseGradient(&arguments, panel * columns, width)
+          } else {
+            kernels.gradientBlock(&arguments)
+          }
+        }
+      }
+    }
+  }
+
+  func addParts<T: BinaryFloatingPoint>(_: T.Type) {
+    let sums = partial.of(T.self)
+    if parts > 1 {
+      parallelFor(partSize, grain: 1 << 14) { first, last in
+        for part in 1..<parts {
+          let other = sums + part * partSize
+          for i in first..<last { sums[i] += other[i] }
+        }
+      }
+    }
+    if let biasPartial, let gradBias {
+      let values = biasPartial.of(Double.self)
+      let bias = gradBias.assumingMemoryBound(to: T.self)
+      for group in 0..<groups {
+        for column in 0..<groupColumns {
+          var sum = 0.0
+          for part in 0..<parts {
+            sum += values[((part * groups + group) * panels + column / columns) * columns + column % columns]
+          }
+          bias[group * groupColumns + column] = T(sum)
+        }
+      }
+    }
+  }
+  if type == .float32 { addParts(Float.self) } else { addParts(Double.self) }
+
+  let filter = shape.groupInChannels * shape.kernel.count
+  let layout =
+    depthwise
+    ? FilterLayout(
+      columns: shape.outChannels, columnStride: shape.kernel.count, run: 1, runStride: 1, taps: shape.kernel.count,
+      tapStride: 1, merged: 1, groupStride: 0)
+    : FilterLayout(
+      columns: groupColumns, columnStride: filter, run: channels, runStride: shape.kernel.count,
+      taps: shape.kernel.count, tapStride: 1, merged: merged, groupStride: shape.groupOutChannels * filter)
+  parallelFor(groups * panels, grain: max(1, (1 << 14) / max(1, panelSize))) { first, last in
+    for item in first..<last {
+      let group = item / panels
+      kernels.unpackFilters(
+        layout, partial.pointer + item * panelSize * size, item % panels, stretch, paddedRun,
+        gradWeight + group * merged * shape.groupOutChannels * filter * size)
+    }
+  }
+}
