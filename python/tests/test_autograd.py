@@ -117,7 +117,7 @@ def copied_and_filled(m):
     z = x * 1
     z.copy_(y * 2)
     z[0].fill_(4.0)
-    z.mul_(z)
+    z.mul_(3)
     z.sum().backward()
     return x.grad, y.grad
 
@@ -160,15 +160,14 @@ def expanded_written_by_out_of_place(m):
 def in_place_activations(m):
     x = leaf(m, 5)
     z = (x - 1) * 1
-    z.relu_().sqrt_().add_(1)
-    z.exp_().sum().backward()
-    return (z,)
+    z.relu_().mul_(2).add_(1).exp_()
+    z.sum().backward()
+    return x.grad, z
 
 
 def zero_of_slice(m):
     x = leaf(m, 4, 4)
     z = x.clone()
-    z[z > 2].sum() if False else None
     z[:, 0].zero_()
     z[0, :] = z[1, :] * 2
     (z * z).sum().backward()
@@ -336,8 +335,6 @@ def test_deep_chain():
 
 
 def test_graph_is_freed():
-    before = swiftnet.memory.peak() if False else None
-    assert before is None
     x = swiftnet.ones(10, requires_grad=True)
 
     class Marker:

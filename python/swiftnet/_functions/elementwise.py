@@ -305,8 +305,9 @@ def where(condition, input=None, other=None):
     if a == NULL:
         a, x = (input._h, x) if isinstance(input, Tensor) else (NULL, scalar(input))
         b, y = (other._h, y) if isinstance(other, Tensor) else (NULL, scalar(other))
-    condition = _tensor_argument(condition, "condition", "where")
-    return wrap(lib.sn_where(condition, a, x, b, y))
+    # The parameter keeps the tensor alive: its handle alone would not.
+    mask = _tensor_argument(condition, "condition", "where")
+    return wrap(lib.sn_where(mask, a, x, b, y))
 
 
 def _where_method(self, condition, other):
