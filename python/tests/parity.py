@@ -1,7 +1,7 @@
 """What the parity tests share: the same data for swiftnet and PyTorch, and the comparison of results.
 
-The rule for accuracy: the error against float64 is at most twice PyTorch's own on the same data, plus a few units in the
-last place.
+The rule for accuracy: the error against float64 is at most twice PyTorch's own on the same data, plus a few units in
+the last place.
 """
 
 import numpy as np
@@ -75,7 +75,9 @@ def assert_same(actual, expected, reference=None, ulps=4, what="", sums=False):
     allowance = 2 * (wanted - truth).abs() + ulps * eps * scale + ulps * tiny
     close = (got - truth).abs() <= allowance
     bad = ~(same | close)
-    assert not bad.any(), f"{what}: {got[bad][:4].tolist()} != {wanted[bad][:4].tolist()} (exactly {truth[bad][:4].tolist()})"
+    assert not bad.any(), (
+        f"{what}: {got[bad][:4].tolist()} != {wanted[bad][:4].tolist()} (exactly {truth[bad][:4].tolist()})"
+    )
 
 
 def compare(function, arguments, keywords=None, gradient=True, ulps=4, reference=True, what="", sums=False):
@@ -114,8 +116,11 @@ def compare(function, arguments, keywords=None, gradient=True, ulps=4, reference
         or (not floating and any(r.is_floating_point() for r in results))
     ):
         exact_inputs = tensors(
-            lambda a: a.detach().double().requires_grad_(wants(a)) if wants(a) or not floating or a.is_floating_point()
-            else a.clone()
+            lambda a: (
+                a.detach().double().requires_grad_(wants(a))
+                if wants(a) or not floating or a.is_floating_point()
+                else a.clone()
+            )
         )
         exact = function(torch, *exact_inputs, **keywords)
     if isinstance(expected, torch.Tensor):

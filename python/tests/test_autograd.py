@@ -175,10 +175,24 @@ def zero_of_slice(m):
 
 
 SCENARIOS = [
-    assigned_row, scaled_slice, added_to_chained_view, changed_base_read_by_view, changed_view_read_by_base, two_views,
-    into_zeros, detached, under_no_grad, copied_and_filled, view_in_no_grad_then_changed, diagonal_changed, unfolded_read,
-    strided_read, expanded_written_by_out_of_place, in_place_activations, zero_of_slice,
-]  # fmt: skip
+    assigned_row,
+    scaled_slice,
+    added_to_chained_view,
+    changed_base_read_by_view,
+    changed_view_read_by_base,
+    two_views,
+    into_zeros,
+    detached,
+    under_no_grad,
+    copied_and_filled,
+    view_in_no_grad_then_changed,
+    diagonal_changed,
+    unfolded_read,
+    strided_read,
+    expanded_written_by_out_of_place,
+    in_place_activations,
+    zero_of_slice,
+]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda f: f.__name__)
@@ -257,11 +271,24 @@ def grad_of_wrong_shape(m):
 
 @pytest.mark.parametrize(
     "mistake",
-    [modified_input, modified_output, modified_through_view, modified_leaf, modified_view_of_leaf, backward_twice,
-     backward_of_vector, backward_without_graph, unused_input, wrong_gradient_shape, gradient_for_integers,
-     numpy_of_gradient, change_flag_of_result, grad_of_wrong_shape],
+    [
+        modified_input,
+        modified_output,
+        modified_through_view,
+        modified_leaf,
+        modified_view_of_leaf,
+        backward_twice,
+        backward_of_vector,
+        backward_without_graph,
+        unused_input,
+        wrong_gradient_shape,
+        gradient_for_integers,
+        numpy_of_gradient,
+        change_flag_of_result,
+        grad_of_wrong_shape,
+    ],
     ids=lambda f: f.__name__,
-)  # fmt: skip
+)
 def test_mistakes(mistake):
     messages = raises_alike(mistake)
     for word in ("inplace operation", "leaf Variable", "a second time", "scalar outputs", "floating point"):
@@ -707,7 +734,9 @@ def test_gradcheck():
         def backward(ctx, gradient):
             return gradient * 3
 
-    with pytest.raises(swiftnet.autograd.GradcheckError, match="Jacobian mismatch for output 0 with respect to input 0"):
+    with pytest.raises(
+        swiftnet.autograd.GradcheckError, match="Jacobian mismatch for output 0 with respect to input 0"
+    ):
         gradcheck(Wrong.apply, (x,))
     assert not gradcheck(Wrong.apply, (x,), raise_exception=False)
     with pytest.raises(ValueError, match="at least one input tensor to require gradient"):
@@ -721,18 +750,37 @@ def test_gradcheck():
 
 
 CHECKED = {
-    "prod": lambda a: a.prod(1), "cumprod": lambda a: a.cumprod(1), "logsumexp": lambda a: a.logsumexp(1),
-    "logcumsumexp": lambda a: a.logcumsumexp(1), "norm": lambda a: a.norm(dim=1), "norm 3": lambda a: a.norm(3, 0),
-    "var": lambda a: a.var(1), "std": lambda a: a.std(), "max": lambda a: a.max(1).values, "amax": lambda a: a.amax(1),
-    "clamp": lambda a: a.clamp(0.2, 0.8), "matmul": lambda a: a @ a.t(), "einsum": lambda a: swiftnet.einsum("ij,kj->ik", a, a),
-    "softmax": lambda a: swiftnet.special.softmax(a, 1), "cumsum": lambda a: a.cumsum(0), "lerp": lambda a: a.lerp(a * a, 0.3),
-    "addcdiv": lambda a: a.addcdiv(a, a + 1), "inv": lambda a: swiftnet.linalg.inv(a @ a.t() + swiftnet.eye(2, dtype=a.dtype)),
-    "det": lambda a: swiftnet.linalg.det(a @ a.t()), "cdist": lambda a: swiftnet.cdist(a, a * 2 + 1),
+    "prod": lambda a: a.prod(1),
+    "cumprod": lambda a: a.cumprod(1),
+    "logsumexp": lambda a: a.logsumexp(1),
+    "logcumsumexp": lambda a: a.logcumsumexp(1),
+    "norm": lambda a: a.norm(dim=1),
+    "norm 3": lambda a: a.norm(3, 0),
+    "var": lambda a: a.var(1),
+    "std": lambda a: a.std(),
+    "max": lambda a: a.max(1).values,
+    "amax": lambda a: a.amax(1),
+    "clamp": lambda a: a.clamp(0.2, 0.8),
+    "matmul": lambda a: a @ a.t(),
+    "einsum": lambda a: swiftnet.einsum("ij,kj->ik", a, a),
+    "softmax": lambda a: swiftnet.special.softmax(a, 1),
+    "cumsum": lambda a: a.cumsum(0),
+    "lerp": lambda a: a.lerp(a * a, 0.3),
+    "addcdiv": lambda a: a.addcdiv(a, a + 1),
+    "inv": lambda a: swiftnet.linalg.inv(a @ a.t() + swiftnet.eye(2, dtype=a.dtype)),
+    "det": lambda a: swiftnet.linalg.det(a @ a.t()),
+    "cdist": lambda a: swiftnet.cdist(a, a * 2 + 1),
     "cholesky": lambda a: swiftnet.linalg.cholesky(a @ a.t() + swiftnet.eye(2, dtype=a.dtype)),
-    "cosine": lambda a: swiftnet.cosine_similarity(a, a * a), "i0": lambda a: swiftnet.i0(a), "entr": lambda a: swiftnet.special.entr(a),
-    "atan2": lambda a: swiftnet.atan2(a, a * a + 1), "pow": lambda a: a ** (a + 1), "lgamma": lambda a: swiftnet.lgamma(a + 1),
-    "slice": lambda a: a[:, 1:] * a[:, :-1], "gather": lambda a: a.min(0).values, "where": lambda a: swiftnet.where(a > 0.5, a * a, a),
-}  # fmt: skip
+    "cosine": lambda a: swiftnet.cosine_similarity(a, a * a),
+    "i0": lambda a: swiftnet.i0(a),
+    "entr": lambda a: swiftnet.special.entr(a),
+    "atan2": lambda a: swiftnet.atan2(a, a * a + 1),
+    "pow": lambda a: a ** (a + 1),
+    "lgamma": lambda a: swiftnet.lgamma(a + 1),
+    "slice": lambda a: a[:, 1:] * a[:, :-1],
+    "gather": lambda a: a.min(0).values,
+    "where": lambda a: swiftnet.where(a > 0.5, a * a, a),
+}
 
 
 @pytest.mark.parametrize("name", CHECKED)

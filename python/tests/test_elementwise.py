@@ -10,19 +10,55 @@ from swiftnet._functions.elementwise import BINARY, PREDICATES, UNARY
 
 # Where a function is defined.
 DOMAIN = {
-    "sqrt": (0.1, 3), "rsqrt": (0.1, 3), "log": (0.1, 3), "log2": (0.1, 3), "log10": (0.1, 3), "log1p": (-0.9, 3),
-    "asin": (-0.9, 0.9), "acos": (-0.9, 0.9), "atanh": (-0.9, 0.9), "acosh": (1.1, 3), "erfinv": (-0.9, 0.9),
-    "lgamma": (0.3, 4), "digamma": (0.3, 4), "tan": (-1.2, 1.2), "reciprocal": (0.3, 3),
-}  # fmt: skip
+    "sqrt": (0.1, 3),
+    "rsqrt": (0.1, 3),
+    "log": (0.1, 3),
+    "log2": (0.1, 3),
+    "log10": (0.1, 3),
+    "log1p": (-0.9, 3),
+    "asin": (-0.9, 0.9),
+    "acos": (-0.9, 0.9),
+    "atanh": (-0.9, 0.9),
+    "acosh": (1.1, 3),
+    "erfinv": (-0.9, 0.9),
+    "lgamma": (0.3, 4),
+    "digamma": (0.3, 4),
+    "tan": (-1.2, 1.2),
+    "reciprocal": (0.3, 3),
+}
 UNARY_NAMES = [name for name, _, _ in UNARY + PREDICATES]
 SPECIAL = [
-    "erf", "erfc", "erfinv", "expit", "logit", "gammaln", "digamma", "psi", "i0", "i1", "ndtr", "ndtri", "exp2", "expm1",
-    "log1p", "sinc", "entr", "erfcx", "log_ndtr", "round",
-]  # fmt: skip
+    "erf",
+    "erfc",
+    "erfinv",
+    "expit",
+    "logit",
+    "gammaln",
+    "digamma",
+    "psi",
+    "i0",
+    "i1",
+    "ndtr",
+    "ndtri",
+    "exp2",
+    "expm1",
+    "log1p",
+    "sinc",
+    "entr",
+    "erfcx",
+    "log_ndtr",
+    "round",
+]
 SPECIAL_DOMAIN = {
-    "erfinv": (-0.9, 0.9), "logit": (0.1, 0.9), "gammaln": (0.3, 4), "digamma": (0.3, 4), "psi": (0.3, 4),
-    "ndtri": (0.1, 0.9), "log1p": (-0.9, 3), "entr": (0.1, 3),
-}  # fmt: skip
+    "erfinv": (-0.9, 0.9),
+    "logit": (0.1, 0.9),
+    "gammaln": (0.3, 4),
+    "digamma": (0.3, 4),
+    "psi": (0.3, 4),
+    "ndtri": (0.1, 0.9),
+    "log1p": (-0.9, 3),
+    "entr": (0.1, 3),
+}
 LAYOUTS = {
     "contiguous": lambda t: t,
     "transposed": lambda t: t.transpose(0, 1),
@@ -122,13 +158,40 @@ def test_nan_to_num(dtype):
 # ---- two operands ----
 
 PAIRS = [n for n, _, _ in BINARY if n not in ("nextafter",)] + ["add", "sub", "div"]
-ARITHMETIC = ["add", "sub", "mul", "div", "floor_divide", "remainder", "fmod", "pow", "maximum", "eq", "lt",
-              "bitwise_and", "bitwise_left_shift", "bitwise_right_shift", "atan2", "copysign"]  # fmt: skip
+ARITHMETIC = [
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "floor_divide",
+    "remainder",
+    "fmod",
+    "pow",
+    "maximum",
+    "eq",
+    "lt",
+    "bitwise_and",
+    "bitwise_left_shift",
+    "bitwise_right_shift",
+    "atan2",
+    "copysign",
+]
 
 
 def positive(name):
-    return name in ("pow", "xlogy", "floor_divide", "remainder", "fmod", "div", "bitwise_left_shift",
-                    "bitwise_right_shift", "gcd", "lcm", "ldexp")  # fmt: skip
+    return name in (
+        "pow",
+        "xlogy",
+        "floor_divide",
+        "remainder",
+        "fmod",
+        "div",
+        "bitwise_left_shift",
+        "bitwise_right_shift",
+        "gcd",
+        "lcm",
+        "ldexp",
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -149,9 +212,11 @@ def test_promotion_of_all_pairs(name):
             b = torch.ones_like(b)
         for x, y in ((a, b), (a, b[0, 0]), (a[0, 0], b)):
             compare(
-                lambda m, x, y: getattr(m, name)(x, y), [x, y], gradient=False,
+                lambda m, x, y: getattr(m, name)(x, y),
+                [x, y],
+                gradient=False,
                 what=f"{name} {first}{tuple(x.shape)} {second}{tuple(y.shape)}",
-            )  # fmt: skip
+            )
 
 
 @pytest.mark.parametrize("number", [2, 2.5, True], ids=["int", "float", "bool"])
@@ -165,11 +230,21 @@ def test_promotion_with_numbers(name, number):
 
 
 OPERATORS = {
-    "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b, "/": lambda a, b: a / b,
-    "//": lambda a, b: a // b, "%": lambda a, b: a % b, "**": lambda a, b: a**b, "<<": lambda a, b: a << b,
-    ">>": lambda a, b: a >> b, "&": lambda a, b: a & b, "|": lambda a, b: a | b, "^": lambda a, b: a ^ b,
-    "<": lambda a, b: a < b, "==": lambda a, b: a == b,
-}  # fmt: skip
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+    "**": lambda a, b: a**b,
+    "<<": lambda a, b: a << b,
+    ">>": lambda a, b: a >> b,
+    "&": lambda a, b: a & b,
+    "|": lambda a, b: a | b,
+    "^": lambda a, b: a ^ b,
+    "<": lambda a, b: a < b,
+    "==": lambda a, b: a == b,
+}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int32", "uint8", "bool", "bfloat16"])
@@ -184,10 +259,19 @@ def test_operators(symbol, dtype):
 
 
 IN_PLACE = {
-    "+=": "__iadd__", "-=": "__isub__", "*=": "__imul__", "/=": "__itruediv__", "//=": "__ifloordiv__",
-    "%=": "__imod__", "**=": "__ipow__", "&=": "__iand__", "|=": "__ior__", "^=": "__ixor__", "<<=": "__ilshift__",
+    "+=": "__iadd__",
+    "-=": "__isub__",
+    "*=": "__imul__",
+    "/=": "__itruediv__",
+    "//=": "__ifloordiv__",
+    "%=": "__imod__",
+    "**=": "__ipow__",
+    "&=": "__iand__",
+    "|=": "__ior__",
+    "^=": "__ixor__",
+    "<<=": "__ilshift__",
     ">>=": "__irshift__",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("symbol", IN_PLACE)
@@ -241,7 +325,7 @@ def test_alpha():
 # ---- limits and three operands ----
 
 
-@pytest.mark.parametrize("dtype", [d for d in DTYPES])
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_clamp_numbers(dtype):
     x = values((4, 6), dtype)
     for low, high in [(-1, 1), (None, 1), (1, None), (-0.5, 1.5), (2, 1), (None, 0.5), (0, 2)]:

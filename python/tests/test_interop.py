@@ -84,8 +84,9 @@ def test_from_numpy_mistakes():
         np.asarray(swiftnet.ones(2, requires_grad=True))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8",
-                                   "bool"])  # fmt: skip
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "bool"]
+)
 def test_dlpack_to_and_from_pytorch(dtype):
     theirs = values((3, 4), dtype)
     mine = swiftnet.from_dlpack(theirs)
@@ -100,8 +101,17 @@ def test_dlpack_to_and_from_pytorch(dtype):
     assert seen[1, 1].item() == 1
 
 
-@pytest.mark.parametrize("view", [lambda t: t.t(), lambda t: t[::2, 1:], lambda t: t[1], lambda t: t[0, 0], lambda t: t[:0],
-                                  lambda t: t[:1].expand(3, 6)])  # fmt: skip
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda t: t.t(),
+        lambda t: t[::2, 1:],
+        lambda t: t[1],
+        lambda t: t[0, 0],
+        lambda t: t[:0],
+        lambda t: t[:1].expand(3, 6),
+    ],
+)
 def test_dlpack_of_views(view):
     theirs = torch.arange(24.0).reshape(4, 6)
     mine = to_swiftnet(theirs)

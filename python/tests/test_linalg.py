@@ -6,12 +6,32 @@ import torch
 from parity import DTYPES, compare, raises_alike, values
 
 
-@pytest.mark.parametrize("shapes", [((3, 4), (4, 5)), ((4,), (4,)), ((4,), (4, 5)), ((3, 4), (4,)), ((2, 3, 4), (4, 5)),
-                                    ((2, 3, 4), (4,)), ((2, 3, 4), (2, 4, 5)), ((5, 1, 3, 4), (2, 4, 2)), ((4,), (2, 4, 3)),
-                                    ((0, 4), (4, 5)), ((3, 0), (0, 5)), ((2, 3, 4), (1, 4, 5))], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        ((3, 4), (4, 5)),
+        ((4,), (4,)),
+        ((4,), (4, 5)),
+        ((3, 4), (4,)),
+        ((2, 3, 4), (4, 5)),
+        ((2, 3, 4), (4,)),
+        ((2, 3, 4), (2, 4, 5)),
+        ((5, 1, 3, 4), (2, 4, 2)),
+        ((4,), (2, 4, 3)),
+        ((0, 4), (4, 5)),
+        ((3, 0), (0, 5)),
+        ((2, 3, 4), (1, 4, 5)),
+    ],
+    ids=str,
+)
 def test_matmul(shapes):
     for dtype in ("float64", "float32"):
-        compare(lambda m, a, b: m.matmul(a, b), [values(shapes[0], dtype, 1), values(shapes[1], dtype, 2)], ulps=16, sums=True)
+        compare(
+            lambda m, a, b: m.matmul(a, b),
+            [values(shapes[0], dtype, 1), values(shapes[1], dtype, 2)],
+            ulps=16,
+            sums=True,
+        )
         compare(lambda m, a, b: a @ b, [values(shapes[0], dtype, 1), values(shapes[1], dtype, 2)], ulps=16, sums=True)
 
 
@@ -60,15 +80,37 @@ def test_ignored_addend():
 
 
 EQUATIONS = {
-    "ij,jk->ik": [(2, 3), (3, 4)], "ij,jk": [(2, 3), (3, 4)], "ii": [(3, 3)], "ii->i": [(3, 3)], "ij->ji": [(2, 3)],
-    "ij->": [(2, 3)], "ij->j": [(2, 3)], "i,j->ij": [(2,), (3,)], "i,i": [(4,), (4,)], "bij,bjk->bik": [(2, 3, 4), (2, 4, 5)],
-    "...ij,...jk->...ik": [(2, 3, 4), (2, 4, 5)], "...ij,jk": [(2, 5, 3, 4), (4, 2)], "bn,anm,bm->ba": [(2, 3), (4, 3, 5), (2, 5)],
-    "i...->...": [(2, 3, 4)], "...": [(2, 3)], "ij , jk -> ik": [(2, 3), (3, 4)], "bhid,bhjd->bhij": [(2, 3, 4, 5), (2, 3, 6, 5)],
-    "ijj->ij": [(2, 3, 3)], "iij->j": [(2, 2, 3)], "Ab,bC->AC": [(2, 3), (3, 4)], "...i,...i": [(2, 3), (2, 3)],
-    "ij,ij->ij": [(2, 3), (2, 3)], "ij,ij->": [(2, 3), (2, 3)], "a,ab,abc->abc": [(2,), (2, 3), (2, 3, 4)],
-    "...ij->...ji": [(2, 3, 4)], "i,->i": [(3,), ()], "ij,jk,kl->il": [(2, 3), (3, 4), (4, 5)],
-    "...a,...a->...": [(3, 1, 4), (2, 4)], "ij,jk->k": [(1, 3), (3, 4)], "ab,ab->a": [(2, 1), (2, 3)],
-}  # fmt: skip
+    "ij,jk->ik": [(2, 3), (3, 4)],
+    "ij,jk": [(2, 3), (3, 4)],
+    "ii": [(3, 3)],
+    "ii->i": [(3, 3)],
+    "ij->ji": [(2, 3)],
+    "ij->": [(2, 3)],
+    "ij->j": [(2, 3)],
+    "i,j->ij": [(2,), (3,)],
+    "i,i": [(4,), (4,)],
+    "bij,bjk->bik": [(2, 3, 4), (2, 4, 5)],
+    "...ij,...jk->...ik": [(2, 3, 4), (2, 4, 5)],
+    "...ij,jk": [(2, 5, 3, 4), (4, 2)],
+    "bn,anm,bm->ba": [(2, 3), (4, 3, 5), (2, 5)],
+    "i...->...": [(2, 3, 4)],
+    "...": [(2, 3)],
+    "ij , jk -> ik": [(2, 3), (3, 4)],
+    "bhid,bhjd->bhij": [(2, 3, 4, 5), (2, 3, 6, 5)],
+    "ijj->ij": [(2, 3, 3)],
+    "iij->j": [(2, 2, 3)],
+    "Ab,bC->AC": [(2, 3), (3, 4)],
+    "...i,...i": [(2, 3), (2, 3)],
+    "ij,ij->ij": [(2, 3), (2, 3)],
+    "ij,ij->": [(2, 3), (2, 3)],
+    "a,ab,abc->abc": [(2,), (2, 3), (2, 3, 4)],
+    "...ij->...ji": [(2, 3, 4)],
+    "i,->i": [(3,), ()],
+    "ij,jk,kl->il": [(2, 3), (3, 4), (4, 5)],
+    "...a,...a->...": [(3, 1, 4), (2, 4)],
+    "ij,jk->k": [(1, 3), (3, 4)],
+    "ab,ab->a": [(2, 1), (2, 3)],
+}
 
 
 @pytest.mark.parametrize("equation", EQUATIONS)
@@ -85,8 +127,9 @@ def test_einsum_by_numbers():
     compare(lambda m, x, y: m.einsum(x, [0, 1], y, [1, 2]), [a, b], ulps=64, sums=True)
 
 
-@pytest.mark.parametrize("equation", ["ij,jk->ik", "ij->ik", "i->i", "ij,jk,kl", "i.j->ij", "ij->ii", "ij-ij", "i1->i", "ik,kj->ij",
-                                      "ii->i"])  # fmt: skip
+@pytest.mark.parametrize(
+    "equation", ["ij,jk->ik", "ij->ik", "i->i", "ij,jk,kl", "i.j->ij", "ij->ii", "ij-ij", "i1->i", "ik,kj->ij", "ii->i"]
+)
 def test_einsum_errors(equation):
     if equation in ("ik,kj->ij", "ij,jk->ik"):
         raises_alike(lambda m, x: m.einsum(equation, x, x), torch.ones(2, 3))
@@ -105,7 +148,12 @@ def test_further_products():
     compare(lambda m, x, y: m.kron(x, y[0]), [a, b], ulps=64, sums=True)
     compare(lambda m, x, y: m.vdot(x[0, 0], y[0, 0, :2]), [a, b], ulps=64, sums=True)
     compare(lambda m, x, y: m.ger(x[0, 0], y[0, 0]), [a, b], ulps=64, sums=True)
-    chain = [values((2, 3), "float64", 1), values((3, 7), "float64", 2), values((7, 4), "float64", 3), values((4,), "float64", 4)]
+    chain = [
+        values((2, 3), "float64", 1),
+        values((3, 7), "float64", 2),
+        values((7, 4), "float64", 3),
+        values((4,), "float64", 4),
+    ]
     compare(lambda m, *t: m.linalg.multi_dot(list(t)), chain, ulps=64, sums=True)
     compare(lambda m, *t: m.chain_matmul(*t[:3]), chain, ulps=64, sums=True)
 
@@ -136,7 +184,11 @@ def test_singular():
     x = swiftnet.ones(2, 2, dtype=swiftnet.float64, requires_grad=True)
     x.det().backward()
     assert x.grad.tolist() == [[1, -1], [-1, 1]]
-    for function in (lambda m, x: m.linalg.inv(x), lambda m, x: m.linalg.solve(x, x), lambda m, x: m.linalg.cholesky(-x)):
+    for function in (
+        lambda m, x: m.linalg.inv(x),
+        lambda m, x: m.linalg.solve(x, x),
+        lambda m, x: m.linalg.cholesky(-x),
+    ):
         with pytest.raises(RuntimeError):
             function(swiftnet, swiftnet.ones(2, 2, dtype=swiftnet.float64))
 

@@ -40,7 +40,9 @@ def test_uniform_and_normal(size, dtype):
     same(lambda m: m.empty(size, dtype=getattr(m, dtype)).normal_(1, 0.5), close=LAST_BIT[dtype])
 
 
-@pytest.mark.parametrize("dtype", ["int64", "int32", "uint8", "float32", "float64", "bool", "int8", "float16", "bfloat16"])
+@pytest.mark.parametrize(
+    "dtype", ["int64", "int32", "uint8", "float32", "float64", "bool", "int8", "float16", "bfloat16"]
+)
 def test_integers(dtype):
     same(lambda m: m.empty((20,), dtype=getattr(m, dtype)).random_())
     high = 2 if dtype == "bool" else 100
@@ -118,9 +120,7 @@ def test_generators():
     swiftnet.manual_seed(1)
     assert torch.equal(to_torch(swiftnet.rand(4, generator=mine)), torch.rand(4, generator=theirs))
     assert swiftnet.rand(3).tolist() == before
-    assert torch.equal(
-        to_torch(swiftnet.randperm(9, generator=mine)), torch.randperm(9, generator=theirs)
-    )
+    assert torch.equal(to_torch(swiftnet.randperm(9, generator=mine)), torch.randperm(9, generator=theirs))
     state = mine.get_state()
     first = swiftnet.rand(5, generator=mine).tolist()
     mine.set_state(state)
@@ -174,15 +174,26 @@ def test_autograd():
 @pytest.mark.parametrize(
     "call",
     [
-        lambda m: m.empty(3).uniform_(2, 1), lambda m: m.empty(3).normal_(0, -1), lambda m: m.empty(3).random_(5, 5),
-        lambda m: m.empty(3).bernoulli_(2), lambda m: m.empty(3).exponential_(-1), lambda m: m.empty(3).geometric_(0),
-        lambda m: m.empty(3, dtype=m.int64).normal_(), lambda m: m.empty(3, dtype=m.int64).uniform_(),
-        lambda m: m.multinomial(m.ones(3), 4), lambda m: m.multinomial(m.zeros(3), 1),
-        lambda m: m.multinomial(-m.ones(3), 1), lambda m: m.multinomial(m.ones(3, dtype=m.int64), 1), lambda m: m.randperm(-1),
-        lambda m: m.randint(5, 5, (2,)), lambda m: m.bernoulli(m.ones(3) * 2), lambda m: m.rand(-1), lambda m: m.poisson(-m.ones(2)),
+        lambda m: m.empty(3).uniform_(2, 1),
+        lambda m: m.empty(3).normal_(0, -1),
+        lambda m: m.empty(3).random_(5, 5),
+        lambda m: m.empty(3).bernoulli_(2),
+        lambda m: m.empty(3).exponential_(-1),
+        lambda m: m.empty(3).geometric_(0),
+        lambda m: m.empty(3, dtype=m.int64).normal_(),
+        lambda m: m.empty(3, dtype=m.int64).uniform_(),
+        lambda m: m.multinomial(m.ones(3), 4),
+        lambda m: m.multinomial(m.zeros(3), 1),
+        lambda m: m.multinomial(-m.ones(3), 1),
+        lambda m: m.multinomial(m.ones(3, dtype=m.int64), 1),
+        lambda m: m.randperm(-1),
+        lambda m: m.randint(5, 5, (2,)),
+        lambda m: m.bernoulli(m.ones(3) * 2),
+        lambda m: m.rand(-1),
+        lambda m: m.poisson(-m.ones(2)),
         lambda m: m.empty(3, dtype=m.uint8).random_(0, 1000),
     ],
-)  # fmt: skip
+)
 def test_errors(call):
     with pytest.raises(Exception) as expected:
         call(torch)

@@ -13,8 +13,24 @@ INFINITY = math.inf
 
 @pytest.mark.parametrize("keepdim", [False, True])
 @pytest.mark.parametrize("dim", DIMS, ids=str)
-@pytest.mark.parametrize("name", ["sum", "mean", "amax", "amin", "var", "std", "any", "all", "nansum", "nanmean", "norm",
-                                  "logsumexp", "count_nonzero"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sum",
+        "mean",
+        "amax",
+        "amin",
+        "var",
+        "std",
+        "any",
+        "all",
+        "nansum",
+        "nanmean",
+        "norm",
+        "logsumexp",
+        "count_nonzero",
+    ],
+)
 def test_dimensions(name, dim, keepdim):
     x = values((3, 4, 5), "float64")
     if dim is None:
@@ -27,16 +43,38 @@ def test_dimensions(name, dim, keepdim):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["sum", "mean", "prod", "amax", "amin", "var", "std", "any", "all", "nansum", "norm", "max",
-                                  "min", "argmax", "argmin", "count_nonzero", "aminmax"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sum",
+        "mean",
+        "prod",
+        "amax",
+        "amin",
+        "var",
+        "std",
+        "any",
+        "all",
+        "nansum",
+        "norm",
+        "max",
+        "min",
+        "argmax",
+        "argmin",
+        "count_nonzero",
+        "aminmax",
+    ],
+)
 def test_dtypes(name, dtype):
     x = values((6, 7), dtype)
     compare(lambda m, a: getattr(m, name)(a), [x], ulps=16, sums=True, what=name)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["cumsum", "cumprod", "cummax", "cummin", "max", "min", "argmax", "argmin", "logcumsumexp",
-                                  "prod", "logsumexp"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    ["cumsum", "cumprod", "cummax", "cummin", "max", "min", "argmax", "argmin", "logcumsumexp", "prod", "logsumexp"],
+)
 def test_one_dimension(name, dtype):
     # No equal neighbours: which of equal elements is the extreme one is not part of the rule for gradients.
     x = values((5, 6), dtype, low=-2, high=2)
@@ -47,14 +85,32 @@ def test_one_dimension(name, dtype):
 
 
 @pytest.mark.parametrize("layout", ["transposed", "sliced", "expanded"])
-@pytest.mark.parametrize("name", ["sum", "mean", "prod", "amax", "var", "cumsum", "cumprod", "max", "argmin", "cummax",
-                                  "logcumsumexp", "logsumexp", "norm", "diff"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sum",
+        "mean",
+        "prod",
+        "amax",
+        "var",
+        "cumsum",
+        "cumprod",
+        "max",
+        "argmin",
+        "cummax",
+        "logcumsumexp",
+        "logsumexp",
+        "norm",
+        "diff",
+    ],
+)
 def test_layouts(name, layout):
     x = values((6, 8), "float64", low=0.5, high=2)
     change = {
-        "transposed": lambda a: a.transpose(0, 1), "sliced": lambda a: a[1::2, ::3],
+        "transposed": lambda a: a.transpose(0, 1),
+        "sliced": lambda a: a[1::2, ::3],
         "expanded": lambda a: a[:, :1].expand(6, 4),
-    }[layout]  # fmt: skip
+    }[layout]
     if layout == "expanded" and name in ("max", "argmin", "cummax", "amax"):
         pytest.skip("equal elements")
     compare(lambda m, a: getattr(m, name)(change(a), dim=1), [x], ulps=32, sums=True, what=name)
@@ -69,12 +125,15 @@ def test_accuracy_of_long_sums(dtype, count):
     exact["var"] = math.fsum((v - exact["mean"]) ** 2 for v in x.tolist()) / max(count - 1, 1)
     for name, truth in exact.items():
         if name != "var" or count > 1:
-            assert_same(getattr(to_swiftnet(x), name)(), getattr(x, name)(), torch.tensor(truth, dtype=torch.float64), what=name)
+            assert_same(
+                getattr(to_swiftnet(x), name)(), getattr(x, name)(), torch.tensor(truth, dtype=torch.float64), what=name
+            )
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), ()], ids=str)
-@pytest.mark.parametrize("name", ["sum", "prod", "any", "all", "nansum", "count_nonzero", "max", "argmax", "amax", "norm",
-                                  "mean", "aminmax"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["sum", "prod", "any", "all", "nansum", "count_nonzero", "max", "argmax", "amax", "norm", "mean", "aminmax"]
+)
 def test_empty(name, shape):
     x = values(shape, "float64")
     compare(lambda m, a: getattr(m, name)(a), [x], what=f"{name} {shape}")
@@ -133,8 +192,18 @@ def test_named_results():
     assert x.cummax(0).indices.dtype is swiftnet.int64
 
 
-@pytest.mark.parametrize("options", [{}, {"unbiased": False}, {"correction": 0}, {"correction": 2}, {"dim": 1},
-                                     {"dim": (0, 1), "correction": 1.5, "keepdim": True}], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"unbiased": False},
+        {"correction": 0},
+        {"correction": 2},
+        {"dim": 1},
+        {"dim": (0, 1), "correction": 1.5, "keepdim": True},
+    ],
+    ids=str,
+)
 def test_variance(options):
     x = values((4, 5), "float64")
     for name in ("var", "std", "var_mean", "std_mean"):
@@ -147,7 +216,9 @@ def test_result_dtype(dtype):
     x = values((3, 4), dtype)
     for kind in ("float64", "int64", "int32", "float32"):
         for name in ("sum", "prod", "nansum"):
-            compare(lambda m, a: getattr(m, name)(a, dtype=getattr(m, kind)), [x], gradient=False, what=f"{name} {kind}")
+            compare(
+                lambda m, a: getattr(m, name)(a, dtype=getattr(m, kind)), [x], gradient=False, what=f"{name} {kind}"
+            )
         compare(lambda m, a: m.cumsum(a, 1, dtype=getattr(m, kind)), [x], gradient=False)
     compare(lambda m, a: m.mean(a, dtype=m.float64), [x], gradient=False)
 
