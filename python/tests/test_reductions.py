@@ -236,8 +236,9 @@ def test_products_with_zeros(zeros):
 def test_logarithms_of_sums():
     x = values((3, 4), "float64")
     x[0, 0], x[1] = 800, -800
-    compare(lambda m, a: m.logsumexp(a, 1), [x])
-    compare(lambda m, a: m.logcumsumexp(a, 1), [x], ulps=32, sums=True)
+    # The exponent of a difference of numbers near 800 keeps three digits less.
+    compare(lambda m, a: m.logsumexp(a, 1), [x], ulps=512)
+    compare(lambda m, a: m.logcumsumexp(a, 1), [x], ulps=512, sums=True)
     x[2] = -math.inf
     compare(lambda m, a: m.logsumexp(a, 1), [x], gradient=False)
     x[2, 0] = math.inf
@@ -257,11 +258,11 @@ def test_differences_and_integrals():
     compare(lambda m, a, b: m.diff(a, n=2, dim=0), [x, y])
     compare(lambda m, a, b: m.diff(a, prepend=b, append=b), [x, y])
     compare(lambda m, a: m.diff(a), [values((6,), "bool")])
-    compare(lambda m, a: m.trapezoid(a), [x])
-    compare(lambda m, a: m.trapz(a, dx=0.5, dim=0), [x])
-    compare(lambda m, a, b: m.trapezoid(a, b), [x, values((5,), "float64", 3)])
-    compare(lambda m, a, b: m.trapezoid(a, b), [x, values((4, 5), "float64", 3)])
-    compare(lambda m, a: m.cumulative_trapezoid(a, dim=0), [x])
+    compare(lambda m, a: m.trapezoid(a), [x], sums=True)
+    compare(lambda m, a: m.trapz(a, dx=0.5, dim=0), [x], sums=True)
+    compare(lambda m, a, b: m.trapezoid(a, b), [x, values((5,), "float64", 3)], sums=True)
+    compare(lambda m, a, b: m.trapezoid(a, b), [x, values((4, 5), "float64", 3)], sums=True)
+    compare(lambda m, a: m.cumulative_trapezoid(a, dim=0), [x], sums=True)
 
 
 def test_distances():

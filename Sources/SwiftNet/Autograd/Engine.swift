@@ -116,7 +116,8 @@ public enum Engine {
         }
         var produced: [Tensor?] = []
         if gradients.contains(where: { $0 != nil }) {
-          produced = try backward(BackwardContext(node: node, gradients: gradients, createsGraph: createGraph))
+          produced = try backward(
+            BackwardContext(node: node, gradients: gradients, createsGraph: createGraph))
         }
         gradients = []
         if ThreadState.current.checksAnomaly { try checkNumbers(produced, of: node) }
@@ -265,7 +266,9 @@ public enum Engine {
   ) -> Set<ObjectIdentifier> {
     var useful = Set<ObjectIdentifier>()
     // Edges lead to nodes recorded earlier, so this order sees every target before its source.
-    for node in visited.sorted(by: { ($0.leaf == nil ? $0.sequence : -1) < ($1.leaf == nil ? $1.sequence : -1) }) {
+    for node in visited.sorted(by: {
+      ($0.leaf == nil ? $0.sequence : -1) < ($1.leaf == nil ? $1.sequence : -1)
+    }) {
       for case let edge? in node.edges {
         let id = ObjectIdentifier(edge.node)
         if captures[id] != nil || useful.contains(id) {
@@ -316,7 +319,9 @@ public enum Engine {
       return
     }
     // The gradient itself becomes `grad` if nobody else holds it and it lies in memory as the leaf does.
-    if !isKnownUniquelyReferenced(&gradient.memory) || gradient.strides != leaf.strides || gradient.requiresGrad {
+    if !isKnownUniquelyReferenced(&gradient.memory) || gradient.strides != leaf.strides
+      || gradient.requiresGrad
+    {
       let copy = try noGrad {
         let copy = try Tensor(
           empty: leaf.shape, dtype: leaf.dtype, strides: leaf.isDense ? leaf.strides : nil)

@@ -176,7 +176,8 @@ public struct SavedTensor {
       throw SwiftNetError.runtime(
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
           + "[\(tensor.dtype.scalarTypeName)Tensor \(Shape.describe(tensor.shape))], saved by \(node.name), is at "
-          + "version \(tensor.memory.version); expected version \(version) instead. Clone it before changing it.")
+          + "version \(tensor.memory.version); expected version \(version) instead. Clone it before changing it."
+      )
     }
     guard ThreadState.current.isGradEnabled else { return tensor }
     let edge = outputIndex.map { GradNode.Edge(node: node, index: $0) } ?? history

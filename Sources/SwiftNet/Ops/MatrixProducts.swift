@@ -60,7 +60,9 @@ extension Tensor {
     let addend = try expand(rows)
     let scaled = try product.times(alpha)
     if beta.isZero {
-      let nothing = try Tensor.zeros(rows, dtype: product.dtype).recorded("Zero", addend) { [try $0.grad.times(0.0)] }
+      let nothing = try Tensor.zeros(rows, dtype: product.dtype).recorded("Zero", addend) {
+        [try $0.grad.times(0.0)]
+      }
       return try scaled + nothing
     }
     return try Binary.apply(.add, .tensor(scaled), .tensor(addend), alpha: beta)
@@ -170,7 +172,10 @@ extension Tensor {
       try require(n != .min, "linalg.matrix_power: the exponent is too small")
       return try inverse("linalg.inv").matrixPower(-n)
     }
-    if n == 0 { return try Tensor.eye(shape[rank - 1], dtype: dtype).expand(shape).clone() }
+    if n == 0 {
+      let ones = try noGrad { try Tensor.eye(shape[rank - 1], dtype: dtype).expand(shape).clone() }
+      return try ones.recorded("MatrixPower", self) { [try $0.grad.times(0.0)] }
+    }
     var result: Tensor?
     var power = self
     var rest = n
