@@ -31,6 +31,11 @@ var kernelNames: [Target.Dependency] = ["Kernels"]
 #endif
 let dispatchDefines: [SwiftSetting] = kernelNames.count == 3 ? [.define("SN_X86_VARIANTS")] : []
 
+// The library carries Swift's runtime in itself, so that it runs where no Swift is installed. Only what contains
+// SwiftNetABI is linked so: the tests use XCTest, which brings the runtime as libraries.
+let libraryLinkerSettings: [LinkerSetting] =
+  portable ? [] : [.unsafeFlags(["-static-stdlib", "-Xlinker", "-s"], .when(platforms: [.linux]))]
+
 let package = Package(
   name: "swiftnet",
   platforms: [.macOS(.v15)],
@@ -46,7 +51,8 @@ let package = Package(
       name: "SwiftNet", dependencies: ["KernelTypes", "CIntrinsics"] + kernelNames,
       swiftSettings: dispatchDefines),
     .target(name: "CSwiftNet"),
-    .target(name: "SwiftNetABI", dependencies: ["SwiftNet", "CSwiftNet"]),
+    .target(
+      name: "SwiftNetABI", dependencies: ["SwiftNet", "CSwiftNet"], linkerSettings: libraryLinkerSettings),
     .testTarget(
       name: "KernelsTests", dependencies: ["SwiftNet", "KernelTypes"] + kernelNames,
       swiftSettings: dispatchDefines),
