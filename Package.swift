@@ -36,6 +36,10 @@ let dispatchDefines: [SwiftSetting] = kernelNames.count == 3 ? [.define("SN_X86_
 let libraryLinkerSettings: [LinkerSetting] =
   portable ? [] : [.unsafeFlags(["-static-stdlib", "-Xlinker", "-s"], .when(platforms: [.linux]))]
 
+/// Exclusivity is a property of the sources, checked in debug builds; checking it at run time costs a fifth of a small
+/// operation.
+let librarySettings: [SwiftSetting] = portable ? [] : [.unsafeFlags(["-enforce-exclusivity=unchecked"])]
+
 let package = Package(
   name: "swiftnet",
   platforms: [.macOS(.v15)],
@@ -49,10 +53,11 @@ let package = Package(
   ] + kernelTargets + [
     .target(
       name: "SwiftNet", dependencies: ["KernelTypes", "CIntrinsics"] + kernelNames,
-      swiftSettings: dispatchDefines),
+      swiftSettings: dispatchDefines + librarySettings),
     .target(name: "CSwiftNet"),
     .target(
-      name: "SwiftNetABI", dependencies: ["SwiftNet", "CSwiftNet"], linkerSettings: libraryLinkerSettings),
+      name: "SwiftNetABI", dependencies: ["SwiftNet", "CSwiftNet"], swiftSettings: librarySettings,
+      linkerSettings: libraryLinkerSettings),
     .testTarget(
       name: "KernelsTests", dependencies: ["SwiftNet", "KernelTypes"] + kernelNames,
       swiftSettings: dispatchDefines),

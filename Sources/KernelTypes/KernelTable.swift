@@ -10,6 +10,7 @@ public struct KernelTable {
   public var norm = NormKernels()
   public var softmax = SoftmaxKernels()
   public var optimizers = OptimizerKernels()
+  public var winograd = WinogradKernels()
 
   public init(name: String) {
     self.name = name

@@ -27,5 +27,6 @@ public func makeKernelTable() -> KernelTable {
   registerNormalization(&table.norm)
   registerSoftmax(&table.softmax)
   registerOptimizers(&table.optimizers)
+  registerWinograd(&table.winograd)
   return table
 }
