@@ -11,6 +11,10 @@ public struct KernelTable {
   public var softmax = SoftmaxKernels()
   public var optimizers = OptimizerKernels()
   public var winograd = WinogradKernels()
+  /// `(rounds, factor)`: multiplies and adds in registers, for the benchmark; the result means nothing.
+  public var multiplyAdds: (Int, Float) -> Float = { _, _ in 0 }
+  /// Multiplications (and as many additions) of one round.
+  public var multiplyAddsPerRound = 1
 
   public init(name: String) {
     self.name = name

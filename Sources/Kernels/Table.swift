@@ -28,5 +28,6 @@ public func makeKernelTable() -> KernelTable {
   registerSoftmax(&table.softmax)
   registerOptimizers(&table.optimizers)
   registerWinograd(&table.winograd)
+  registerPeak(&table)
   return table
 }

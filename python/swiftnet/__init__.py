@@ -40,6 +40,7 @@ from swiftnet._functions.linalg import *  # noqa: F403
 from swiftnet._functions.reductions import *  # noqa: F403
 from swiftnet._functions.shapes import *  # noqa: F403
 from swiftnet._printing import set_printoptions
+from swiftnet._serialization import load, save
 from swiftnet._tensor import (
     Size,
     Tensor,

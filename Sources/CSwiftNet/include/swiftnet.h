@@ -244,6 +244,12 @@ sn_tensor sn_transposed_convolution(sn_tensor x, sn_tensor weight, sn_tensor bia
                                     const int64_t *output_padding, int64_t output_padding_count,
                                     const int64_t *dilation, int64_t dilation_count, int64_t groups);
 
+/* ---- measurement ------------------------------------------------------------------------------------------- */
+
+/* Floating-point operations per second that all threads reach with multiply-adds in registers: what no float32 kernel
+ * can exceed. Takes about a tenth of a second. */
+double sn_measure_peak(void);
+
 #ifdef __cplusplus
 }
 #endif
