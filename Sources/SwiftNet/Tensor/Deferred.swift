@@ -152,6 +152,14 @@ extension Tensor {
     return program
   }
 
+  /// The program of a deferred tensor, for a reduction that folds its results.
+  func deferredProgramToFold(lane: Lane) throws -> ElementwiseProgram? {
+    guard var program = deferredProgram(lane: lane) else { return nil }
+    // What would have been rounded by being stored is rounded before it is folded.
+    if dtype == .float16 || dtype == .bfloat16 { program.steps[program.steps.count - 1].roundTo = dtype }
+    return program
+  }
+
   /// Whether the contents are still to be computed.
   public var isDeferred: Bool { memory.recipe != nil }
 }
