@@ -39,7 +39,7 @@ struct WinogradConvolution {
     let winograd = cost.forward(tiles: tiles, channels: channels, columns: columns)
     let direct = cost.direct(
       shape, channels: channels, columns: columns, places: images * result.height * result.width)
-    if winograd >= direct { return nil }
+    if winograd >= direct && !Backends.alwaysWinograd { return nil }
   }
 
   func run(
@@ -271,7 +271,8 @@ func winogradWeightGradient(
   let tiles = shape.batch * shape.output.depth * tilesDown * tilesAcross
   let cost = WinogradCost(kernels: kernels, lanes: winograd.lanes)
   let direct = cost.direct(shape, channels: channels, columns: columns, places: shape.outputPixels)
-  if cost.forward(tiles: tiles, channels: channels, columns: columns) >= direct { return false }
+  let winogradCost = cost.forward(tiles: tiles, channels: channels, columns: columns)
+  if winogradCost >= direct && !Backends.alwaysWinograd { return false }
 
   let source = try ChannelsLast(
     input, type: type, kernels: kernels, batch: shape.batch, channels: channels, extents: shape.input,
