@@ -261,7 +261,8 @@ public typealias PackGradientKernel = (
 public typealias DepthwiseGradientKernel = (UnsafePointer<GradientArguments>, Int, Int) -> Void
 
 /// `(layout, filters, first panel, panels, output)`.
-public typealias PackFiltersKernel = (FilterLayout, UnsafeRawPointer, Int, Int, UnsafeMutableRawPointer) -> Void
+public typealias PackFiltersKernel = (FilterLayout, UnsafeRawPointer, Int, Int, UnsafeMutableRawPointer) ->
+  Void
 
 /// `(layout, panel data, panel number, taps per stretch, padded stretch, filters)`.
 public typealias UnpackFiltersKernel = (
