@@ -211,13 +211,20 @@ typedef sn_tensor (*sn_hook)(void *context, sn_tensor grad, int32_t *status);
 int64_t sn_register_hook(sn_tensor tensor, sn_hook hook, void *context, void (*release)(void *));
 int32_t sn_remove_hook(sn_tensor tensor, int64_t hook);
 
+/* What a custom function saved; valid until its backward returns. */
+typedef struct sn_backward_context_s *sn_backward_context;
+/* A saved tensor as a new handle. Fails if it was changed in place since. */
+sn_tensor sn_saved_tensor(sn_backward_context saved, int64_t index);
+
 /* A custom function. backward receives the gradients of the outputs (NULL where none came), and writes those of the
  * inputs as new handles or NULL. */
-typedef int32_t (*sn_backward_function)(void *context, const sn_tensor *gradients, int64_t count, sn_tensor *results,
-                                        int64_t result_count);
-/* Makes `outputs` the results of a node with the given inputs. */
+typedef int32_t (*sn_backward_function)(void *context, sn_backward_context saved, const sn_tensor *gradients,
+                                        int64_t count, sn_tensor *results, int64_t result_count);
+/* Makes `outputs` the results of a node with the given inputs. changed: for each output whether it is an input that
+ * was changed in place, or NULL. saved: tensors that backward will ask for. */
 int32_t sn_record(const char *name, const sn_tensor *inputs, int64_t input_count, const sn_tensor *outputs,
-                  int64_t output_count, sn_backward_function backward, void *context, void (*release)(void *));
+                  int64_t output_count, const int32_t *changed, const sn_tensor *saved, int64_t saved_count,
+                  sn_backward_function backward, void *context, void (*release)(void *));
 
 /* ---- functions of neural networks -------------------------------------------------------------------------- */
 
@@ -243,6 +250,174 @@ sn_tensor sn_transposed_convolution(sn_tensor x, sn_tensor weight, sn_tensor bia
                                     int64_t stride_count, const int64_t *padding, int64_t padding_count,
                                     const int64_t *output_padding, int64_t output_padding_count,
                                     const int64_t *dilation, int64_t dilation_count, int64_t groups);
+
+/* Puts a result, computed from `target` or not, in its place: values and history. */
+int32_t sn_assign(sn_tensor target, sn_tensor result);
+
+/* ---- limits and special functions -------------------------------------------------------------------------- */
+
+/* A tensor or, where it is NULL, a number; kind -1: absent. */
+sn_tensor sn_clamp(sn_tensor x, sn_tensor low, sn_scalar low_value, sn_tensor high, sn_scalar high_value);
+int32_t sn_clamp_(sn_tensor x, sn_tensor low, sn_scalar low_value, sn_tensor high, sn_scalar high_value);
+/* From x to `end` by the fraction `weight` (or weight_value where it is NULL). */
+sn_tensor sn_lerp(sn_tensor x, sn_tensor end, sn_tensor weight, double weight_value);
+/* x + value * a * b, x + value * a / b */
+sn_tensor sn_addcmul(sn_tensor x, sn_tensor a, sn_tensor b, sn_scalar value);
+sn_tensor sn_addcdiv(sn_tensor x, sn_tensor a, sn_tensor b, sn_scalar value);
+sn_tensor sn_polygamma(int64_t n, sn_tensor x);
+sn_tensor sn_mvlgamma(sn_tensor x, int64_t p);
+/* "entr", "i0", "i1", "erfcx", "log_ndtr", "deg2rad", "rad2deg" */
+sn_tensor sn_special(const char *name, sn_tensor x);
+/* In double precision; a NULL operand takes the number beside it. */
+sn_tensor sn_float_power(sn_tensor a, sn_scalar a_value, sn_tensor b, sn_scalar b_value);
+
+/* The dtype that two dtypes, or the operands, promote to. */
+int32_t sn_promote_types(int32_t a, int32_t b);
+int32_t sn_can_cast(int32_t from, int32_t to);
+int32_t sn_result_type(sn_tensor a, sn_scalar a_value, sn_tensor b, sn_scalar b_value);
+
+/* ---- running and extreme elements -------------------------------------------------------------------------- */
+
+/* op: "sum", "prod", "logsumexp" */
+sn_tensor sn_cumulate(const char *op, sn_tensor x, int64_t dim, int32_t dtype);
+/* Values and indices, written to results[0] and results[1]. */
+int32_t sn_cumulative_extremum(sn_tensor x, int64_t dim, int32_t largest, sn_tensor *results);
+int32_t sn_extremum_dim(sn_tensor x, int64_t dim, int32_t keepdim, int32_t largest, sn_tensor *results);
+sn_tensor sn_extremum(sn_tensor x, int32_t largest);
+/* has_dim 0: of all elements */
+sn_tensor sn_arg_extremum(sn_tensor x, int32_t has_dim, int64_t dim, int32_t keepdim, int32_t largest);
+int32_t sn_aminmax(sn_tensor x, int32_t has_dim, int64_t dim, int32_t keepdim, sn_tensor *results);
+sn_tensor sn_diff(sn_tensor x, int64_t n, int64_t dim, sn_tensor prepend, sn_tensor append);
+/* x: positions or NULL for the constant step dx */
+sn_tensor sn_trapezoid(sn_tensor y, sn_tensor x, double dx, int64_t dim, int32_t cumulative);
+
+/* ---- norms and further reductions -------------------------------------------------------------------------- */
+
+sn_tensor sn_vector_norm(sn_tensor x, double p, const int64_t *dims, int64_t count, int32_t keepdim, int32_t dtype);
+/* frobenius: `order` does not matter */
+sn_tensor sn_matrix_norm(sn_tensor x, int32_t frobenius, double order, const int64_t *dims, int64_t count,
+                         int32_t keepdim);
+sn_tensor sn_logsumexp(sn_tensor x, const int64_t *dims, int64_t count, int32_t keepdim);
+sn_tensor sn_nansum(sn_tensor x, const int64_t *dims, int64_t count, int32_t keepdim, int32_t dtype);
+sn_tensor sn_nanmean(sn_tensor x, const int64_t *dims, int64_t count, int32_t keepdim, int32_t dtype);
+sn_tensor sn_count_nonzero(sn_tensor x, const int64_t *dims, int64_t count);
+sn_tensor sn_dist(sn_tensor a, sn_tensor b, double p);
+sn_tensor sn_cdist(sn_tensor a, sn_tensor b, double p);
+sn_tensor sn_pairwise_distance(sn_tensor a, sn_tensor b, double p, double eps, int32_t keepdim);
+sn_tensor sn_cosine_similarity(sn_tensor a, sn_tensor b, int64_t dim, double eps);
+sn_tensor sn_renorm(sn_tensor x, double p, int64_t dim, double limit);
+sn_tensor sn_cross(sn_tensor a, sn_tensor b, int32_t has_dim, int64_t dim);
+
+/* ---- products of matrices and vectors ---------------------------------------------------------------------- */
+
+sn_tensor sn_mv(sn_tensor matrix, sn_tensor vector);
+sn_tensor sn_dot(sn_tensor a, sn_tensor b);
+sn_tensor sn_inner(sn_tensor a, sn_tensor b);
+sn_tensor sn_outer(sn_tensor a, sn_tensor b);
+/* beta * x + alpha * product of a and b. op: "addmm", "addmv", "addbmm", "baddbmm", "addr" */
+sn_tensor sn_add_product(const char *op, sn_tensor x, sn_tensor a, sn_tensor b, sn_scalar beta, sn_scalar alpha);
+sn_tensor sn_multi_dot(const sn_tensor *tensors, int64_t count);
+sn_tensor sn_tensordot(sn_tensor a, sn_tensor b, const int64_t *dims_a, int64_t count_a, const int64_t *dims_b,
+                       int64_t count_b);
+sn_tensor sn_einsum(const char *equation, const sn_tensor *tensors, int64_t count);
+sn_tensor sn_kron(sn_tensor a, sn_tensor b);
+sn_tensor sn_matrix_power(sn_tensor x, int64_t n);
+sn_tensor sn_inverse(sn_tensor x);
+sn_tensor sn_solve(sn_tensor a, sn_tensor b);
+sn_tensor sn_det(sn_tensor x);
+int32_t sn_slogdet(sn_tensor x, sn_tensor *results);
+sn_tensor sn_cholesky(sn_tensor x, int32_t upper);
+
+/* ---- random numbers ---------------------------------------------------------------------------------------- */
+
+/* A source of random numbers; NULL stands for the default one. */
+typedef struct sn_generator_s *sn_generator;
+sn_generator sn_generator_new(void);
+void sn_generator_release(sn_generator generator);
+int32_t sn_manual_seed(sn_generator generator, uint64_t seed);
+/* Seeds from the system's randomness and returns the seed. */
+uint64_t sn_seed(sn_generator generator);
+uint64_t sn_initial_seed(sn_generator generator);
+int64_t sn_rng_state_size(void);
+int32_t sn_get_rng_state(sn_generator generator, void *state);
+int32_t sn_set_rng_state(sn_generator generator, const void *state, int64_t bytes);
+
+/* Fills in place. distribution: "uniform" (from, to), "normal" (mean, std), "exponential" (lambda), "log_normal"
+ * (mean, std), "cauchy" (median, sigma), "geometric" (p), "bernoulli" (p). */
+int32_t sn_random_(sn_tensor x, const char *distribution, double p, double q, sn_generator generator);
+/* Integers in [from, to); bounds 0: all that the dtype holds, 1: from `from` on, 2: both. */
+int32_t sn_random_integers_(sn_tensor x, int32_t bounds, int64_t from, int64_t to, sn_generator generator);
+int32_t sn_bernoulli_(sn_tensor x, sn_tensor probabilities, sn_generator generator);
+sn_tensor sn_randperm(int64_t n, int32_t dtype, sn_generator generator);
+sn_tensor sn_multinomial(sn_tensor weights, int64_t samples, int32_t replacement, sn_generator generator);
+sn_tensor sn_poisson(sn_tensor rates, sn_generator generator);
+/* A tensor like another, with undefined contents in the same memory order. dtype -1: the same */
+sn_tensor sn_empty_like(sn_tensor tensor, int32_t dtype);
+
+/* ---- more of automatic differentiation --------------------------------------------------------------------- */
+
+int32_t sn_is_inference(sn_tensor tensor);
+int32_t sn_retains_grad(sn_tensor tensor);
+int32_t sn_is_anomaly_enabled(void);
+int32_t sn_set_anomaly_enabled(int32_t enabled);
+/* Called each time backward has added to a leaf's gradient; nonzero reports failure. Returns an identity for
+ * sn_remove_hook, or -1. */
+typedef int32_t (*sn_accumulate_hook)(void *context);
+int64_t sn_register_accumulate_hook(sn_tensor tensor, sn_accumulate_hook hook, void *context, void (*release)(void *));
+
+/* A function of tensors: writes at most `capacity` new handles to `outputs` and their number to `output_count`. */
+typedef int32_t (*sn_function)(void *context, const sn_tensor *inputs, int64_t count, sn_tensor *outputs,
+                               int64_t capacity, int64_t *output_count);
+/* Compares the gradients of a function with finite differences. 1: they agree; 0: they do not, and sn_last_error
+ * tells where; -1: the check itself failed. */
+int32_t sn_gradcheck(sn_function function, void *context, const sn_tensor *inputs, int64_t count, double eps,
+                     double atol, double rtol, double nondeterminism);
+/* The same for second derivatives; grad_count -1: random gradients of the outputs. */
+int32_t sn_gradgradcheck(sn_function function, void *context, const sn_tensor *inputs, int64_t count,
+                         const sn_tensor *grad_outputs, int64_t grad_count, double eps, double atol, double rtol,
+                         double nondeterminism);
+
+/* ---- exchange by DLPack ------------------------------------------------------------------------------------ */
+
+/* https://dmlc.github.io/dlpack/latest/c_api.html */
+typedef struct {
+  int32_t device_type;
+  int32_t device_id;
+} sn_dl_device;
+typedef struct {
+  uint8_t code;
+  uint8_t bits;
+  uint16_t lanes;
+} sn_dl_dtype;
+typedef struct {
+  void *data;
+  sn_dl_device device;
+  int32_t ndim;
+  sn_dl_dtype dtype;
+  int64_t *shape;
+  int64_t *strides;
+  uint64_t byte_offset;
+} sn_dl_tensor;
+typedef struct sn_dl_managed_s {
+  sn_dl_tensor tensor;
+  void *context;
+  void (*deleter)(struct sn_dl_managed_s *self);
+} sn_dl_managed;
+typedef struct sn_dl_versioned_s {
+  uint32_t major;
+  uint32_t minor;
+  void *context;
+  void (*deleter)(struct sn_dl_versioned_s *self);
+  uint64_t flags;
+  sn_dl_tensor tensor;
+} sn_dl_versioned;
+
+/* A tensor for others; whoever receives it calls its deleter. */
+sn_dl_managed *sn_to_dlpack(sn_tensor tensor);
+sn_dl_versioned *sn_to_dlpack_versioned(sn_tensor tensor);
+/* Somebody else's tensor, whose deleter is called with the last use of its memory. */
+sn_tensor sn_from_dlpack(sn_dl_managed *managed);
+sn_tensor sn_from_dlpack_versioned(sn_dl_versioned *managed);
 
 #ifdef __cplusplus
 }
