@@ -105,8 +105,11 @@ extension Tensor {
   /// Negative log likelihood of rows, in differentiable operations.
   private func nllRows(_ targets: Tensor, _ weights: Tensor, _ reduction: LossReduction) throws -> Tensor {
     let picked = try picking(targets.reshape([targets.count, 1])).reshape([targets.count])
-    let losses = try (picked * weights).negated()
-    return reduction == .mean ? try losses.sum() / weights.sum() : try losses.reduced(reduction)
+    if reduction != .mean { return try (picked * weights).negated().reduced(reduction) }
+    // Without any sample that counts the mean is NaN, and its gradient 0.
+    let total = try weights.sum().item()
+    if total.isZero { return try (picked * weights).sum() + .float(.nan) }
+    return try (picked * (weights / total)).sum().negated()
   }
 
   /// Softmax and negative log likelihood of rows; the backward needs one pass.
@@ -123,7 +126,10 @@ extension Tensor {
           }, [try context.saved(0)])
       }
       var factors = try context.grad * weights
-      if reduction == .mean { factors = try factors / weights.sum() }
+      if reduction == .mean {
+        let total = try weights.sum().item()
+        if !total.isZero { factors = try factors / total }
+      }
       return [try (try context.saved(1)).crossEntropyGradient(targets, try factors.contiguous())]
     }
   }

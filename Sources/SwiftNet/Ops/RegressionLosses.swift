@@ -32,8 +32,12 @@ extension Tensor {
     let difference = try self - target
     let distance = try difference.unary(.abs)
     let far = try (distance - .float(0.5 * delta)) * .float(delta)
-    return try distance.compare(.lt, delta).choose(difference * difference * 0.5, else: far).reduced(
-      reduction, weight: weight)
+    let loss = try distance.compare(.lt, delta).choose(difference * difference * 0.5, else: far)
+    if let weight {
+      try require(weight.shape == loss.shape, .value, "Weights and input must have the same size.")
+      return try (loss * weight).reduced(reduction)
+    }
+    return try loss.reduced(reduction)
   }
 
   /// Kullback-Leibler divergence, pointwise: y · (ln y - x), x being logarithms; `logTarget`: y is one too.

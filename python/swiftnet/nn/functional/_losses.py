@@ -31,7 +31,7 @@ def _pointwise(name, kind, input, target, weight=None, p=0.0, reduction=1):
 
 
 def _warn_sizes(input, target):
-    if input.shape != target.shape:
+    if isinstance(input, Tensor) and isinstance(target, Tensor) and input.shape != target.shape:
         warnings.warn(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). "
             "This will likely lead to incorrect results due to broadcasting. "
