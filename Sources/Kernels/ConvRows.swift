@@ -20,35 +20,20 @@ func gatherTables(
     let valid = min(tileRows, left)
     left -= valid
     // Addresses for every tap first; then the taps that matter move together.
-    for row in 0..<tileRows {
-      outputs[row] = place.output(g)
-      let base = Int(bitPattern: g.source) + place.image * g.batchStride
-      let depths = g.depth.sources + place.depth * g.depth.taps
-      let heights = g.height.sources + place.height * g.height.taps
-      let widths = g.width.sources + place.width * g.width.taps
-      var to = addresses + row
-      for d in 0..<g.depth.taps {
-        let depth = depths[d]
-        for h in 0..<g.height.taps {
-          let height = heights[h]
-          let plane = base &+ depth &+ height
-          if depth == .min || height == .min {
-            for _ in 0..<g.width.taps {
-              to.pointee = zeros
-              to += tileRows
-            }
-          } else {
-            for w in 0..<g.width.taps {
-              let width = widths[w]
-              to.pointee = width == .min ? zeros : plane &+ width
-              to += tileRows
-            }
-          }
-        }
-      }
-      if row + 1 < valid { place.advance(g) }
+    var row = 0
+    while row < valid {
+      let count = min(valid - row, place.rowsInLine(g))
+      place.outputs(g, count, outputs + row)
+      place.addresses(g, zeros, count, addresses + row, tileRows)
+      place.advance(g, count)
+      row += count
     }
-    place.advance(g)
+    if valid < tileRows {
+      for row in valid..<tileRows {
+        outputs[row] = outputs[valid - 1]
+        for tap in 0..<g.taps { addresses[tap * tileRows + row] = addresses[tap * tileRows + valid - 1] }
+      }
+    }
     var active = 0
     var tap = 0
     for d in 0..<g.depth.taps {
@@ -97,14 +82,23 @@ struct RowPlace {
     if !g.imagesInnermost { image = rest / g.depth.positions }
   }
 
+  /// Rows from here on that differ only in the innermost index: image or width.
   @inline(__always)
-  mutating func advance(_ g: RowGeometry) {
+  func rowsInLine(_ g: RowGeometry) -> Int {
+    g.imagesInnermost ? g.batch - image : g.width.positions - width
+  }
+
+  /// Moves on by rows of one line.
+  @inline(__always)
+  mutating func advance(_ g: RowGeometry, _ count: Int) {
     if g.imagesInnermost {
-      image += 1
+      image += count
       if image < g.batch { return }
       image = 0
+      width += 1
+    } else {
+      width += count
     }
-    width += 1
     if width < g.width.positions { return }
     width = 0
     height += 1
@@ -116,10 +110,49 @@ struct RowPlace {
     image += 1
   }
 
-  /// Offset in the output, elements.
+  /// Offsets in the output (elements) of `count` rows of one line.
   @inline(__always)
-  func output(_ g: RowGeometry) -> Int {
-    image * g.outputBatchStride + g.depth.outputs[depth] + g.height.outputs[height] + g.width.outputs[width]
+  func outputs(_ g: RowGeometry, _ count: Int, _ to: UnsafeMutablePointer<Int>) {
+    let line = image &* g.outputBatchStride &+ g.depth.outputs[depth] &+ g.height.outputs[height]
+    if g.imagesInnermost {
+      let first = line &+ g.width.outputs[width]
+      for i in 0..<count { to[i] = first &+ i &* g.outputBatchStride }
+    } else {
+      let widths = g.width.outputs + width
+      for i in 0..<count { to[i] = line &+ widths[i] }
+    }
+  }
+
+  /// Source addresses of `count` rows of one line for every tap; a tap's addresses begin `tapStride` words after
+  /// those of the tap before.
+  @inline(__always)
+  func addresses(
+    _ g: RowGeometry, _ zeros: Int, _ count: Int, _ to: UnsafeMutablePointer<Int>, _ tapStride: Int
+  ) {
+    var to = to
+    for d in 0..<g.depth.taps {
+      let depthOffset = g.depth.sources[d * g.depth.positions + depth]
+      for h in 0..<g.height.taps {
+        let heightOffset = g.height.sources[h * g.height.positions + height]
+        let inside = depthOffset != .min && heightOffset != .min
+        let plane = Int(bitPattern: g.source) &+ image &* g.batchStride &+ depthOffset &+ heightOffset
+        for w in 0..<g.width.taps {
+          let widths = g.width.sources + w * g.width.positions + width
+          if !inside || (g.imagesInnermost && widths[0] == .min) {
+            for i in 0..<count { to[i] = zeros }
+          } else if g.imagesInnermost {
+            let first = plane &+ widths[0]
+            for i in 0..<count { to[i] = first &+ i &* g.batchStride }
+          } else {
+            for i in 0..<count {
+              let offset = widths[i]
+              to[i] = offset == .min ? zeros : plane &+ offset
+            }
+          }
+          to += tapStride
+        }
+      }
+    }
   }
 }
 
@@ -150,7 +183,7 @@ func convolveRows<T: ProductScalar>(_ arguments: UnsafePointer<ConvolveArguments
         if x.depthwise {
           depthwiseTile(table, x.tableWords, panel, x.firstColumn + column, width, buffer)
         } else {
-          accumulate(table, x.tableWords, x.run, panel, narrow, buffer)
+          accumulate(table, x.tableWords, x.run, x.sourceOffset, panel, narrow, buffer)
         }
         finishTile(arguments, table + 1, rows, x.firstColumn + column, width, buffer)
       }
@@ -162,8 +195,8 @@ func convolveRows<T: ProductScalar>(_ arguments: UnsafePointer<ConvolveArguments
 /// All taps of one tile, in stretches of limited length.
 @inline(__always)
 private func accumulate<T: ProductScalar>(
-  _ table: UnsafePointer<Int>, _ tableWords: Int, _ run: Int, _ panel: UnsafePointer<T>, _ narrow: Bool,
-  _ buffer: UnsafeMutablePointer<T>
+  _ table: UnsafePointer<Int>, _ tableWords: Int, _ run: Int, _ offset: Int, _ panel: UnsafePointer<T>,
+  _ narrow: Bool, _ buffer: UnsafeMutablePointer<T>
 ) {
   let taps = table[0]
   let capacity = (tableWords - 1 - tileRows) / (1 + tileRows)
@@ -184,9 +217,11 @@ private func accumulate<T: ProductScalar>(
     while start < run {
       let length = min(piece, run - start)
       if narrow {
-        narrowTapTile(addresses + tap * tileRows, tapWeights + tap, count, start, length, panel, buffer, adding)
+        narrowTapTile(
+          addresses + tap * tileRows, tapWeights + tap, count, offset, start, length, panel, buffer, adding)
       } else {
-        tapTile(addresses + tap * tileRows, tapWeights + tap, count, start, length, panel, buffer, adding)
+        tapTile(
+          addresses + tap * tileRows, tapWeights + tap, count, offset, start, length, panel, buffer, adding)
       }
       adding = true
       start += length
@@ -203,7 +238,8 @@ private func pointer<T>(_ address: Int, _ offset: Int, _: T.Type) -> UnsafePoint
 /// Elements `start` to `start + length` of the stretches of `taps` (> 0) taps, from addresses of rows.
 @inline(never)
 private func tapTile<T: ProductScalar>(
-  _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ start: Int, _ length: Int,
+  _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ offset: Int, _ start: Int,
+  _ length: Int,
   _ panel: UnsafePointer<T>, _ out: UnsafeMutablePointer<T>, _ adding: Bool
 ) {
   let columns = T.tileColumns
@@ -211,7 +247,7 @@ private func tapTile<T: ProductScalar>(
   var addresses = addresses
   var tap = 0
   repeat {
-    let rows = RowPointers<T> { pointer(addresses[$0], start, T.self) }
+    let rows = RowPointers<T> { pointer(addresses[$0], offset + start, T.self) }
     var b = panel + tapWeights[tap] + start * columns
     var index = 0
     repeat {
@@ -227,7 +263,8 @@ private func tapTile<T: ProductScalar>(
 
 @inline(never)
 private func narrowTapTile<T: ProductScalar>(
-  _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ start: Int, _ length: Int,
+  _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ offset: Int, _ start: Int,
+  _ length: Int,
   _ panel: UnsafePointer<T>, _ out: UnsafeMutablePointer<T>, _ adding: Bool
 ) {
   let columns = T.tileColumns
@@ -235,7 +272,7 @@ private func narrowTapTile<T: ProductScalar>(
   var addresses = addresses
   var tap = 0
   repeat {
-    let rows = RowPointers<T> { pointer(addresses[$0], start, T.self) }
+    let rows = RowPointers<T> { pointer(addresses[$0], offset + start, T.self) }
     var b = panel + tapWeights[tap] + start * columns
     var index = 0
     repeat {
@@ -284,7 +321,7 @@ private func depthwiseTile<T: ProductScalar>(
 
 /// Epilogue of a tile (bias, scale and shift, residual, relu, statistics) and its way into the output.
 @inline(never)
-private func finishTile<T: ProductScalar>(
+func finishTile<T: ProductScalar>(
   _ arguments: UnsafePointer<ConvolveArguments>, _ outputs: UnsafePointer<Int>, _ rows: Int, _ column: Int,
   _ width: Int, _ buffer: UnsafeMutablePointer<T>
 ) {
@@ -327,7 +364,9 @@ private func finishTile<T: ProductScalar>(
       half += lanes
     }
   }
-  if let sums = arguments.pointee.sums { addColumnSums(buffer, columns, rows, width, sums + column, squares: false) }
+  if let sums = arguments.pointee.sums {
+    addColumnSums(buffer, columns, rows, width, sums + column, squares: false)
+  }
   if let sums = arguments.pointee.sumsOfSquares {
     addColumnSums(buffer, columns, rows, width, sums + column, squares: true)
   }
@@ -349,7 +388,8 @@ private func finishTile<T: ProductScalar>(
 /// rows, then in Double.
 @inline(__always)
 func addColumnSums<T: ProductScalar>(
-  _ values: UnsafePointer<T>, _ stride: Int, _ rows: Int, _ columns: Int, _ sums: UnsafeMutablePointer<Double>,
+  _ values: UnsafePointer<T>, _ stride: Int, _ rows: Int, _ columns: Int,
+  _ sums: UnsafeMutablePointer<Double>,
   squares: Bool
 ) {
   typealias V = T.Vector

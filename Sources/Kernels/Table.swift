@@ -22,10 +22,13 @@ public func makeKernelTable() -> KernelTable {
   registerReductions(&table.reduce)
   registerArgReductions(&table.reduce)
   registerScans(&table.reduce)
+  registerGemm(&table.gemm)
   registerPooling(&table.pool)
   registerNormalization(&table.norm)
   registerSoftmax(&table.softmax)
+  registerSorting(&table.sort)
+  registerCrossEntropy(&table.loss)
   registerOptimizers(&table.optimizers)
-  registerGemm(&table.gemm)
+  registerWinograd(&table.winograd)
   return table
 }

@@ -120,9 +120,27 @@ public enum Binary {
     _ op: ElementwiseOp, _ a: ElementwiseOperand, _ b: ElementwiseOperand, alpha: Scalar = 1
   ) throws -> Tensor {
     let rule = resultRules[op.rawValue]
+    if case .tensor(let x) = a, case .tensor(let y) = b, isDirect[op.rawValue],
+      x.dtype.isFloatingPoint, let out = try directElementwise(op, x, y, alpha.scalars)
+    {
+      guard x.autograd != nil || y.autograd != nil, ThreadState.current.isGradEnabled else { return out }
+      return try recordIfNeeded(op, a, b, out, alpha)
+    }
     if !rule.isPlain || op == .add || op == .sub { try checkDTypes(op, a, b, alpha) }
     let out = try elementwise(op, [a, b], rule: rule, scalars: alpha.scalars)
     guard out.dtype.isFloatingPoint, ThreadState.current.isGradEnabled else { return out }
+    return try recordIfNeeded(op, a, b, out, alpha)
+  }
+
+  /// Operations whose result has the dtype of equal floating operands.
+  private static let isDirect: [Bool] = ElementwiseOp.allCases.map { op in
+    if case .bool = results[op] ?? .promoted { return false }
+    return op != .where
+  }
+
+  private static func recordIfNeeded(
+    _ op: ElementwiseOp, _ a: ElementwiseOperand, _ b: ElementwiseOperand, _ out: Tensor, _ alpha: Scalar
+  ) throws -> Tensor {
     let needsA = a.requiresGrad
     let needsB = b.requiresGrad
     guard needsA || needsB, let gradients = ruleTable[op.rawValue] else { return out }
@@ -323,13 +341,10 @@ public func whereSelect(
   for case .tensor(let tensor) in [a, b, .tensor(condition)] where strides == nil && tensor.shape == shape {
     if tensor.isDense { strides = tensor.strides }
   }
-  let out = try Tensor(empty: shape, dtype: dtype, strides: strides)
-  let program = ElementwiseProgram(
-    lane: dtype.lane, leaves: [.tensor(condition), a, b],
-    steps: [
-      .init(kernel: kernel, sources: [.leaf(0), .leaf(1), .leaf(2)], scalars: Scalars(), roundTo: nil)
-    ])
-  try program.run(into: out)
+  let narrow = dtype == .float16 || dtype == .bfloat16
+  let program = try ElementwiseProgram.fusing(
+    kernel, [.tensor(condition), a, b], lane: dtype.lane, scalars: Scalars(), roundTo: narrow ? dtype : nil)
+  let out = try program.result(dtype: dtype, shape: shape, strides: strides ?? Shape.contiguousStrides(shape))
   var inputs: [Tensor] = []
   var isFirst: [Bool] = []
   if case .tensor(let tensor) = a {

@@ -6,6 +6,9 @@ enum ResultRule {
   case floating
   /// Computes in the promoted dtype; the result is bool.
   case bool
+
+  /// Whether the result has the dtype in which the operation computes.
+  var isValue: Bool { if case .bool = self { false } else { true } }
 }
 
 /// One elementwise operation on tensors and numbers, without recording it for backward.
@@ -24,37 +27,98 @@ func elementwise(
   guard let kernel = kernels.elementwise[op, compute.lane] else {
     throw SwiftNetError.notImplemented("\"\(op.name)\" not implemented for '\(compute.scalarTypeName)'")
   }
-  let output: Tensor
-  if let into {
-    try require(
-      TypePromotion.canCast(resultType, to: into.dtype),
-      "result type \(resultType.scalarTypeName) can't be cast to the desired output type "
-        + into.dtype.scalarTypeName)
-    let shape = try broadcastShape(operands)
-    try require(
-      shape == into.shape,
-      "output with shape \(Shape.describe(into.shape)) doesn't match the broadcast shape "
-        + Shape.describe(shape))
-    output = into
-  } else {
-    let shape = try broadcastShape(operands)
-    output = try Tensor(empty: shape, dtype: resultType, strides: outputStrides(shape, operands))
-  }
   let narrow = compute == .float16 || compute == .bfloat16
-  var program = ElementwiseProgram(lane: compute.lane, leaves: operands, steps: [])
-  program.steps = [
-    .init(
-      kernel: kernel, sources: operands.indices.map { .leaf($0) }, scalars: scalars,
-      roundTo: narrow && output.dtype != compute ? compute : nil)
-  ]
-  if let into, overlaps(into, operands) {
+  guard let into else {
+    let shape = try broadcastShape(operands)
+    let strides = outputStrides(shape, operands) ?? Shape.contiguousStrides(shape)
+    let roundTo = narrow && resultType != compute && resultType != .bool ? compute : nil
+    let program = try ElementwiseProgram.fusing(
+      kernel, operands, lane: compute.lane, scalars: scalars, roundTo: roundTo)
+    return try program.result(dtype: resultType, shape: shape, strides: strides)
+  }
+  try require(
+    TypePromotion.canCast(resultType, to: into.dtype),
+    "result type \(resultType.scalarTypeName) can't be cast to the desired output type \(into.dtype.scalarTypeName)")
+  let shape = try broadcastShape(operands)
+  try require(
+    shape == into.shape,
+    "output with shape \(Shape.describe(into.shape)) doesn't match the broadcast shape \(Shape.describe(shape))")
+  try into.memory.willChange()
+  let program = try ElementwiseProgram.fusing(
+    kernel, operands, lane: compute.lane, scalars: scalars, roundTo: narrow && into.dtype != compute ? compute : nil)
+  if overlaps(into, program.leaves) {
     let whole = try Tensor(empty: into.shape, dtype: into.dtype)
     try program.run(into: whole)
     try copyElements(from: whole, to: into)
   } else {
-    try program.run(into: output)
+    try program.run(into: into)
   }
-  into?.bumpVersion()
+  into.bumpVersion()
+  return into
+}
+
+extension ElementwiseProgram {
+  /// The result as a tensor: computed at once if it is small, deferred if it is large.
+  func result(dtype: DType, shape: [Int], strides: [Int]) throws -> Tensor {
+    let count = try Shape.count(shape)
+    guard Deferral.isEnabled, count >= Deferral.threshold, canWait else {
+      let output = try Tensor(empty: shape, dtype: dtype, strides: strides)
+      try run(into: output)
+      return output
+    }
+    let recipe = ElementwiseRecipe(program: self, dtype: dtype, shape: shape, strides: strides)
+    return Tensor(
+      storage: Storage(byteCount: count * dtype.size, recipe: recipe), dtype: dtype, shape: shape, strides: strides,
+      offset: 0, count: count)
+  }
+}
+
+/// Kernels by `op.rawValue * 3 + lane.rawValue`, without the cost of reading a struct of arrays.
+private let directKernels: UnsafeMutablePointer<ElementwiseKernel?> = {
+  let lanes = Lane.allCases.count
+  let table = UnsafeMutablePointer<ElementwiseKernel?>.allocate(capacity: ElementwiseOp.allCases.count * lanes)
+  for op in ElementwiseOp.allCases {
+    for lane in Lane.allCases {
+      (table + op.rawValue * lanes + lane.rawValue).initialize(to: kernels.elementwise[op, lane])
+    }
+  }
+  return table
+}()
+
+/// The short way for operands that are dense lane values in the same order, and a result of their dtype: no
+/// promotion, no plan. nil if it does not apply. This is what decides the cost of an operation on few elements.
+@inline(__always)
+func directElementwise(_ op: ElementwiseOp, _ a: Tensor, _ b: Tensor?, _ scalars: Scalars) throws -> Tensor? {
+  let dtype = a.dtype
+  guard dtype.isLane, !Deferral.isEnabled || a.count < Deferral.threshold,
+    let kernel = directKernels[op.rawValue * 3 + dtype.lane.rawValue] else { return nil }
+  if let b {
+    guard b.dtype == dtype, a.shape == b.shape, a.strides == b.strides else { return nil }
+  }
+  guard a.isContiguous || a.isDense else { return nil }
+  let count = a.count
+  let size = dtype.size
+  let output = Tensor(
+    storage: try Storage(byteCount: count &* size), dtype: dtype, shape: a.shape, strides: a.strides, offset: 0,
+    count: count)
+  let from = try a.pointer()
+  let other = try b?.pointer() ?? from
+  let to = try output.mutablePointer()
+  if count <= ElementwiseProgram.grain {
+    withUnsafeTemporaryAllocation(of: Operand.self, capacity: 2) { operands in
+      operands[0] = Operand(from)
+      operands[1] = Operand(other)
+      kernel(operands.baseAddress.unsafelyUnwrapped, to, count, scalars)
+    }
+    return output
+  }
+  parallelFor(count, grain: ElementwiseProgram.grain) { start, end in
+    withUnsafeTemporaryAllocation(of: Operand.self, capacity: 2) { operands in
+      operands[0] = Operand(from + start &* size)
+      operands[1] = Operand(other + start &* size)
+      kernel(operands.baseAddress.unsafelyUnwrapped, to + start &* size, end - start, scalars)
+    }
+  }
   return output
 }
 

@@ -14,7 +14,7 @@ final class ConvolutionPass {
   struct Axis {
     var positions: Int
     var taps: Int
-    /// [position * taps + tap], in elements, or `Int.min`.
+    /// [tap * positions + position], in elements, or `Int.min`.
     var sources: [Int]
     /// [position], in elements of the output.
     var outputs: [Int]
@@ -93,13 +93,14 @@ extension ConvolutionShape {
       let outputs = (0..<positions).map { $0 * outputStrides[axis] }
       if axis == 2 && mergedWidth {
         return ConvolutionPass.Axis(
-          positions: positions, taps: 1, sources: (0..<positions).map { $0 * stride.width * sourceStrides[2] },
+          positions: positions, taps: 1,
+          sources: (0..<positions).map { $0 * stride.width * sourceStrides[2] },
           outputs: outputs, tapNumbers: [0])
       }
       var sources: [Int] = []
       sources.reserveCapacity(positions * taps)
-      for position in 0..<positions {
-        for tap in 0..<taps {
+      for tap in 0..<taps {
+        for position in 0..<positions {
           let place = position * stride.all[axis] - padding.all[axis] + tap * dilation.all[axis]
           sources.append(place >= 0 && place < size ? place * sourceStrides[axis] : .min)
         }
@@ -123,8 +124,8 @@ extension ConvolutionShape {
         }
         var sources: [Int] = []
         sources.reserveCapacity(places.count * taps.count)
-        for place in places {
-          for tap in taps {
+        for tap in taps {
+          for place in places {
             let shifted = place + padding.all[axis] - tap * dilation.all[axis]
             let position = shifted / step
             sources.append(shifted >= 0 && position < count ? position * sourceStrides[axis] : .min)
@@ -185,8 +186,10 @@ struct ChannelsLast {
     let rows = batch * extents.depth * extents.height
     let memory = try Scratch(bytes: (rows * width * channels + 16) * size)
     pointer = UnsafeRawPointer(memory.pointer)
-    strides = [extents.count / max(extents.width, 1) * width * channels, extents.height * width * channels,
-      width * channels, channels]
+    strides = [
+      extents.count / max(extents.width, 1) * width * channels, extents.height * width * channels,
+      width * channels, channels,
+    ]
     copy = memory
     // The part of each row that has a source; a window may end before the source does.
     let count = max(0, min(extents.width, width - paddingBefore))
@@ -212,7 +215,8 @@ struct ChannelsLast {
       parallelFor(rows, grain: max(1, (1 << 13) / max(1, width * channels))) { first, last in
         for row in first..<last {
           let plane = row / extents.height
-          let x = from + plane / extents.depth * s[0] + plane % extents.depth * s[2] + row % extents.height * s[3]
+          let x =
+            from + plane / extents.depth * s[0] + plane % extents.depth * s[2] + row % extents.height * s[3]
           let y = to + row * width * channels
           if paddedWidth != nil {
             memset(y, 0, paddingBefore * channels * size)
