@@ -418,6 +418,72 @@ sn_dl_versioned *sn_to_dlpack_versioned(sn_tensor tensor);
 /* Somebody else's tensor, whose deleter is called with the last use of its memory. */
 sn_tensor sn_from_dlpack(sn_dl_managed *managed);
 sn_tensor sn_from_dlpack_versioned(sn_dl_versioned *managed);
+/* Pooling over 1 to 3 spatial dimensions. No strides: the kernel's size. `indices`, if not NULL, receives the places of
+ * the largest elements (int64). */
+sn_tensor sn_max_pool(sn_tensor x, int32_t dimensions, const int64_t *kernel, int64_t kernel_count,
+                      const int64_t *stride, int64_t stride_count, const int64_t *padding, int64_t padding_count,
+                      const int64_t *dilation, int64_t dilation_count, int32_t ceil_mode, sn_tensor *indices);
+/* Sizes of -1 keep the input's. */
+sn_tensor sn_adaptive_max_pool(sn_tensor x, const int64_t *size, int64_t count, sn_tensor *indices);
+sn_tensor sn_max_unpool(sn_tensor x, sn_tensor indices, const int64_t *size, int64_t count);
+sn_tensor sn_avg_pool(sn_tensor x, int32_t dimensions, const int64_t *kernel, int64_t kernel_count,
+                      const int64_t *stride, int64_t stride_count, const int64_t *padding, int64_t padding_count,
+                      int32_t ceil_mode, int32_t count_includes_padding, int32_t has_divisor, int64_t divisor);
+sn_tensor sn_adaptive_avg_pool(sn_tensor x, const int64_t *size, int64_t count);
+sn_tensor sn_lp_pool(sn_tensor x, int32_t dimensions, double p, const int64_t *kernel, int64_t kernel_count,
+                     const int64_t *stride, int64_t stride_count, int32_t ceil_mode);
+
+/* Running statistics, weight and bias may be NULL. In training the running statistics are updated. */
+sn_tensor sn_batch_norm(sn_tensor x, sn_tensor mean, sn_tensor variance, sn_tensor weight, sn_tensor bias,
+                        int32_t training, double momentum, double eps);
+sn_tensor sn_instance_norm(sn_tensor x, sn_tensor mean, sn_tensor variance, sn_tensor weight, sn_tensor bias,
+                           int32_t use_input, double momentum, double eps);
+sn_tensor sn_layer_norm(sn_tensor x, const int64_t *shape, int64_t count, sn_tensor weight, sn_tensor bias, double eps);
+sn_tensor sn_group_norm(sn_tensor x, int64_t groups, sn_tensor weight, sn_tensor bias, double eps);
+sn_tensor sn_rms_norm(sn_tensor x, const int64_t *shape, int64_t count, sn_tensor weight, int32_t has_eps, double eps);
+sn_tensor sn_local_response_norm(sn_tensor x, int64_t size, double alpha, double beta, double k);
+sn_tensor sn_normalize(sn_tensor x, double p, const int64_t *dims, int64_t count, double eps);
+sn_tensor sn_cosine_similarity(sn_tensor x, sn_tensor y, int64_t dim, double eps);
+sn_tensor sn_pairwise_distance(sn_tensor x, sn_tensor y, double p, double eps, int32_t keepdim);
+sn_tensor sn_pdist(sn_tensor x, double p);
+
+/* Losses. reduction: 0 none, 1 mean, 2 sum, 3 sum over the batch size. Weights may be NULL. */
+sn_tensor sn_cross_entropy(sn_tensor x, sn_tensor target, sn_tensor weight, int64_t ignore_index, int32_t reduction,
+                           double smoothing);
+sn_tensor sn_nll_loss(sn_tensor x, sn_tensor target, sn_tensor weight, int64_t ignore_index, int32_t reduction);
+typedef enum {
+  SN_MSE = 0,
+  SN_L1 = 1,
+  /* p: beta */
+  SN_SMOOTH_L1 = 2,
+  /* p: delta */
+  SN_HUBER = 3,
+  SN_BCE = 4,
+  /* p: 1 for a logarithmic target */
+  SN_KL_DIVERGENCE = 5,
+  /* p: margin */
+  SN_HINGE_EMBEDDING = 6,
+  SN_SOFT_MARGIN = 7,
+  SN_MULTILABEL_MARGIN = 8,
+  SN_MULTILABEL_SOFT_MARGIN = 9
+} sn_loss;
+/* A loss of two tensors with one parameter at most; the weight is used by SN_MSE, SN_L1, SN_HUBER, SN_BCE and
+ * SN_MULTILABEL_SOFT_MARGIN. */
+sn_tensor sn_pointwise_loss(sn_loss kind, sn_tensor x, sn_tensor y, sn_tensor weight, double p, int32_t reduction);
+sn_tensor sn_bce_with_logits(sn_tensor x, sn_tensor y, sn_tensor weight, sn_tensor positive_weight,
+                             int32_t reduction);
+sn_tensor sn_poisson_nll_loss(sn_tensor x, sn_tensor y, int32_t log_input, int32_t full, double eps,
+                              int32_t reduction);
+sn_tensor sn_gaussian_nll_loss(sn_tensor x, sn_tensor y, sn_tensor variance, int32_t full, double eps,
+                               int32_t reduction);
+sn_tensor sn_margin_ranking_loss(sn_tensor x, sn_tensor y, sn_tensor target, double margin, int32_t reduction);
+sn_tensor sn_cosine_embedding_loss(sn_tensor x, sn_tensor y, sn_tensor target, double margin, int32_t reduction);
+sn_tensor sn_multi_margin_loss(sn_tensor x, sn_tensor target, int64_t p, double margin, sn_tensor weight,
+                               int32_t reduction);
+sn_tensor sn_triplet_margin_loss(sn_tensor anchor, sn_tensor positive, sn_tensor negative, double margin, double p,
+                                 double eps, int32_t swap, int32_t reduction);
+/* The same from distances; `other` (positive to negative) may be NULL. */
+sn_tensor sn_triplet_loss(sn_tensor near, sn_tensor far, sn_tensor other, double margin, int32_t reduction);
 
 #ifdef __cplusplus
 }
