@@ -13,6 +13,8 @@ extern "Python" {
     sn_tensor swiftnet_hook(void *, sn_tensor, int32_t *);
     int32_t swiftnet_backward(void *, const sn_tensor *, int64_t, sn_tensor *, int64_t);
     void swiftnet_release(void *);
+    int32_t swiftnet_forward(void *, const sn_value *, int64_t, sn_value *);
+    int32_t swiftnet_module_backward(void *, const sn_tensor *, int64_t, sn_tensor *, int64_t);
 }
 int32_t swiftnet_check_signals(void);
 """

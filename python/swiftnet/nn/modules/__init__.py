@@ -1,0 +1,9 @@
+"""The layers, by family."""
+
+from swiftnet.nn.modules.activation import *  # noqa: F403
+from swiftnet.nn.modules.container import *  # noqa: F403
+from swiftnet.nn.modules.conv import *  # noqa: F403
+from swiftnet.nn.modules.dropout import *  # noqa: F403
+from swiftnet.nn.modules.flatten import *  # noqa: F403
+from swiftnet.nn.modules.linear import *  # noqa: F403
+from swiftnet.nn.modules.module import Module
