@@ -5,11 +5,12 @@ public struct KernelTable {
   public let name: String
   public var elementwise = ElementwiseKernels()
   public var reduce = ReduceKernels()
+  public var gemm = GemmKernels()
   public var pool = PoolKernels()
   public var norm = NormKernels()
   public var softmax = SoftmaxKernels()
   public var optimizers = OptimizerKernels()
-  public var gemm = GemmKernels()
+  public var winograd = WinogradKernels()
 
   public init(name: String) {
     self.name = name

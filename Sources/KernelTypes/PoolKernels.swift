@@ -105,7 +105,8 @@ public typealias MaxPoolGradientKernel = (
 
 /// `(input, output, shape, rows)`: forward over output rows, backward (from output gradient to input gradient)
 /// over input rows.
-public typealias AveragePoolKernel = (UnsafeRawPointer, UnsafeMutableRawPointer, PoolShape, Range<Int>) -> Void
+public typealias AveragePoolKernel = (UnsafeRawPointer, UnsafeMutableRawPointer, PoolShape, Range<Int>) ->
+  Void
 
 /// By lane (f32, f64).
 public struct PoolKernels {

@@ -374,7 +374,9 @@ func registerNormalization(_ table: inout NormKernels) {
   table.statisticsPlane = [statisticsPlane(Floats.self), statisticsPlane(Doubles.self)]
   table.gradientSumsRows = [gradientSumsRows(Floats.self), gradientSumsRows(Doubles.self)]
   table.gradientSumsPlane = [gradientSumsPlane(Floats.self), gradientSumsPlane(Doubles.self)]
-  table.gradientRows = [normGradient(Floats.self, isPlane: false), normGradient(Doubles.self, isPlane: false)]
+  table.gradientRows = [
+    normGradient(Floats.self, isPlane: false), normGradient(Doubles.self, isPlane: false),
+  ]
   table.gradientPlane = [normGradient(Floats.self, isPlane: true), normGradient(Doubles.self, isPlane: true)]
   table.layerNorm = [layerNorm(Floats.self), layerNorm(Doubles.self)]
   table.layerNormGradient = [layerNormGradient(Floats.self), layerNormGradient(Doubles.self)]

@@ -39,8 +39,7 @@ private func adam<V: FloatVector>(_ vector: V.Type) -> AdamKernel {
     // lerp counts from the nearer end.
     let isNearOld = 1 - step.beta1 < 0.5
     let old1 = V(step.beta1).negated
-    // A division by a number is a product with its reciprocal, rounded to the lane's type.
-    let correction = V.one / V(step.biasCorrection2.squareRoot()), eps = V(step.eps)
+    let correction = V(step.biasCorrection2.squareRoot()), eps = V(step.eps)
     let rate = V(-(step.learningRate / step.biasCorrection1))
     columnBlocks(n, V.scalarCount) { i, count in
       var value = loadLanes(p + i, count, V.self)
@@ -58,7 +57,7 @@ private func adam<V: FloatVector>(_ vector: V.Type) -> AdamKernel {
         squares = maximum(loadLanes(most + i, count, V.self), squares)
         storeLanes(squares, most + i, count)
       }
-      let denominator = squares.root * correction + eps
+      let denominator = squares.root / correction + eps
       storeLanes(value + rate * mean / denominator, p + i, count)
     }
   }

@@ -16,7 +16,9 @@ protocol PoolVector: FloatVector {
 
 extension SIMD16: PoolVector where Scalar == Float {
   typealias Places = SIMD16<Int32>
-  @inline(__always) static func places(_ value: Int) -> Places { Places(repeating: Int32(truncatingIfNeeded: value)) }
+  @inline(__always) static func places(_ value: Int) -> Places {
+    Places(repeating: Int32(truncatingIfNeeded: value))
+  }
   @inline(__always) static func choose(_ mask: Mask, _ a: Places, _ b: Places) -> Places {
     b.replacing(with: a, where: mask)
   }
@@ -94,7 +96,9 @@ private func coordinates(_ row: Int, _ depth: Int, _ height: Int) -> (image: Int
 
 /// The window positions of an output position along one axis, or the outputs of an input position.
 @inline(__always)
-private func window(_ starts: [Int32], _ ends: [Int32], _ i: Int) -> (Int, Int) { (Int(starts[i]), Int(ends[i])) }
+private func window(_ starts: [Int32], _ ends: [Int32], _ i: Int) -> (Int, Int) {
+  (Int(starts[i]), Int(ends[i]))
+}
 
 @inline(__always)
 private func maxPool<V: PoolVector>(_ vector: V.Type) -> MaxPoolKernel {

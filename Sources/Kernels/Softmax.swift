@@ -54,7 +54,8 @@ where V.Scalar: BinaryFloatingPoint {
 
 /// softmax: dx = y (g - sum g y). log-softmax: dx = g - exp(y) sum g.
 @inline(__always)
-private func softmaxRowsGradient<V: WideningVector>(_ vector: V.Type, isLog: Bool) -> SoftmaxRowsGradientKernel
+private func softmaxRowsGradient<V: WideningVector>(_ vector: V.Type, isLog: Bool)
+  -> SoftmaxRowsGradientKernel
 where V.Scalar: BinaryFloatingPoint {
   { gradient, y, dx, shape in
     let n = shape.columns
@@ -117,7 +118,9 @@ private func softmaxColumns<V: FloatVector>(_ vector: V.Type, isLog: Bool) -> So
 }
 
 @inline(__always)
-private func softmaxColumnsGradient<V: FloatVector>(_ vector: V.Type, isLog: Bool) -> SoftmaxColumnsGradientKernel {
+private func softmaxColumnsGradient<V: FloatVector>(_ vector: V.Type, isLog: Bool)
+  -> SoftmaxColumnsGradientKernel
+{
   { gradient, y, dx, rows, stride, columns in
     let g = gradient.assumingMemoryBound(to: V.Scalar.self), y = y.assumingMemoryBound(to: V.Scalar.self)
     let out = dx.assumingMemoryBound(to: V.Scalar.self)

@@ -22,10 +22,11 @@ public func makeKernelTable() -> KernelTable {
   registerReductions(&table.reduce)
   registerArgReductions(&table.reduce)
   registerScans(&table.reduce)
+  registerGemm(&table.gemm)
   registerPooling(&table.pool)
   registerNormalization(&table.norm)
   registerSoftmax(&table.softmax)
   registerOptimizers(&table.optimizers)
-  registerGemm(&table.gemm)
+  registerWinograd(&table.winograd)
   return table
 }
