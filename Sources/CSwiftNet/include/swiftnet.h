@@ -341,6 +341,34 @@ int32_t sn_module_buffer_is_persistent(sn_module module, const char *name);
 int32_t sn_initialize(const char *name, sn_tensor tensor, const double *numbers, int64_t count, const char *mode,
                       const char *nonlinearity);
 int32_t sn_calculate_gain(const char *nonlinearity, double slope, double *gain);
+/* Pooling over 1 to 3 spatial dimensions. No strides: the kernel's size. `indices`, if not NULL, receives the places of
+ * the largest elements (int64). */
+sn_tensor sn_max_pool(sn_tensor x, int32_t dimensions, const int64_t *kernel, int64_t kernel_count,
+                      const int64_t *stride, int64_t stride_count, const int64_t *padding, int64_t padding_count,
+                      const int64_t *dilation, int64_t dilation_count, int32_t ceil_mode, sn_tensor *indices);
+/* Sizes of -1 keep the input's. */
+sn_tensor sn_adaptive_max_pool(sn_tensor x, const int64_t *size, int64_t count, sn_tensor *indices);
+sn_tensor sn_max_unpool(sn_tensor x, sn_tensor indices, const int64_t *size, int64_t count);
+sn_tensor sn_avg_pool(sn_tensor x, int32_t dimensions, const int64_t *kernel, int64_t kernel_count,
+                      const int64_t *stride, int64_t stride_count, const int64_t *padding, int64_t padding_count,
+                      int32_t ceil_mode, int32_t count_includes_padding, int32_t has_divisor, int64_t divisor);
+sn_tensor sn_adaptive_avg_pool(sn_tensor x, const int64_t *size, int64_t count);
+sn_tensor sn_lp_pool(sn_tensor x, int32_t dimensions, double p, const int64_t *kernel, int64_t kernel_count,
+                     const int64_t *stride, int64_t stride_count, int32_t ceil_mode);
+
+/* Running statistics, weight and bias may be NULL. In training the running statistics are updated. */
+sn_tensor sn_batch_norm(sn_tensor x, sn_tensor mean, sn_tensor variance, sn_tensor weight, sn_tensor bias,
+                        int32_t training, double momentum, double eps);
+sn_tensor sn_instance_norm(sn_tensor x, sn_tensor mean, sn_tensor variance, sn_tensor weight, sn_tensor bias,
+                           int32_t use_input, double momentum, double eps);
+sn_tensor sn_layer_norm(sn_tensor x, const int64_t *shape, int64_t count, sn_tensor weight, sn_tensor bias, double eps);
+sn_tensor sn_group_norm(sn_tensor x, int64_t groups, sn_tensor weight, sn_tensor bias, double eps);
+sn_tensor sn_rms_norm(sn_tensor x, const int64_t *shape, int64_t count, sn_tensor weight, int32_t has_eps, double eps);
+sn_tensor sn_local_response_norm(sn_tensor x, int64_t size, double alpha, double beta, double k);
+sn_tensor sn_normalize(sn_tensor x, double p, const int64_t *dims, int64_t count, double eps);
+sn_tensor sn_cosine_similarity(sn_tensor x, sn_tensor y, int64_t dim, double eps);
+sn_tensor sn_pairwise_distance(sn_tensor x, sn_tensor y, double p, double eps, int32_t keepdim);
+sn_tensor sn_pdist(sn_tensor x, double p);
 
 #ifdef __cplusplus
 }

@@ -42,7 +42,7 @@ public enum Binary {
     .pow: Rule(
       a: ([.a, .b], { context in
         // b·a^(b-1), and 0 where b is 0.
-        let power = try apply(.pow, context.a, .tensor(operand(context.b, minus: 1)))
+        let power = try apply(.pow, context.a, lowered(context.b))
         let slope = try mul(power, context.b)
         let zero = try apply(.eq, context.b, .scalar(0))
         return try whereSelect(zero, .scalar(0.0), .tensor(try mul(context.grad, .tensor(slope))))
@@ -223,6 +223,15 @@ public enum Binary {
 
   private static func operand(_ operand: ElementwiseOperand, minus value: Double) throws -> Tensor {
     try apply(.sub, .tensor(operandTensor(operand)), .scalar(.float(value)))
+  }
+
+  /// b - 1; a number stays a number, so that it keeps its precision.
+  private static func lowered(_ operand: ElementwiseOperand) throws -> ElementwiseOperand {
+    switch operand {
+    case .scalar(.float(let value)): .scalar(.float(value - 1))
+    case .scalar(let value): .scalar(.int(value.int64 &- 1))
+    case .tensor(let tensor): .tensor(try tensor - 1)
+    }
   }
 
   private static func operandTensor(_ operand: ElementwiseOperand) throws -> Tensor {
