@@ -8,7 +8,7 @@ tensor([[2., 4.],
         [6., 8.]])
 """
 
-from swiftnet import autograd, cuda, memory, nn
+from swiftnet import autograd, cuda, memory, nn, optim
 from swiftnet._core import ffi, lib
 from swiftnet._core import check as _check
 from swiftnet._device import device

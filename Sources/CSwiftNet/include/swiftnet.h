@@ -370,6 +370,34 @@ sn_tensor sn_cosine_similarity(sn_tensor x, sn_tensor y, int64_t dim, double eps
 sn_tensor sn_pairwise_distance(sn_tensor x, sn_tensor y, double p, double eps, int32_t keepdim);
 sn_tensor sn_pdist(sn_tensor x, double p);
 
+/* ---- optimizers --------------------------------------------------------------------------------------------- */
+
+typedef struct sn_optimizer_s *sn_optimizer;
+
+/* By name: "SGD", "Adam", "AdamW". It has no groups yet. */
+sn_optimizer sn_optimizer_create(const char *type);
+void sn_optimizer_release(sn_optimizer optimizer);
+/* Gives a group its parameters; `group` may be the number of groups, then one is added with the default options. */
+int32_t sn_optimizer_set_group(sn_optimizer optimizer, int64_t group, const sn_tensor *parameters, int64_t count);
+/* Takes away the groups from `count` on. */
+int32_t sn_optimizer_keep_groups(sn_optimizer optimizer, int64_t count);
+/* Options by PyTorch's names as numbers: flags are 0 or 1, betas are "beta1" and "beta2". */
+int32_t sn_optimizer_set_option(sn_optimizer optimizer, int64_t group, const char *name, double value);
+int32_t sn_optimizer_option(sn_optimizer optimizer, int64_t group, const char *name, double *value);
+/* Whether the group's options make sense. */
+int32_t sn_optimizer_check(sn_optimizer optimizer, int64_t group);
+/* Changes every parameter that has a gradient, all in one call. */
+int32_t sn_optimizer_step(sn_optimizer optimizer);
+
+/* What is remembered of a parameter. Steps taken, -1 if there is no state; tensors by PyTorch's names ("exp_avg"), NULL
+ * with status SN_OK where there is none. */
+double sn_optimizer_steps(sn_optimizer optimizer, sn_tensor parameter);
+int32_t sn_optimizer_set_steps(sn_optimizer optimizer, sn_tensor parameter, double steps);
+sn_tensor sn_optimizer_state(sn_optimizer optimizer, sn_tensor parameter, const char *name);
+int32_t sn_optimizer_set_state(sn_optimizer optimizer, sn_tensor parameter, const char *name, sn_tensor value);
+/* parameter NULL: of all. */
+int32_t sn_optimizer_clear_state(sn_optimizer optimizer, sn_tensor parameter);
+
 #ifdef __cplusplus
 }
 #endif
