@@ -55,7 +55,8 @@ func gemmBlock<T: ProductScalar>(_ arguments: BlockArguments, _: T.Type) {
 /// of b. k must not be 0.
 @inline(never)
 func stridedTile<T: ProductScalar>(
-  _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int, _ out: UnsafeMutablePointer<T>,
+  _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int,
+  _ out: UnsafeMutablePointer<T>,
   _ outStride: Int, _ adding: Bool
 ) {
   if adding {
@@ -81,7 +82,8 @@ func stridedTile<T: ProductScalar>(
 
 @inline(never)
 func stridedNarrowTile<T: ProductScalar>(
-  _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int, _ out: UnsafeMutablePointer<T>,
+  _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int,
+  _ out: UnsafeMutablePointer<T>,
   _ outStride: Int, _ adding: Bool
 ) {
   var tile = NarrowTile<T>()

@@ -24,6 +24,8 @@ private func productKernels<T: ProductScalar>(_: T.Type) -> ProductKernels {
   kernels.depthwiseGradient = { depthwiseGradient($0, $1, $2, T.self) }
   kernels.packFilters = { packFilters($0, $1, $2, $3, $4, T.self) }
   kernels.unpackFilters = { unpackFilters($0, $1, $2, stretch: $3, paddedRun: $4, $5, T.self) }
+  kernels.convolveLines = { convolveLines($0, $1, $2, $3, $4, T.self) }
+  kernels.gradientLines = { gradientLines($0, $1, T.self) }
   kernels.addColumns = {
     addColumnSums($0.assumingMemoryBound(to: T.self), T.tileColumns, $1, $2, $3, squares: false)
   }

@@ -22,4 +22,12 @@ SN_INLINE sn_float16 sn_f16_from_int(sn_int16 x) { return __builtin_convertvecto
 SN_INLINE sn_float8 sn_f8_from_d8(sn_double8 x) { return __builtin_convertvector(x, sn_float8); }
 SN_INLINE sn_double8 sn_d8_from_f8(sn_float8 x) { return __builtin_convertvector(x, sn_double8); }
 
+/// `a` where the mask is all ones, `b` where it is zero.
+SN_INLINE sn_float16 sn_select_f16(sn_int16 mask, sn_float16 a, sn_float16 b) {
+  return (sn_float16)((mask & (sn_int16)a) | (~mask & (sn_int16)b));
+}
+SN_INLINE sn_double8 sn_select_d8(sn_long8 mask, sn_double8 a, sn_double8 b) {
+  return (sn_double8)((mask & (sn_long8)a) | (~mask & (sn_long8)b));
+}
+
 #endif

@@ -397,6 +397,43 @@ sn_tensor sn_optimizer_state(sn_optimizer optimizer, sn_tensor parameter, const 
 int32_t sn_optimizer_set_state(sn_optimizer optimizer, sn_tensor parameter, const char *name, sn_tensor value);
 /* parameter NULL: of all. */
 int32_t sn_optimizer_clear_state(sn_optimizer optimizer, sn_tensor parameter);
+/* Losses. reduction: 0 none, 1 mean, 2 sum, 3 sum over the batch size. Weights may be NULL. */
+sn_tensor sn_cross_entropy(sn_tensor x, sn_tensor target, sn_tensor weight, int64_t ignore_index, int32_t reduction,
+                           double smoothing);
+sn_tensor sn_nll_loss(sn_tensor x, sn_tensor target, sn_tensor weight, int64_t ignore_index, int32_t reduction);
+typedef enum {
+  SN_MSE = 0,
+  SN_L1 = 1,
+  /* p: beta */
+  SN_SMOOTH_L1 = 2,
+  /* p: delta */
+  SN_HUBER = 3,
+  SN_BCE = 4,
+  /* p: 1 for a logarithmic target */
+  SN_KL_DIVERGENCE = 5,
+  /* p: margin */
+  SN_HINGE_EMBEDDING = 6,
+  SN_SOFT_MARGIN = 7,
+  SN_MULTILABEL_MARGIN = 8,
+  SN_MULTILABEL_SOFT_MARGIN = 9
+} sn_loss;
+/* A loss of two tensors with one parameter at most; the weight is used by SN_MSE, SN_L1, SN_HUBER, SN_BCE and
+ * SN_MULTILABEL_SOFT_MARGIN. */
+sn_tensor sn_pointwise_loss(sn_loss kind, sn_tensor x, sn_tensor y, sn_tensor weight, double p, int32_t reduction);
+sn_tensor sn_bce_with_logits(sn_tensor x, sn_tensor y, sn_tensor weight, sn_tensor positive_weight,
+                             int32_t reduction);
+sn_tensor sn_poisson_nll_loss(sn_tensor x, sn_tensor y, int32_t log_input, int32_t full, double eps,
+                              int32_t reduction);
+sn_tensor sn_gaussian_nll_loss(sn_tensor x, sn_tensor y, sn_tensor variance, int32_t full, double eps,
+                               int32_t reduction);
+sn_tensor sn_margin_ranking_loss(sn_tensor x, sn_tensor y, sn_tensor target, double margin, int32_t reduction);
+sn_tensor sn_cosine_embedding_loss(sn_tensor x, sn_tensor y, sn_tensor target, double margin, int32_t reduction);
+sn_tensor sn_multi_margin_loss(sn_tensor x, sn_tensor target, int64_t p, double margin, sn_tensor weight,
+                               int32_t reduction);
+sn_tensor sn_triplet_margin_loss(sn_tensor anchor, sn_tensor positive, sn_tensor negative, double margin, double p,
+                                 double eps, int32_t swap, int32_t reduction);
+/* The same from distances; `other` (positive to negative) may be NULL. */
+sn_tensor sn_triplet_loss(sn_tensor near, sn_tensor far, sn_tensor other, double margin, int32_t reduction);
 
 #ifdef __cplusplus
 }

@@ -136,7 +136,7 @@ public struct SavedTensor {
       self.tensor = tensor
       history = nil
     }
-    version = try tensor.storage.version
+    version = tensor.memory.version
   }
 
   /// Whether the saved data are in the given storage.

@@ -99,7 +99,7 @@ extension Tensor {
 
   /// Takes the values and the history of `result`, which has this tensor's shape and dtype.
   private func adopt(_ result: Tensor) throws {
-    let target = try storage
+    let target = memory
     if let node = result.gradNode {
       for index in node.saved.indices where node.saved[index].uses(target) {
         node.saved[index] = try node.saved[index].detachedFromStorage()

@@ -172,7 +172,7 @@ extension Tensor {
       }
     }
     if let weightAt, context.needs(weightAt) {
-      results[weightAt] = try Tensor.of(zip(second, inverse).map { $0 * $1 }, dtype: x.dtype)
+      results[weightAt] = try Tensor.of(zip(second, inverse).map { x.count == 0 ? 0 : $0 * $1 }, dtype: x.dtype)
     }
     if let biasAt, context.needs(biasAt) { results[biasAt] = try Tensor.of(first, dtype: x.dtype) }
     guard context.needs(0) else { return results }

@@ -341,13 +341,10 @@ public func whereSelect(
   for case .tensor(let tensor) in [a, b, .tensor(condition)] where strides == nil && tensor.shape == shape {
     if tensor.isDense { strides = tensor.strides }
   }
-  let out = try Tensor(empty: shape, dtype: dtype, strides: strides)
-  let program = ElementwiseProgram(
-    lane: dtype.lane, leaves: [.tensor(condition), a, b],
-    steps: [
-      .init(kernel: kernel, sources: [.leaf(0), .leaf(1), .leaf(2)], scalars: Scalars(), roundTo: nil)
-    ])
-  try program.run(into: out)
+  let narrow = dtype == .float16 || dtype == .bfloat16
+  let program = try ElementwiseProgram.fusing(
+    kernel, [.tensor(condition), a, b], lane: dtype.lane, scalars: Scalars(), roundTo: narrow ? dtype : nil)
+  let out = try program.result(dtype: dtype, shape: shape, strides: strides ?? Shape.contiguousStrides(shape))
   var inputs: [Tensor] = []
   var isFirst: [Bool] = []
   if case .tensor(let tensor) = a {
