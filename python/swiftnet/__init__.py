@@ -9,6 +9,7 @@ tensor([[2., 4.],
 """
 
 from swiftnet import autograd, cuda, linalg, memory, random, return_types, special
+from swiftnet import autograd, cuda, memory, nn, optim
 from swiftnet._core import ffi, lib
 from swiftnet._core import check as _check
 from swiftnet._device import device

@@ -418,6 +418,103 @@ sn_dl_versioned *sn_to_dlpack_versioned(sn_tensor tensor);
 /* Somebody else's tensor, whose deleter is called with the last use of its memory. */
 sn_tensor sn_from_dlpack(sn_dl_managed *managed);
 sn_tensor sn_from_dlpack_versioned(sn_dl_versioned *managed);
+/* ---- values ------------------------------------------------------------------------------------------------- */
+
+typedef enum {
+  SN_NONE = 0,
+  SN_TENSOR = 1,
+  SN_BOOL = 2,
+  SN_INT = 3,
+  SN_DOUBLE = 4,
+  SN_STRING = 5,
+  SN_INTS = 6,
+  SN_DOUBLES = 7,
+  SN_LIST = 8,
+  SN_TUPLE = 9,
+  /* something of the caller's language that is only handed on */
+  SN_OBJECT = 10
+} sn_value_kind;
+
+/* A setting, or what goes into a module and comes out of it. As an argument it and all that it points to stay the
+ * caller's, except that an object's release(object) is called when the library no longer needs it. A value that the
+ * library writes is given back with sn_value_clear. */
+typedef struct sn_value_s {
+  int32_t kind;
+  int64_t integer; /* SN_INT, SN_BOOL */
+  double number;   /* SN_DOUBLE */
+  sn_tensor tensor;
+  const char *text;
+  int64_t count; /* of integers, numbers or items */
+  const int64_t *integers;
+  const double *numbers;
+  const struct sn_value_s *items;
+  void *object;
+  void (*release)(void *);
+  void *owner; /* of an object that the library wrote; otherwise NULL */
+} sn_value;
+
+void sn_value_clear(sn_value *value);
+
+/* ---- modules ------------------------------------------------------------------------------------------------ */
+
+/* Layers, losses, models: parameters, buffers, children and settings under names. The handle of a module is always
+ * the same pointer, so that two handles can be compared. */
+typedef struct sn_module_s *sn_module;
+
+/* A module by its type ("Conv2d") and its settings, as in PyTorch's constructor; dtype -1: the default dtype. Without
+ * `build` it has its settings only, no parameters, buffers or children. */
+sn_module sn_module_create(const char *type, const char *const *names, const sn_value *values, int64_t count,
+                           int32_t dtype, int32_t build);
+/* A module whose forward is a callback, see sn_module_set_override. */
+sn_module sn_module_foreign(const char *type);
+sn_module sn_module_retain(sn_module module);
+void sn_module_release(sn_module module);
+/* The text lives until the next function that gives a name, on this thread. */
+const char *sn_module_type(sn_module module);
+/* The module's own computation, without override. For modules that map one or two tensors to one. */
+sn_tensor sn_module_forward(sn_module module, sn_tensor input);
+sn_tensor sn_module_forward2(sn_module module, sn_tensor input, sn_tensor other);
+/* The same for any values. */
+int32_t sn_module_forward_values(sn_module module, const sn_value *inputs, int64_t count, sn_value *result);
+/* As a container runs the module: through the override, if there is one. */
+int32_t sn_module_call(sn_module module, const sn_value *inputs, int64_t count, sn_value *result);
+/* Draws the parameters anew. */
+int32_t sn_module_reset_parameters(sn_module module);
+int32_t sn_module_training(sn_module module);
+/* This module only, not its children. */
+int32_t sn_module_set_training(sn_module module, int32_t training);
+
+/* Runs instead of the module's own forward wherever another module calls it. The value that it writes to `result` has
+ * new handles for its tensors, which the library takes over; the arrays and texts in it stay the callback's and have to
+ * live until it is called again. */
+typedef int32_t (*sn_forward_function)(void *context, const sn_value *inputs, int64_t count, sn_value *result);
+/* function NULL takes the override away. release(context) is called when it is gone. */
+int32_t sn_module_set_override(sn_module module, sn_forward_function function, void *context,
+                               void (*release)(void *));
+
+int64_t sn_module_setting_count(sn_module module);
+const char *sn_module_setting_name(sn_module module, int64_t index);
+int32_t sn_module_setting(sn_module module, const char *name, sn_value *value);
+int32_t sn_module_set_setting(sn_module module, const char *name, const sn_value *value);
+
+/* Members. kind: 0 parameters, 1 buffers, 2 children. */
+int64_t sn_module_member_count(sn_module module, int32_t kind);
+const char *sn_module_member_name(sn_module module, int32_t kind, int64_t index);
+int32_t sn_module_remove_member(sn_module module, int32_t kind, const char *name);
+/* A parameter or buffer, or a child; NULL with status SN_OK for a name without a value. */
+sn_tensor sn_module_tensor(sn_module module, int32_t kind, const char *name);
+sn_module sn_module_child(sn_module module, const char *name);
+/* NULL registers the name without a value. */
+int32_t sn_module_set_tensor(sn_module module, int32_t kind, const char *name, sn_tensor tensor,
+                             int32_t persistent);
+int32_t sn_module_set_child(sn_module module, const char *name, sn_module child);
+int32_t sn_module_buffer_is_persistent(sn_module module, const char *name);
+
+/* Initial values in place, by PyTorch's names without the underscore ("kaiming_uniform"). numbers: the function's
+ * number arguments in order; mode: "fan_in" or "fan_out" and nonlinearity where the function has them, or NULL. */
+int32_t sn_initialize(const char *name, sn_tensor tensor, const double *numbers, int64_t count, const char *mode,
+                      const char *nonlinearity);
+int32_t sn_calculate_gain(const char *nonlinearity, double slope, double *gain);
 /* Pooling over 1 to 3 spatial dimensions. No strides: the kernel's size. `indices`, if not NULL, receives the places of
  * the largest elements (int64). */
 sn_tensor sn_max_pool(sn_tensor x, int32_t dimensions, const int64_t *kernel, int64_t kernel_count,
@@ -447,6 +544,33 @@ sn_tensor sn_cosine_similarity(sn_tensor x, sn_tensor y, int64_t dim, double eps
 sn_tensor sn_pairwise_distance(sn_tensor x, sn_tensor y, double p, double eps, int32_t keepdim);
 sn_tensor sn_pdist(sn_tensor x, double p);
 
+/* ---- optimizers --------------------------------------------------------------------------------------------- */
+
+typedef struct sn_optimizer_s *sn_optimizer;
+
+/* By name: "SGD", "Adam", "AdamW". It has no groups yet. */
+sn_optimizer sn_optimizer_create(const char *type);
+void sn_optimizer_release(sn_optimizer optimizer);
+/* Gives a group its parameters; `group` may be the number of groups, then one is added with the default options. */
+int32_t sn_optimizer_set_group(sn_optimizer optimizer, int64_t group, const sn_tensor *parameters, int64_t count);
+/* Takes away the groups from `count` on. */
+int32_t sn_optimizer_keep_groups(sn_optimizer optimizer, int64_t count);
+/* Options by PyTorch's names as numbers: flags are 0 or 1, betas are "beta1" and "beta2". */
+int32_t sn_optimizer_set_option(sn_optimizer optimizer, int64_t group, const char *name, double value);
+int32_t sn_optimizer_option(sn_optimizer optimizer, int64_t group, const char *name, double *value);
+/* Whether the group's options make sense. */
+int32_t sn_optimizer_check(sn_optimizer optimizer, int64_t group);
+/* Changes every parameter that has a gradient, all in one call. */
+int32_t sn_optimizer_step(sn_optimizer optimizer);
+
+/* What is remembered of a parameter. Steps taken, -1 if there is no state; tensors by PyTorch's names ("exp_avg"), NULL
+ * with status SN_OK where there is none. */
+double sn_optimizer_steps(sn_optimizer optimizer, sn_tensor parameter);
+int32_t sn_optimizer_set_steps(sn_optimizer optimizer, sn_tensor parameter, double steps);
+sn_tensor sn_optimizer_state(sn_optimizer optimizer, sn_tensor parameter, const char *name);
+int32_t sn_optimizer_set_state(sn_optimizer optimizer, sn_tensor parameter, const char *name, sn_tensor value);
+/* parameter NULL: of all. */
+int32_t sn_optimizer_clear_state(sn_optimizer optimizer, sn_tensor parameter);
 /* Losses. reduction: 0 none, 1 mean, 2 sum, 3 sum over the batch size. Weights may be NULL. */
 sn_tensor sn_cross_entropy(sn_tensor x, sn_tensor target, sn_tensor weight, int64_t ignore_index, int32_t reduction,
                            double smoothing);

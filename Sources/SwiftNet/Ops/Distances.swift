@@ -50,13 +50,6 @@ extension Tensor {
     return try (a * b).sum([dim])
   }
 
-  /// The p-norm of x - y + eps along the last dimension. PyTorch: `torch.nn.functional.pairwise_distance`.
-  public func pairwiseDistance(
-    _ other: Tensor, p: Double = 2, eps: Double = 1e-6, keepdim: Bool = false
-  ) throws -> Tensor {
-    try (self - other + .float(eps)).lengths(p, [-1], keepdim: keepdim)
-  }
-
   /// The p-distances of all pairs of rows i < j of a matrix, in the order of (i, j). PyTorch: `torch.pdist`.
   public func pairDistances(p: Double = 2) throws -> Tensor {
     try require(rank == 2, "pdist only supports 2D tensors, got: \(rank)D")
