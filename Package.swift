@@ -31,6 +31,10 @@ var kernelNames: [Target.Dependency] = ["Kernels"]
 #endif
 let dispatchDefines: [SwiftSetting] = kernelNames.count == 3 ? [.define("SN_X86_VARIANTS")] : []
 
+/// Exclusivity is a property of the sources, checked in debug builds; checking it at run time costs a fifth of a small
+/// operation.
+let librarySettings: [SwiftSetting] = portable ? [] : [.unsafeFlags(["-enforce-exclusivity=unchecked"])]
+
 let package = Package(
   name: "swiftnet",
   platforms: [.macOS(.v15)],
@@ -44,9 +48,9 @@ let package = Package(
   ] + kernelTargets + [
     .target(
       name: "SwiftNet", dependencies: ["KernelTypes", "CIntrinsics"] + kernelNames,
-      swiftSettings: dispatchDefines),
+      swiftSettings: dispatchDefines + librarySettings),
     .target(name: "CSwiftNet"),
-    .target(name: "SwiftNetABI", dependencies: ["SwiftNet", "CSwiftNet"]),
+    .target(name: "SwiftNetABI", dependencies: ["SwiftNet", "CSwiftNet"], swiftSettings: librarySettings),
     .testTarget(
       name: "KernelsTests", dependencies: ["SwiftNet", "KernelTypes"] + kernelNames,
       swiftSettings: dispatchDefines),

@@ -91,7 +91,7 @@ public struct RowGeometry {
   public struct Axis {
     public var positions: Int
     public var taps: Int
-    /// [position][tap], bytes.
+    /// [tap][position], bytes.
     public var sources: UnsafePointer<Int>
     /// [position], elements of the output.
     public var outputs: UnsafePointer<Int>

@@ -6,6 +6,11 @@ public struct KernelTable {
   public var elementwise = ElementwiseKernels()
   public var reduce = ReduceKernels()
   public var gemm = GemmKernels()
+  public var pool = PoolKernels()
+  public var norm = NormKernels()
+  public var softmax = SoftmaxKernels()
+  public var optimizers = OptimizerKernels()
+  public var winograd = WinogradKernels()
 
   public init(name: String) {
     self.name = name

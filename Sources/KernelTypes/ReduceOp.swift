@@ -52,4 +52,5 @@ public typealias ArgReduceKernel = (
 ) -> Void
 
 /// `(values, output, n, carried value (accumulator))`: running sum or product along a row of lane values.
-public typealias ScanKernel = (UnsafeRawPointer, UnsafeMutableRawPointer, Int, UnsafeMutableRawPointer) -> Void
+public typealias ScanKernel = (UnsafeRawPointer, UnsafeMutableRawPointer, Int, UnsafeMutableRawPointer) ->
+  Void

@@ -1,13 +1,5 @@
 import KernelTypes
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 // g is the incoming gradient, y the saved output, x the saved input.
 
 @inline(__always) private func threshold<V: FloatVector>(_ g: V, _ x: V, _ s: Parameters<V>) -> V {
@@ -33,37 +25,96 @@ import KernelTypes
   V.select(x .> s.p, g, V.select(x .< s.p.negated, g, V.zero))
 }
 
-@inline(__always) private func elu(_ g: Double, _ x: Double, _ s: Scalars) -> Double {
-  x > 0 ? g * s.q : g * s.r * s.p * s.q * exp(x * s.r)
-}
-@inline(__always) private func celu(_ g: Double, _ x: Double, _ s: Scalars) -> Double {
-  x > 0 ? g : g * exp(x / s.p)
-}
-@inline(__always) private func selu(_ g: Double, _ x: Double) -> Double {
-  x > 0 ? g * SELU.scale : g * SELU.alpha * SELU.scale * exp(x)
-}
-@inline(__always) private func gelu(_ g: Double, _ x: Double, _ s: Scalars) -> Double {
-  if s.p == 0 {
-    let distribution = 0.5 * erfc(-x * 0.7071067811865476)
-    return g * (distribution + x * exp(-0.5 * x * x) * 0.3989422804014327)
+private enum ELU: MathFunction2 {
+  @inline(__always)
+  static func apply<P: MathPrecision>(
+    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
+  ) -> Doubles {
+    Doubles.select(x .> Doubles(0), g * s.q, g * (s.r * s.p * s.q) * P.exp(x * s.r))
   }
-  let inner = 0.7978845608028654 * (x + 0.044715 * x * x * x)
-  let slope = 0.7978845608028654 * (1 + 3 * 0.044715 * x * x)
-  let t = tanh(inner)
-  return g * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * slope)
 }
-@inline(__always) private func silu(_ g: Double, _ x: Double) -> Double {
-  let sigma = logistic(x)
-  return g * sigma * (1 + x * (1 - sigma))
+
+private enum CELU: MathFunction2 {
+  @inline(__always)
+  static func apply<P: MathPrecision>(
+    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
+  ) -> Doubles {
+    Doubles.select(x .> Doubles(0), g, g * P.exp(x / s.p))
+  }
 }
-@inline(__always) private func mish(_ g: Double, _ x: Double) -> Double {
-  let sigma = logistic(x)
-  let t = tanh(log1p(exp(x)))
-  return g * (t + x * sigma * (1 - t * t))
+
+private enum ScaledELU: MathFunction2 {
+  @inline(__always)
+  static func apply<P: MathPrecision>(
+    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
+  ) -> Doubles {
+    let below = g * Doubles(SELU.alpha * SELU.scale) * P.exp(x)
+    return Doubles.select(x .> Doubles(0), g * Doubles(SELU.scale), below)
+  }
 }
-@inline(__always) private func logSigmoid(_ g: Double, _ x: Double) -> Double { g * logistic(-x) }
-@inline(__always) private func softplus(_ g: Double, _ x: Double, _ s: Scalars) -> Double {
-  x * s.p > s.q ? g : g * logistic(x * s.p)
+
+private enum ExactGELU: MathFunction2 {
+  @inline(__always)
+  static func apply<P: MathPrecision>(
+    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
+  ) -> Doubles {
+    let distribution = Doubles(0.5) * P.erfc(x * Doubles(-0.7071067811865476))
+    let density = P.exp(Doubles(-0.5) * x * x) * Doubles(0.3989422804014327)
+    return g * distribution.adding(x, times: density)
+  }
+}
+
+private enum TanhGELU: MathFunction2 {
+  @inline(__always)
+  static func apply<P: MathPrecision>(
+    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
+  ) -> Doubles {
+    let bound = Doubles(100)
+    let low = Doubles.select(x .< bound.negated, bound.negated, x)
+    let x = Doubles.select(low .> bound, bound, low)
+    let cubic = x * x * Doubles(0.044715)
+    let sigma = P.sigmoid(Doubles(1.5957691216057308) * x * (Doubles(1) + cubic))
+    let slope = Doubles(1.5957691216057308) * (Doubles(1) + Doubles(3) * cubic)
+    return g * sigma * (Doubles(1) + x * slope * (Doubles(1) - sigma))
+  }
+}
+
+private enum SiLU: MathFunction2 {
+  @inline(__always)
+  static func apply<P: MathPrecision>(
+    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
+  ) -> Doubles {
+    let sigma = P.sigmoid(x)
+    return g * sigma * (Doubles(1) + x * (Doubles(1) - sigma))
+  }
+}
+
+private enum Mish: MathFunction2 {
+  @inline(__always)
+  static func apply<P: MathPrecision>(
+    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
+  ) -> Doubles {
+    let (t, slope, sigma) = mishParts(x, p)
+    return Doubles.select(x .> Doubles(40), g, g * t.adding(x * sigma, times: slope))
+  }
+}
+
+private enum LogSigmoid: MathFunction2 {
+  @inline(__always)
+  static func apply<P: MathPrecision>(
+    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
+  ) -> Doubles {
+    g * P.sigmoid(x.negated)
+  }
+}
+
+private enum Softplus: MathFunction2 {
+  @inline(__always)
+  static func apply<P: MathPrecision>(
+    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
+  ) -> Doubles {
+    Doubles.select(x * s.p .> s.q, g, g * P.sigmoid(x * s.p))
+  }
 }
 
 func registerActivationGradients(_ table: inout ElementwiseKernels) {
@@ -76,12 +127,12 @@ func registerActivationGradients(_ table: inout ElementwiseKernels) {
   table.binary(.hardswishBackward, hardswish, hardswish)
   table.binary(.softshrinkBackward, shrink, shrink)
   table.binary(.hardshrinkBackward, shrink, shrink)
-  table.scalarBinary(.eluBackward, elu)
-  table.scalarBinary(.celuBackward, celu)
-  table.scalarBinary(.seluBackward, selu)
-  table.scalarBinary(.geluBackward, gelu)
-  table.scalarBinary(.siluBackward, silu)
-  table.scalarBinary(.mishBackward, mish)
-  table.scalarBinary(.logSigmoidBackward, logSigmoid)
-  table.scalarBinary(.softplusBackward, softplus)
+  table.math(.eluBackward, ELU.self)
+  table.math(.celuBackward, CELU.self)
+  table.math(.seluBackward, ScaledELU.self)
+  table.math(.geluBackward, ExactGELU.self, where: 0, TanhGELU.self)
+  table.math(.siluBackward, SiLU.self)
+  table.math(.mishBackward, Mish.self)
+  table.math(.logSigmoidBackward, LogSigmoid.self)
+  table.math(.softplusBackward, Softplus.self)
 }

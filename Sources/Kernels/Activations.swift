@@ -1,13 +1,5 @@
 import KernelTypes
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 // Rational and piecewise linear activations as vectors.
 
 @inline(__always) private func relu<V: FloatVector>(_ x: V) -> V { V.select(x .< V.zero, V.zero, x) }
@@ -39,33 +31,99 @@ import KernelTypes
   V.select(x .<= s.p, s.q, x)
 }
 
-@inline(__always) func logistic(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
-@inline(__always) private func logSigmoid(_ x: Double) -> Double {
-  (x < 0 || x.isNaN ? x : 0) - log1p(exp(-x.magnitude))
+/// With n = e^x: tanh(log(1 + n)) = w / (w + 2), w = n (n + 2); also 1 - tanh² and the logistic function.
+@inline(__always)
+func mishParts<P: MathPrecision>(_ x: Doubles, _ p: P.Type) -> (Doubles, Doubles, Doubles) {
+  let n = P.exp(Doubles.select(x .> Doubles(40), Doubles(40), x))
+  let w = n * (n + Doubles(2))
+  let d = w + Doubles(2)
+  return (w / d, Doubles(4) * (w + Doubles(1)) / (d * d), n / (n + Doubles(1)))
 }
-@inline(__always) private func silu(_ x: Double) -> Double { x / (1 + exp(-x)) }
-@inline(__always) private func mish(_ x: Double) -> Double { x * tanh(log1p(exp(x))) }
-@inline(__always) private func tanhshrink(_ x: Double) -> Double { x - tanh(x) }
+
+private enum Logistic: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    P.sigmoid(x)
+  }
+}
+
+private enum LogSigmoid: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    Doubles.select(x .> Doubles(0), Doubles(0), x) - P.log1p(P.exp(x.absolute.negated))
+  }
+}
+
+private enum SiLU: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    x / (Doubles(1) + P.exp(x.negated))
+  }
+}
+
+private enum Mish: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    let (t, _, _) = mishParts(x, p)
+    return x * t
+  }
+}
+
+private enum Tanhshrink: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    x - P.tanh(x)
+  }
+}
 
 enum SELU {
   static let alpha = 1.6732632423543772848170429916717
   static let scale = 1.0507009873554804934193349852946
 }
-@inline(__always) private func selu(_ x: Double) -> Double {
-  x <= 0 ? expm1(x) * SELU.alpha * SELU.scale : x * SELU.scale
+
+private enum ScaledELU: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    let below = P.expm1(x) * Doubles(SELU.alpha * SELU.scale)
+    return Doubles.select(x .> Doubles(0), x * Doubles(SELU.scale), below)
+  }
 }
-@inline(__always) private func elu(_ x: Double, _ s: Scalars) -> Double {
-  x <= 0 ? expm1(x * s.r) * s.p * s.q : x * s.q
+
+private enum ELU: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    Doubles.select(x .> Doubles(0), x * s.q, P.expm1(x * s.r) * (s.p * s.q))
+  }
 }
-@inline(__always) private func celu(_ x: Double, _ s: Scalars) -> Double {
-  x <= 0 ? expm1(x / s.p) * s.p : x
+
+private enum CELU: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    Doubles.select(x .> Doubles(0), x, P.expm1(x / s.p) * s.p)
+  }
 }
-@inline(__always) private func gelu(_ x: Double, _ s: Scalars) -> Double {
-  if s.p == 0 { return 0.5 * x * erfc(-x * 0.7071067811865476) }
-  return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
+
+private enum ExactGELU: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    Doubles(0.5) * x * P.erfc(x * Doubles(-0.7071067811865476))
+  }
 }
-@inline(__always) private func softplus(_ x: Double, _ s: Scalars) -> Double {
-  x * s.p > s.q ? x : log1p(exp(x * s.p)) / s.p
+
+/// 0.5 x (1 + tanh u) is x times the logistic function of 2u.
+private enum TanhGELU: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    let inner = x.adding(x * x * x, times: Doubles(0.044715)) * Doubles(-1.5957691216057308)
+    return x / (Doubles(1) + P.exp(inner))
+  }
+}
+
+private enum Softplus: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    Doubles.select(x * s.p .> s.q, x, P.log1p(P.exp(x * s.p)) / s.p)
+  }
 }
 
 func registerActivations(_ table: inout ElementwiseKernels) {
@@ -80,14 +138,14 @@ func registerActivations(_ table: inout ElementwiseKernels) {
   table.unary(.softshrink, softshrink, softshrink)
   table.unary(.threshold, threshold, threshold)
   table.unary(.hardtanh, clamp, clamp)
-  table.scalarUnary(.sigmoid, logistic)
-  table.scalarUnary(.logSigmoid, logSigmoid)
-  table.scalarUnary(.silu, silu)
-  table.scalarUnary(.mish, mish)
-  table.scalarUnary(.tanhshrink, tanhshrink)
-  table.scalarUnary(.selu, selu)
-  table.scalarUnary(.elu, elu)
-  table.scalarUnary(.celu, celu)
-  table.scalarUnary(.gelu, gelu)
-  table.scalarUnary(.softplus, softplus)
+  table.math(.sigmoid, Logistic.self)
+  table.math(.logSigmoid, LogSigmoid.self)
+  table.math(.silu, SiLU.self)
+  table.math(.mish, Mish.self)
+  table.math(.tanhshrink, Tanhshrink.self)
+  table.math(.selu, ScaledELU.self)
+  table.math(.elu, ELU.self)
+  table.math(.celu, CELU.self)
+  table.math(.gelu, ExactGELU.self, where: 0, TanhGELU.self)
+  table.math(.softplus, Softplus.self)
 }

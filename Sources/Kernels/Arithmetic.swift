@@ -92,8 +92,36 @@ func floorDivide<T: BinaryFloatingPoint>(_ a: T, _ b: T, _ modulus: T) -> T {
 }
 @inline(__always) func fmodFloat(_ a: Float, _ b: Float) -> Float { fmodf(a, b) }
 @inline(__always) func fmodDouble(_ a: Double, _ b: Double) -> Double { fmod(a, b) }
-@inline(__always) func powFloat(_ a: Float, _ b: Float) -> Float { powf(a, b) }
-@inline(__always) func powDouble(_ a: Double, _ b: Double) -> Double { pow(a, b) }
+
+/// exp(b log a) where a is positive and both are finite; blocks that hold anything else go to the C library.
+@inline(__always) private func power(_ a: Floats, _ b: Floats) -> Floats {
+  let infinity = Floats(.infinity)
+  let (x, y) = (a.widened, b.widened)
+  let result = Floats(
+    narrowing: SinglePrecision.exp(y.low * SinglePrecision.log(x.low)),
+    SinglePrecision.exp(y.high * SinglePrecision.log(x.high)))
+  let isIrregular = Floats.either(a .<= Floats(0), Floats.either(a .>= infinity, b.absolute .>= infinity))
+  if !any(Floats.either(isIrregular, Floats.either(a .!= a, b .!= b))) { return result }
+  var exact = result
+  for i in 0..<16 { exact[i] = powf(a[i], b[i]) }
+  return exact
+}
+
+/// The common exponents as products, as PyTorch takes them; false where the exponent is another one.
+@inline(__always)
+private func smallPower<V: FloatVector>(
+  _ operands: UnsafePointer<Operand>, _ out: UnsafeMutableRawPointer, _ n: Int, _ type: V.Type
+) -> Bool where V.Scalar: BinaryFloatingPoint {
+  guard operands[1].isScalar, n > 0 else { return false }
+  switch operands[1].pointer.assumingMemoryBound(to: V.Scalar.self)[0] {
+  case 2: map1(operands, out, n) { (x: V) in x * x }
+  case 3: map1(operands, out, n) { (x: V) in x * x * x }
+  case 0.5: map1(operands, out, n) { (x: V) in x.root }
+  case -1: map1(operands, out, n) { (x: V) in V.one / x }
+  default: return false
+  }
+  return true
+}
 @inline(__always) func nextFloat(_ a: Float, _ b: Float) -> Float { nextafterf(a, b) }
 @inline(__always) func nextDouble(_ a: Double, _ b: Double) -> Double { nextafter(a, b) }
 @inline(__always) func hypotenuse(_ a: Double, _ b: Double) -> Double { hypot(a, b) }
@@ -125,7 +153,14 @@ func registerArithmetic(_ table: inout ElementwiseKernels) {
   table.scalarBinary(.floorDivide, floorDivideFloat, floorDivideDouble)
   table.scalarBinary(.remainder, remainderFloat, remainderDouble)
   table.scalarBinary(.fmod, fmodFloat, fmodDouble)
-  table.scalarBinary(.pow, powFloat, powDouble)
+  table[.pow, .f32] = { operands, out, n, _ in
+    if smallPower(operands, out, n, Floats.self) { return }
+    map2(operands, out, n) { (a: Floats, b: Floats) in power(a, b) }
+  }
+  table[.pow, .f64] = { operands, out, n, _ in
+    if smallPower(operands, out, n, Doubles.self) { return }
+    scalarMap(operands, 2, out, n, Double.self) { a, b, _ in pow(a, b) }
+  }
   table.scalarBinary(.nextafter, nextFloat, nextDouble)
   table.scalarBinary(.hypot, hypotenuse)
   table.scalarBinary(.ldexp, scaleByPower)

@@ -1,3 +1,4 @@
+import CIntrinsics
 import KernelTypes
 
 /// Packs filters into weight panels [column block][tap][run][tile columns], see `FilterLayout`.
@@ -21,6 +22,10 @@ func packFilters<T: ProductScalar>(
       TileBuffer<T>.with { square in
         var q = 0
         while q + lanes <= length {
+          // Too many streams for the processor to prefetch by itself.
+          if q + 4 * lanes <= length {
+            for i in 0..<columns { sn_prefetch(from + i * x.columnStride + (q + 3 * lanes)) }
+          }
           for half in 0..<2 {
             transposeBlock(from + half * lanes * x.columnStride + q, x.columnStride, lanes, square, lanes)
             var tap = q % x.taps
@@ -41,6 +46,25 @@ func packFilters<T: ProductScalar>(
           let to = out + (q % x.taps * x.run + q / x.taps) * columns
           for i in 0..<columns { to[i] = from[i * x.columnStride + q] }
           q += 1
+        }
+      }
+      continue
+    }
+    if x.merged == 1 && x.columnStride == x.taps && x.tapStride == 1 && width == columns {
+      // The numbers of one element of the run lie in a row, taps innermost.
+      for r in 0..<x.run {
+        let from = weight + first * x.columnStride + r * x.runStride
+        if r + 4 < x.run {
+          var ahead = from + 4 * x.runStride
+          let end = ahead + columns * x.taps
+          while ahead < end {
+            sn_prefetch(ahead)
+            ahead += 64 / MemoryLayout<T>.stride
+          }
+        }
+        for tap in 0..<x.taps {
+          let to = out + (tap * x.run + r) * columns
+          for i in 0..<columns { to[i] = from[i * x.taps + tap] }
         }
       }
       continue
@@ -88,40 +112,42 @@ func unpackFilters<T: ProductScalar>(
   let first = panel * columns
   let width = min(columns, x.columns - first)
   let groupColumns = x.columns / x.merged, groupRun = x.run / x.merged
-  TileBuffer<T>.with { square in
-    for outer in 0..<x.taps / stretch {
-      for inner in 0..<stretch {
-        let tap = outer * stretch + inner
-        let rows = from + (outer * paddedRun + inner * x.run) * columns
-        if x.merged > 1 {
-          for i in 0..<width {
-            let group = (first + i) / groupColumns
-            let to = weight + group * x.groupStride + (first + i) % groupColumns * x.columnStride
-            for r in 0..<groupRun {
-              to[r * x.runStride + tap * x.tapStride] = rows[(group * groupRun + r) * columns + i]
-            }
-          }
-          continue
-        }
-        let to = weight + first * x.columnStride + tap * x.tapStride
-        var r = 0
-        if width == columns {
-          while r + lanes <= x.run {
-            for half in 0..<2 {
-              transposeBlock(rows + r * columns + half * lanes, columns, lanes, square, lanes)
-              for i in 0..<lanes {
-                let o = to + (half * lanes + i) * x.columnStride + r * x.runStride
-                for k in 0..<lanes { o[k * x.runStride] = square[i * lanes + k] }
-              }
-            }
-            r += lanes
-          }
-        }
-        while r < x.run {
-          for i in 0..<width { to[i * x.columnStride + r * x.runStride] = rows[r * columns + i] }
-          r += 1
+  if x.merged > 1 {
+    for tap in 0..<x.taps {
+      let rows = from + (tap / stretch * paddedRun + tap % stretch * x.run) * columns
+      for i in 0..<width {
+        let group = (first + i) / groupColumns
+        let to = weight + group * x.groupStride + (first + i) % groupColumns * x.columnStride
+        for r in 0..<groupRun {
+          to[r * x.runStride + tap * x.tapStride] = rows[(group * groupRun + r) * columns + i]
         }
       }
+    }
+    return
+  }
+  TileBuffer<T>.with { square in
+    // All taps of a few elements of the run at a time: they share cache lines of the filters.
+    var r = 0
+    while r < x.run {
+      let height = min(lanes, x.run - r)
+      for tap in 0..<x.taps {
+        let rows = from + (tap / stretch * paddedRun + tap % stretch * x.run + r) * columns
+        let to = weight + first * x.columnStride + tap * x.tapStride + r * x.runStride
+        if width == columns && height == lanes {
+          for half in 0..<2 {
+            transposeBlock(rows + half * lanes, columns, lanes, square, lanes)
+            for i in 0..<lanes {
+              let o = to + (half * lanes + i) * x.columnStride
+              for k in 0..<lanes { o[k * x.runStride] = square[i * lanes + k] }
+            }
+          }
+        } else {
+          for k in 0..<height {
+            for i in 0..<width { to[i * x.columnStride + k * x.runStride] = rows[k * columns + i] }
+          }
+        }
+      }
+      r += lanes
     }
   }
 }

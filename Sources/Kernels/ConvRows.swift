@@ -20,35 +20,20 @@ func gatherTables(
     let valid = min(tileRows, left)
     left -= valid
     // Addresses for every tap first; then the taps that matter move together.
-    for row in 0..<tileRows {
-      outputs[row] = place.output(g)
-      let base = Int(bitPattern: g.source) + place.image * g.batchStride
-      let depths = g.depth.sources + place.depth * g.depth.taps
-      let heights = g.height.sources + place.height * g.height.taps
-      let widths = g.width.sources + place.width * g.width.taps
-      var to = addresses + row
-      for d in 0..<g.depth.taps {
-        let depth = depths[d]
-        for h in 0..<g.height.taps {
-          let height = heights[h]
-          let plane = base &+ depth &+ height
-          if depth == .min || height == .min {
-            for _ in 0..<g.width.taps {
-              to.pointee = zeros
-              to += tileRows
-            }
-          } else {
-            for w in 0..<g.width.taps {
-              let width = widths[w]
-              to.pointee = width == .min ? zeros : plane &+ width
-              to += tileRows
-            }
-          }
-        }
-      }
-      if row + 1 < valid { place.advance(g) }
+    var row = 0
+    while row < valid {
+      let count = min(valid - row, place.rowsInLine(g))
+      place.outputs(g, count, outputs + row)
+      place.addresses(g, zeros, count, addresses + row, tileRows)
+      place.advance(g, count)
+      row += count
     }
-    place.advance(g)
+    if valid < tileRows {
+      for row in valid..<tileRows {
+        outputs[row] = outputs[valid - 1]
+        for tap in 0..<g.taps { addresses[tap * tileRows + row] = addresses[tap * tileRows + valid - 1] }
+      }
+    }
     var active = 0
     var tap = 0
     for d in 0..<g.depth.taps {
@@ -97,14 +82,23 @@ struct RowPlace {
     if !g.imagesInnermost { image = rest / g.depth.positions }
   }
 
+  /// Rows from here on that differ only in the innermost index: image or width.
   @inline(__always)
-  mutating func advance(_ g: RowGeometry) {
+  func rowsInLine(_ g: RowGeometry) -> Int {
+    g.imagesInnermost ? g.batch - image : g.width.positions - width
+  }
+
+  /// Moves on by rows of one line.
+  @inline(__always)
+  mutating func advance(_ g: RowGeometry, _ count: Int) {
     if g.imagesInnermost {
-      image += 1
+      image += count
       if image < g.batch { return }
       image = 0
+      width += 1
+    } else {
+      width += count
     }
-    width += 1
     if width < g.width.positions { return }
     width = 0
     height += 1
@@ -116,10 +110,49 @@ struct RowPlace {
     image += 1
   }
 
-  /// Offset in the output, elements.
+  /// Offsets in the output (elements) of `count` rows of one line.
   @inline(__always)
-  func output(_ g: RowGeometry) -> Int {
-    image * g.outputBatchStride + g.depth.outputs[depth] + g.height.outputs[height] + g.width.outputs[width]
+  func outputs(_ g: RowGeometry, _ count: Int, _ to: UnsafeMutablePointer<Int>) {
+    let line = image &* g.outputBatchStride &+ g.depth.outputs[depth] &+ g.height.outputs[height]
+    if g.imagesInnermost {
+      let first = line &+ g.width.outputs[width]
+      for i in 0..<count { to[i] = first &+ i &* g.outputBatchStride }
+    } else {
+      let widths = g.width.outputs + width
+      for i in 0..<count { to[i] = line &+ widths[i] }
+    }
+  }
+
+  /// Source addresses of `count` rows of one line for every tap; a tap's addresses begin `tapStride` words after
+  /// those of the tap before.
+  @inline(__always)
+  func addresses(
+    _ g: RowGeometry, _ zeros: Int, _ count: Int, _ to: UnsafeMutablePointer<Int>, _ tapStride: Int
+  ) {
+    var to = to
+    for d in 0..<g.depth.taps {
+      let depthOffset = g.depth.sources[d * g.depth.positions + depth]
+      for h in 0..<g.height.taps {
+        let heightOffset = g.height.sources[h * g.height.positions + height]
+        let inside = depthOffset != .min && heightOffset != .min
+        let plane = Int(bitPattern: g.source) &+ image &* g.batchStride &+ depthOffset &+ heightOffset
+        for w in 0..<g.width.taps {
+          let widths = g.width.sources + w * g.width.positions + width
+          if !inside || (g.imagesInnermost && widths[0] == .min) {
+            for i in 0..<count { to[i] = zeros }
+          } else if g.imagesInnermost {
+            let first = plane &+ widths[0]
+            for i in 0..<count { to[i] = first &+ i &* g.batchStride }
+          } else {
+            for i in 0..<count {
+              let offset = widths[i]
+              to[i] = offset == .min ? zeros : plane &+ offset
+            }
+          }
+          to += tapStride
+        }
+      }
+    }
   }
 }
 
@@ -284,7 +317,7 @@ private func depthwiseTile<T: ProductScalar>(
 
 /// Epilogue of a tile (bias, scale and shift, residual, relu, statistics) and its way into the output.
 @inline(never)
-private func finishTile<T: ProductScalar>(
+func finishTile<T: ProductScalar>(
   _ arguments: UnsafePointer<ConvolveArguments>, _ outputs: UnsafePointer<Int>, _ rows: Int, _ column: Int,
   _ width: Int, _ buffer: UnsafeMutablePointer<T>
 ) {

@@ -9,33 +9,26 @@ func gatherSourceAddresses(
 ) -> Int {
   let g = geometry.pointee
   let zeros = Int(bitPattern: g.zeros)
-  let start = RowPlace(g, firstRow)
+  var place = RowPlace(g, firstRow)
+  var row = 0
+  while row < rows {
+    let count = min(rows - row, place.rowsInLine(g))
+    place.addresses(g, zeros, count, addresses + row, rows)
+    place.advance(g, count)
+    row += count
+  }
   var active = 0
-  var tap = 0
-  for d in 0..<g.depth.taps {
-    for h in 0..<g.height.taps {
-      for w in 0..<g.width.taps {
-        var place = start
-        var differing = 0
-        let to = addresses + active * rows
-        for row in 0..<rows {
-          let depth = g.depth.sources[place.depth * g.depth.taps + d]
-          let height = g.height.sources[place.height * g.height.taps + h]
-          let width = g.width.sources[place.width * g.width.taps + w]
-          let outside = depth == .min || height == .min || width == .min
-          let inside = Int(bitPattern: g.source) &+ place.image &* g.batchStride &+ depth &+ height &+ width
-          let address = outside ? zeros : inside
-          differing |= address ^ zeros
-          to[row] = address
-          place.advance(g)
-        }
-        if differing != 0 {
-          taps[active] = tap
-          active += 1
-        }
-        tap += 1
-      }
+  for tap in 0..<g.taps {
+    let from = addresses + tap * rows
+    var differing = 0
+    for row in 0..<rows { differing |= from[row] ^ zeros }
+    if differing == 0 { continue }
+    if active != tap {
+      let to = addresses + active * rows
+      for row in 0..<rows { to[row] = from[row] }
     }
+    taps[active] = tap
+    active += 1
   }
   return active
 }
@@ -52,17 +45,29 @@ func packGradientRows<T: ProductScalar>(
   var to = panel.assumingMemoryBound(to: T.self)
   let lanes = T.Vector.scalarCount
   var place = RowPlace(g, firstRow)
-  for _ in 0..<rows {
-    let from = source + place.output(g)
-    if columns == T.tileColumns {
-      store(load(from) as T.Vector, to)
-      store(load(from + lanes) as T.Vector, to + lanes)
-    } else {
-      for i in 0..<columns { to[i] = from[i] }
-      for i in columns..<T.tileColumns { to[i] = 0 }
+  var row = 0
+  while row < rows {
+    let count = min(rows - row, place.rowsInLine(g))
+    let line = place.image * g.outputBatchStride + g.depth.outputs[place.depth] + g.height.outputs[place.height]
+    for i in 0..<count {
+      let offset =
+        g.imagesInnermost
+        ? line + g.width.outputs[place.width] + i * g.outputBatchStride : line + g.width.outputs[place.width + i]
+      let from = source + offset
+      if columns == T.tileColumns {
+        store(load(from) as T.Vector, to)
+        store(load(from + lanes) as T.Vector, to + lanes)
+      } else if columns == lanes {
+        store(load(from) as T.Vector, to)
+        store(T.Vector(), to + lanes)
+      } else {
+        for i in 0..<columns { to[i] = from[i] }
+        for i in columns..<T.tileColumns { to[i] = 0 }
+      }
+      to += T.tileColumns
     }
-    to += T.tileColumns
-    place.advance(g)
+    place.advance(g, count)
+    row += count
   }
 }
 

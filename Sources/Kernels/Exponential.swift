@@ -8,13 +8,9 @@ import KernelTypes
   import Darwin
 #endif
 
-@inline(__always) private func exponential(_ x: Double) -> Double { exp(x) }
 @inline(__always) private func exponential2(_ x: Double) -> Double { exp2(x) }
-@inline(__always) private func exponentialMinus1(_ x: Double) -> Double { expm1(x) }
-@inline(__always) private func logarithm(_ x: Double) -> Double { log(x) }
 @inline(__always) private func logarithm2(_ x: Double) -> Double { log2(x) }
 @inline(__always) private func logarithm10(_ x: Double) -> Double { log10(x) }
-@inline(__always) private func logarithm1p(_ x: Double) -> Double { log1p(x) }
 
 /// log(exp(a) + exp(b)) without overflow.
 @inline(__always) private func logAddExp(_ a: Double, _ b: Double) -> Double {
@@ -41,17 +37,80 @@ import KernelTypes
   return log(z / (1 - z))
 }
 
+private enum Exponential: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    P.exp(x)
+  }
+}
+
+private enum ExponentialMinus1: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    P.expm1(x)
+  }
+}
+
+private enum PowerOfTwo: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    P.exp(x * Doubles(0.6931471805599453))
+  }
+}
+
+private enum Logarithm: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    P.log(x)
+  }
+}
+
+private enum Logarithm1p: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    P.log1p(x)
+  }
+}
+
+private enum Logarithm2: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    P.log(x) * Doubles(1.4426950408889634)
+  }
+}
+
+private enum Logarithm10: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    P.log(x) * Doubles(0.4342944819032518)
+  }
+}
+
+private enum XLogY: MathFunction2 {
+  @inline(__always)
+  static func apply<P: MathPrecision>(
+    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
+  ) -> Doubles {
+    let product = g * P.log(x)
+    return Doubles.select(x .!= x, x, Doubles.select(g .== Doubles(0), Doubles(0), product))
+  }
+}
+
 func registerExponentials(_ table: inout ElementwiseKernels) {
-  table.scalarUnary(.exp, exponential)
+  table.math(.exp, Exponential.self)
   table.scalarUnary(.exp2, exponential2)
-  table.scalarUnary(.expm1, exponentialMinus1)
-  table.scalarUnary(.log, logarithm)
+  table.mathSingle(.exp2, PowerOfTwo.self)
+  table.math(.expm1, ExponentialMinus1.self)
+  table.math(.log, Logarithm.self)
   table.scalarUnary(.log2, logarithm2)
+  table.mathSingle(.log2, Logarithm2.self)
   table.scalarUnary(.log10, logarithm10)
-  table.scalarUnary(.log1p, logarithm1p)
+  table.mathSingle(.log10, Logarithm10.self)
+  table.math(.log1p, Logarithm1p.self)
   table.scalarUnary(.logit, logit)
   table.scalarBinary(.logaddexp, logAddExp)
   table.scalarBinary(.logaddexp2, logAddExp2)
   table.scalarBinary(.xlogy, xLogY)
+  table.mathSingle(.xlogy, XLogY.self)
   table.scalarBinary(.xlog1py, xLog1pY)
 }

@@ -36,9 +36,9 @@ func gemmBlock<T: ProductScalar>(_ arguments: BlockArguments, _: T.Type) {
             rowTile(first, rowStride, height - 1, panel, x.bRowStride, x.k, target, stride, adding)
           }
         } else if narrow {
-          packedNarrowTile(a + i * x.k, panel, x.bRowStride, x.k, target, stride, adding)
+          stridedNarrowTile(a + i * x.k, tileRows, panel, x.bRowStride, x.k, target, stride, adding)
         } else {
-          packedTile(a + i * x.k, panel, x.bRowStride, x.k, target, stride, adding)
+          stridedTile(a + i * x.k, tileRows, panel, x.bRowStride, x.k, target, stride, adding)
         }
         if !direct {
           merge(buffer, columns, height, width, alpha, beta, out, x.cRowStride)
@@ -51,10 +51,11 @@ func gemmBlock<T: ProductScalar>(_ arguments: BlockArguments, _: T.Type) {
   }
 }
 
-/// A tile from a panel of a ([k][rows]) and rows of b. k must not be 0.
+/// A tile from columns of a (rows adjacent, `aStride` from one to the next; packed: the number of rows) and rows
+/// of b. k must not be 0.
 @inline(never)
-func packedTile<T: ProductScalar>(
-  _ a: UnsafePointer<T>, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int, _ out: UnsafeMutablePointer<T>,
+func stridedTile<T: ProductScalar>(
+  _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int, _ out: UnsafeMutablePointer<T>,
   _ outStride: Int, _ adding: Bool
 ) {
   if adding {
@@ -71,7 +72,7 @@ func packedTile<T: ProductScalar>(
     tile.add(load(b), load(b + T.Vector.scalarCount)) { i in
       (a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4], a[i + 5])
     }
-    a += tileRows
+    a += aStride
     b += bStride
     left -= 1
   } while left > 0
@@ -79,8 +80,8 @@ func packedTile<T: ProductScalar>(
 }
 
 @inline(never)
-func packedNarrowTile<T: ProductScalar>(
-  _ a: UnsafePointer<T>, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int, _ out: UnsafeMutablePointer<T>,
+func stridedNarrowTile<T: ProductScalar>(
+  _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int, _ out: UnsafeMutablePointer<T>,
   _ outStride: Int, _ adding: Bool
 ) {
   var tile = NarrowTile<T>()
@@ -89,7 +90,7 @@ func packedNarrowTile<T: ProductScalar>(
   var left = k
   repeat {
     tile.add(load(b)) { i in (a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4], a[i + 5]) }
-    a += tileRows
+    a += aStride
     b += bStride
     left -= 1
   } while left > 0

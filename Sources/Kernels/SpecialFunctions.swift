@@ -183,14 +183,39 @@ private func besselI0(_ value: Double) -> Double {
   0.5 * erfc(-x * 0.7071067811865476)
 }
 
+/// Float32 only.
+private enum ErrorFunction: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    SinglePrecision.erf(x)
+  }
+}
+
+private enum ComplementaryErrorFunction: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    P.erfc(x)
+  }
+}
+
+private enum NormalDistribution: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    Doubles(0.5) * P.erfc(x * Doubles(-0.7071067811865476))
+  }
+}
+
 func registerSpecialFunctions(_ table: inout ElementwiseKernels) {
   table.scalarUnary(.erf, errorFunction)
+  table.mathSingle(.erf, ErrorFunction.self)
   table.scalarUnary(.erfc, complementaryErrorFunction)
+  table.mathSingle(.erfc, ComplementaryErrorFunction.self)
   table.scalarUnary(.erfinv, inverseErrorFunction)
   table.scalarUnary(.lgamma, logGamma)
   table.scalarUnary(.digamma, digamma)
   table.scalarUnary(.trigamma, trigamma)
   table.scalarUnary(.i0, besselI0)
   table.scalarUnary(.ndtr, normalDistribution)
+  table.mathSingle(.ndtr, NormalDistribution.self)
   table.scalarUnary(.ndtri, inverseNormal)
 }

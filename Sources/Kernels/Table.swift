@@ -23,5 +23,10 @@ public func makeKernelTable() -> KernelTable {
   registerArgReductions(&table.reduce)
   registerScans(&table.reduce)
   registerGemm(&table.gemm)
+  registerPooling(&table.pool)
+  registerNormalization(&table.norm)
+  registerSoftmax(&table.softmax)
+  registerOptimizers(&table.optimizers)
+  registerWinograd(&table.winograd)
   return table
 }

@@ -16,7 +16,6 @@ import KernelTypes
 @inline(__always) private func arcTangent(_ x: Double) -> Double { atan(x) }
 @inline(__always) private func hyperbolicSine(_ x: Double) -> Double { sinh(x) }
 @inline(__always) private func hyperbolicCosine(_ x: Double) -> Double { cosh(x) }
-@inline(__always) private func hyperbolicTangent(_ x: Double) -> Double { tanh(x) }
 @inline(__always) private func areaSine(_ x: Double) -> Double { asinh(x) }
 @inline(__always) private func areaCosine(_ x: Double) -> Double { acosh(x) }
 @inline(__always) private func areaTangent(_ x: Double) -> Double { atanh(x) }
@@ -27,6 +26,68 @@ import KernelTypes
   return y == 0 ? 1 : sin(y) / y
 }
 
+private enum HyperbolicTangent: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    P.tanh(x)
+  }
+}
+
+private enum HyperbolicSine: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    let e = P.expm1(x.absolute)
+    let result = Doubles(0.5) * (e + e / (e + Doubles(1)))
+    return Doubles.joinBits(result.absolute, x.signBits)
+  }
+}
+
+private enum HyperbolicCosine: MathFunction {
+  @inline(__always)
+  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+    let e = P.exp(x.absolute)
+    return Doubles(0.5) * (e + Doubles(1) / e)
+  }
+}
+
+/// A trigonometric function of floats below 1e6; the C library takes the blocks that hold a greater one.
+@inline(__always)
+private func reduced(_ x: Floats, _ function: (Doubles) -> Doubles, _ fallback: (Double) -> Double) -> Floats
+{
+  if any(x.absolute .> Floats(1e6)) {
+    var result = x
+    for i in 0..<16 { result[i] = Float(fallback(Double(x[i]))) }
+    return result
+  }
+  let wide = x.widened
+  return Floats(narrowing: function(wide.low), function(wide.high))
+}
+
+@inline(__always) private func isOdd(_ quadrant: Longs) -> SIMDMask<SIMD8<Int64>> {
+  (quadrant & Longs(repeating: 1)) .!= Longs(repeating: 0)
+}
+/// The sign bit where the quadrant's second bit is set.
+@inline(__always) private func flipped(_ x: Doubles, _ quadrant: Longs) -> Doubles {
+  let sign = (quadrant & Longs(repeating: 2)) &<< Longs(repeating: 62)
+  return unsafeBitCast(unsafeBitCast(x, to: Longs.self) ^ sign, to: Doubles.self)
+}
+@inline(__always) private func reducedSine(_ x: Doubles) -> Doubles {
+  let (s, c, quadrant) = SinglePrecision.sinCos(x)
+  return flipped(Doubles.select(isOdd(quadrant), c, s), quadrant)
+}
+@inline(__always) private func reducedCosine(_ x: Doubles) -> Doubles {
+  let (s, c, quadrant) = SinglePrecision.sinCos(x)
+  return flipped(Doubles.select(isOdd(quadrant), s, c), quadrant &+ Longs(repeating: 1))
+}
+@inline(__always) private func reducedTangent(_ x: Doubles) -> Doubles {
+  let (s, c, quadrant) = SinglePrecision.sinCos(x)
+  let odd = isOdd(quadrant)
+  return Doubles.select(odd, c.negated, s) / Doubles.select(odd, s, c)
+}
+@inline(__always) private func sine(_ x: Floats) -> Floats { reduced(x, reducedSine, sine) }
+@inline(__always) private func cosine(_ x: Floats) -> Floats { reduced(x, reducedCosine, cosine) }
+@inline(__always) private func tangent(_ x: Floats) -> Floats { reduced(x, reducedTangent, tangent) }
+
 func registerTrigonometry(_ table: inout ElementwiseKernels) {
   table.scalarUnary(.sin, sine)
   table.scalarUnary(.cos, cosine)
@@ -36,10 +97,15 @@ func registerTrigonometry(_ table: inout ElementwiseKernels) {
   table.scalarUnary(.atan, arcTangent)
   table.scalarUnary(.sinh, hyperbolicSine)
   table.scalarUnary(.cosh, hyperbolicCosine)
-  table.scalarUnary(.tanh, hyperbolicTangent)
+  table.math(.tanh, HyperbolicTangent.self)
   table.scalarUnary(.asinh, areaSine)
   table.scalarUnary(.acosh, areaCosine)
   table.scalarUnary(.atanh, areaTangent)
   table.scalarUnary(.sinc, sinc)
+  table.mathSingle(.sinh, HyperbolicSine.self)
+  table.mathSingle(.cosh, HyperbolicCosine.self)
+  table[.sin, .f32] = { a, out, n, _ in map1(a, out, n) { (x: Floats) in sine(x) } }
+  table[.cos, .f32] = { a, out, n, _ in map1(a, out, n) { (x: Floats) in cosine(x) } }
+  table[.tan, .f32] = { a, out, n, _ in map1(a, out, n) { (x: Floats) in tangent(x) } }
   table.scalarBinary(.atan2, arcTangent2)
 }

@@ -38,6 +38,8 @@ protocol FloatVector: Lanes {
   static func joinBits(_ a: Self, _ b: Self) -> Self
   /// e to the power of each lane.
   var exponential: Self { get }
+  /// The natural logarithm of each lane.
+  var logarithm: Self { get }
   /// self + a * b, in one rounding where the processor has it.
   func adding(_ a: Self, times b: Self) -> Self
 }

@@ -54,8 +54,6 @@ _EQ, _NE, _LT, _LE, _GT, _GE = _codes("eq", "ne", "lt", "le", "gt", "ge")
 _AND, _OR, _XOR, _SHL, _SHR = _codes("bitwiseAnd", "bitwiseOr", "bitwiseXor", "shiftLeft", "shiftRight")
 _NEG, _NOT, _ABS = _codes("neg", "bitwiseNot", "abs")
 
-_sn_binary = lib.sn_binary
-_sn_binary_scalar = lib.sn_binary_scalar
 _sn_release = lib.sn_release
 
 
@@ -198,117 +196,6 @@ class Tensor:
         return self.data_ptr() == other.data_ptr() and self.shape == other.shape and self.stride() == other.stride()
 
     # ---- operators ----
-
-    def __add__(self, other):
-        return _binary(_ADD, self, other)
-
-    def __radd__(self, other):
-        return _binary_reversed(_ADD, self, other)
-
-    def __sub__(self, other):
-        return _binary(_SUB, self, other)
-
-    def __rsub__(self, other):
-        return _binary_reversed(_SUB, self, other)
-
-    def __mul__(self, other):
-        return _binary(_MUL, self, other)
-
-    def __rmul__(self, other):
-        return _binary_reversed(_MUL, self, other)
-
-    def __truediv__(self, other):
-        return _binary(_DIV, self, other)
-
-    def __rtruediv__(self, other):
-        return _binary_reversed(_DIV, self, other)
-
-    def __floordiv__(self, other):
-        return _binary(_FLOORDIV, self, other)
-
-    def __rfloordiv__(self, other):
-        return _binary_reversed(_FLOORDIV, self, other)
-
-    def __mod__(self, other):
-        return _binary(_REMAINDER, self, other)
-
-    def __rmod__(self, other):
-        return _binary_reversed(_REMAINDER, self, other)
-
-    def __pow__(self, other):
-        return _binary(_POW, self, other)
-
-    def __rpow__(self, other):
-        return _binary_reversed(_POW, self, other)
-
-    def __eq__(self, other):
-        return _binary(_EQ, self, other)
-
-    def __ne__(self, other):
-        return _binary(_NE, self, other)
-
-    def __lt__(self, other):
-        return _binary(_LT, self, other)
-
-    def __le__(self, other):
-        return _binary(_LE, self, other)
-
-    def __gt__(self, other):
-        return _binary(_GT, self, other)
-
-    def __ge__(self, other):
-        return _binary(_GE, self, other)
-
-    def __and__(self, other):
-        return _binary(_AND, self, other)
-
-    __rand__ = __and__
-
-    def __or__(self, other):
-        return _binary(_OR, self, other)
-
-    __ror__ = __or__
-
-    def __xor__(self, other):
-        return _binary(_XOR, self, other)
-
-    __rxor__ = __xor__
-
-    def __lshift__(self, other):
-        return _binary(_SHL, self, other)
-
-    def __rshift__(self, other):
-        return _binary(_SHR, self, other)
-
-    def __iadd__(self, other):
-        return _binary_(_ADD, self, other)
-
-    def __isub__(self, other):
-        return _binary_(_SUB, self, other)
-
-    def __imul__(self, other):
-        return _binary_(_MUL, self, other)
-
-    def __itruediv__(self, other):
-        return _binary_(_DIV, self, other)
-
-    def __ifloordiv__(self, other):
-        return _binary_(_FLOORDIV, self, other)
-
-    def __imod__(self, other):
-        return _binary_(_REMAINDER, self, other)
-
-    def __ipow__(self, other):
-        return _binary_(_POW, self, other)
-
-    def __iand__(self, other):
-        return _binary_(_AND, self, other)
-
-    def __ior__(self, other):
-        return _binary_(_OR, self, other)
-
-    def __ixor__(self, other):
-        return _binary_(_XOR, self, other)
 
     def __neg__(self):
         return wrap(lib.sn_unary(_NEG, self._h, 0, 0, 0))
@@ -575,44 +462,67 @@ def wrap(handle, cls=Tensor):
     return self
 
 
-def _binary(op, a, b):
-    kind = type(b)
-    if kind is Tensor or kind is Parameter:
-        handle = _sn_binary(op, a._h, b._h)
-    elif kind is float:
-        handle = _sn_binary_scalar(op, a._h, b, 0, 0, 0)
-    elif kind is int:
-        handle = _sn_binary_scalar(op, a._h, 0.0, b, 1, 0)
-    elif isinstance(b, Tensor):
-        handle = _sn_binary(op, a._h, b._h)
-    else:
-        b = _operand(b)
-        if b is NotImplemented:
-            return b
-        handle = _sn_binary_scalar(op, a._h, *b, 0)
-    if not handle:
-        fail()
-    self = _new(Tensor)
-    self._h = handle
-    return self
+def _operator(op):
+    """A binary operator. The common cases come first: an operation on few elements costs about as much as this."""
+
+    def apply(self, other, Tensor=Tensor, binary=lib.sn_binary, binary_scalar=lib.sn_binary_scalar, new=_new):
+        kind = type(other)
+        if kind is Tensor or kind is Parameter:
+            handle = binary(op, self._h, other._h)
+        elif kind is float:
+            handle = binary_scalar(op, self._h, other, 0, 0, 0)
+        elif kind is int:
+            handle = binary_scalar(op, self._h, 0.0, other, 1, 0)
+        elif isinstance(other, Tensor):
+            handle = binary(op, self._h, other._h)
+        else:
+            other = _operand(other)
+            if other is NotImplemented:
+                return other
+            handle = binary_scalar(op, self._h, *other, 0)
+        if not handle:
+            fail()
+        result = new(Tensor)
+        result._h = handle
+        return result
+
+    return apply
 
 
-def _binary_reversed(op, a, b):
-    b = _operand(b)
-    if b is NotImplemented:
-        return b
-    return wrap(_sn_binary_scalar(op, a._h, *b, 1))
+def _reversed_operator(op):
+    def apply(self, other):
+        other = _operand(other)
+        if other is NotImplemented:
+            return other
+        return wrap(lib.sn_binary_scalar(op, self._h, *other, 1))
+
+    return apply
 
 
-def _binary_(op, a, b):
-    if isinstance(b, Tensor):
-        check(lib.sn_binary_(op, a._h, b._h))
-        return a
-    b = _operand(b)
-    if b is NotImplemented:
-        return b
-    check(lib.sn_binary_scalar_(op, a._h, *b))
-    return a
+def _in_place_operator(op):
+    def apply(self, other):
+        if isinstance(other, Tensor):
+            check(lib.sn_binary_(op, self._h, other._h))
+            return self
+        other = _operand(other)
+        if other is NotImplemented:
+            return other
+        check(lib.sn_binary_scalar_(op, self._h, *other))
+        return self
+
+    return apply
+
+
+for _name, _op in [
+    ("add", _ADD), ("sub", _SUB), ("mul", _MUL), ("truediv", _DIV), ("floordiv", _FLOORDIV), ("mod", _REMAINDER),
+    ("pow", _POW), ("and", _AND), ("or", _OR), ("xor", _XOR), ("lshift", _SHL), ("rshift", _SHR),
+]:  # fmt: skip
+    setattr(Tensor, f"__{_name}__", _operator(_op))
+    setattr(Tensor, f"__r{_name}__", _reversed_operator(_op))
+    setattr(Tensor, f"__i{_name}__", _in_place_operator(_op))
+for _name, _op in [("eq", _EQ), ("ne", _NE), ("lt", _LT), ("le", _LE), ("gt", _GT), ("ge", _GE)]:
+    setattr(Tensor, f"__{_name}__", _operator(_op))
+Tensor.__hash__ = object.__hash__
 
 
 def _operand(value):

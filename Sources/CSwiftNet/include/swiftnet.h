@@ -339,6 +339,30 @@ sn_tensor sn_pad(sn_tensor tensor, const int64_t *padding, int64_t count, const 
 int32_t sn_equal(sn_tensor a, sn_tensor b);
 int32_t sn_allclose(sn_tensor a, sn_tensor b, double rtol, double atol, int32_t equal_nan);
 sn_tensor sn_isclose(sn_tensor a, sn_tensor b, double rtol, double atol, int32_t equal_nan);
+/* ---- functions of neural networks -------------------------------------------------------------------------- */
+
+/* Biases and weights that may be absent are NULL then. Lists of spatial sizes hold one number per dimension, or one for
+ * all. */
+/* Makes `result`, computed from `target`, the value of `target`, as an operation in place. */
+int32_t sn_become_(sn_tensor target, sn_tensor result);
+sn_tensor sn_linear(sn_tensor x, sn_tensor weight, sn_tensor bias);
+sn_tensor sn_bilinear(sn_tensor x, sn_tensor y, sn_tensor weight, sn_tensor bias);
+sn_tensor sn_prelu(sn_tensor x, sn_tensor weight);
+sn_tensor sn_glu(sn_tensor x, int64_t dim);
+sn_tensor sn_rrelu(sn_tensor x, double lower, double upper, int32_t training);
+/* dtype -1: the input's. is_log: the logarithm of the softmax */
+sn_tensor sn_softmax(sn_tensor x, int64_t dim, int32_t dtype, int32_t is_log);
+sn_tensor sn_gumbel_softmax(sn_tensor x, double tau, int32_t hard, int64_t dim);
+/* alpha: alpha dropout; features: whole channels */
+sn_tensor sn_dropout(sn_tensor x, double p, int32_t training, int32_t alpha, int32_t features);
+/* padding_count -1: as much as keeps the size */
+sn_tensor sn_convolution(sn_tensor x, sn_tensor weight, sn_tensor bias, const int64_t *stride, int64_t stride_count,
+                         const int64_t *padding, int64_t padding_count, const int64_t *dilation,
+                         int64_t dilation_count, int64_t groups);
+sn_tensor sn_transposed_convolution(sn_tensor x, sn_tensor weight, sn_tensor bias, const int64_t *stride,
+                                    int64_t stride_count, const int64_t *padding, int64_t padding_count,
+                                    const int64_t *output_padding, int64_t output_padding_count,
+                                    const int64_t *dilation, int64_t dilation_count, int64_t groups);
 
 #ifdef __cplusplus
 }

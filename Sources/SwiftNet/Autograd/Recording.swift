@@ -94,6 +94,9 @@ extension Tensor {
     try adopt(result)
   }
 
+  /// Makes an operation on this tensor, whose result is `result`, one in place.
+  public func become(_ result: Tensor) throws { try inPlace { _ in result } }
+
   /// Takes the values and the history of `result`, which has this tensor's shape and dtype.
   private func adopt(_ result: Tensor) throws {
     let target = try storage

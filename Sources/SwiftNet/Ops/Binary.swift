@@ -120,9 +120,27 @@ public enum Binary {
     _ op: ElementwiseOp, _ a: ElementwiseOperand, _ b: ElementwiseOperand, alpha: Scalar = 1
   ) throws -> Tensor {
     let rule = resultRules[op.rawValue]
+    if case .tensor(let x) = a, case .tensor(let y) = b, isDirect[op.rawValue],
+      x.dtype.isFloatingPoint, let out = try directElementwise(op, x, y, alpha.scalars)
+    {
+      guard x.autograd != nil || y.autograd != nil, ThreadState.current.isGradEnabled else { return out }
+      return try recordIfNeeded(op, a, b, out, alpha)
+    }
     if !rule.isPlain || op == .add || op == .sub { try checkDTypes(op, a, b, alpha) }
     let out = try elementwise(op, [a, b], rule: rule, scalars: alpha.scalars)
     guard out.dtype.isFloatingPoint, ThreadState.current.isGradEnabled else { return out }
+    return try recordIfNeeded(op, a, b, out, alpha)
+  }
+
+  /// Operations whose result has the dtype of equal floating operands.
+  private static let isDirect: [Bool] = ElementwiseOp.allCases.map { op in
+    if case .bool = results[op] ?? .promoted { return false }
+    return op != .where
+  }
+
+  private static func recordIfNeeded(
+    _ op: ElementwiseOp, _ a: ElementwiseOperand, _ b: ElementwiseOperand, _ out: Tensor, _ alpha: Scalar
+  ) throws -> Tensor {
     let needsA = a.requiresGrad
     let needsB = b.requiresGrad
     guard needsA || needsB, let gradients = ruleTable[op.rawValue] else { return out }

@@ -6,6 +6,9 @@ enum ResultRule {
   case floating
   /// Computes in the promoted dtype; the result is bool.
   case bool
+
+  /// Whether the result has the dtype in which the operation computes.
+  var isValue: Bool { if case .bool = self { false } else { true } }
 }
 
 /// One elementwise operation on tensors and numbers, without recording it for backward.
@@ -55,6 +58,54 @@ func elementwise(
     try program.run(into: output)
   }
   into?.bumpVersion()
+  return output
+}
+
+/// Kernels by `op.rawValue * 3 + lane.rawValue`, without the cost of reading a struct of arrays.
+private let directKernels: UnsafeMutablePointer<ElementwiseKernel?> = {
+  let lanes = Lane.allCases.count
+  let table = UnsafeMutablePointer<ElementwiseKernel?>.allocate(capacity: ElementwiseOp.allCases.count * lanes)
+  for op in ElementwiseOp.allCases {
+    for lane in Lane.allCases {
+      (table + op.rawValue * lanes + lane.rawValue).initialize(to: kernels.elementwise[op, lane])
+    }
+  }
+  return table
+}()
+
+/// The short way for operands that are dense lane values in the same order, and a result of their dtype: no
+/// promotion, no plan. nil if it does not apply. This is what decides the cost of an operation on few elements.
+@inline(__always)
+func directElementwise(_ op: ElementwiseOp, _ a: Tensor, _ b: Tensor?, _ scalars: Scalars) throws -> Tensor? {
+  let dtype = a.dtype
+  guard dtype.isLane, let kernel = directKernels[op.rawValue * 3 + dtype.lane.rawValue] else { return nil }
+  if let b {
+    guard b.dtype == dtype, a.shape == b.shape, a.strides == b.strides else { return nil }
+  }
+  guard a.isContiguous || a.isDense else { return nil }
+  let count = a.count
+  let size = dtype.size
+  let output = Tensor(
+    storage: try Storage(byteCount: count &* size), dtype: dtype, shape: a.shape, strides: a.strides, offset: 0,
+    count: count)
+  let from = try a.pointer()
+  let other = try b?.pointer() ?? from
+  let to = try output.mutablePointer()
+  if count <= ElementwiseProgram.grain {
+    withUnsafeTemporaryAllocation(of: Operand.self, capacity: 2) { operands in
+      operands[0] = Operand(from)
+      operands[1] = Operand(other)
+      kernel(operands.baseAddress.unsafelyUnwrapped, to, count, scalars)
+    }
+    return output
+  }
+  parallelFor(count, grain: ElementwiseProgram.grain) { start, end in
+    withUnsafeTemporaryAllocation(of: Operand.self, capacity: 2) { operands in
+      operands[0] = Operand(from + start &* size)
+      operands[1] = Operand(other + start &* size)
+      kernel(operands.baseAddress.unsafelyUnwrapped, to + start &* size, end - start, scalars)
+    }
+  }
   return output
 }
 

@@ -212,7 +212,8 @@ extension Tensor {
   /// Applies an operation of the table `Unary`, with its parameters.
   public func unary(_ op: ElementwiseOp, _ scalars: Scalars = Scalars()) throws -> Tensor {
     let rule = Unary.rule(of: op)
-    let out = try elementwise(op, [.tensor(self)], rule: rule.result, scalars: scalars)
+    let short = dtype.isFloatingPoint && rule.result.isValue ? try directElementwise(op, self, nil, scalars) : nil
+    let out = try short ?? elementwise(op, [.tensor(self)], rule: rule.result, scalars: scalars)
     guard let gradient = rule.gradient, requiresGrad, out.dtype.isFloatingPoint, ThreadState.current.isGradEnabled
     else { return out }
     let saves = rule.saves

@@ -13,6 +13,10 @@ func convolutionForward(
     epilogue.sumsOfSquares?.update(repeating: 0, count: shape.outChannels)
     return
   }
+  if let winograd = WinogradConvolution(type, shape, gradient: false, table: table) {
+    return try winograd.run(
+      source: input, strides: inputStrides, weight: weight, epilogue: epilogue, output: output)
+  }
   try rowConvolutionForward(
     type, shape, input: input, inputStrides: inputStrides, weight: weight, epilogue: epilogue, output: output,
     kernels: kernels)
@@ -29,6 +33,11 @@ func convolutionDataGradient(
     memset(gradInput, 0, shape.inputPixels * shape.inChannels * type.size)
     return
   }
+  if let winograd = WinogradConvolution(type, shape, gradient: true, table: table) {
+    return try winograd.run(
+      source: gradOutput, strides: gradOutputStrides, weight: weight, epilogue: ConvolutionEpilogue(),
+      output: gradInput)
+  }
   try rowConvolutionDataGradient(
     type, shape, gradOutput: gradOutput, gradOutputStrides: gradOutputStrides, weight: weight,
     gradInput: gradInput, kernels: kernels)
@@ -44,6 +53,12 @@ func convolutionWeightGradient(
   if shape.outputPixels == 0 || shape.outChannels == 0 || shape.groupInChannels == 0 {
     memset(gradWeight, 0, shape.outChannels * shape.groupInChannels * shape.kernel.count * type.size)
     if let gradBias { memset(gradBias, 0, shape.outChannels * type.size) }
+    return
+  }
+  if try winogradWeightGradient(
+    shape, input: input, inputStrides: inputStrides, gradOutput: gradOutput,
+    gradOutputStrides: gradOutputStrides, gradWeight: gradWeight, gradBias: gradBias, type: type, table: table)
+  {
     return
   }
   try rowConvolutionWeightGradient(

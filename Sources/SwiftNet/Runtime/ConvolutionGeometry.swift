@@ -14,7 +14,7 @@ final class ConvolutionPass {
   struct Axis {
     var positions: Int
     var taps: Int
-    /// [position * taps + tap], in elements, or `Int.min`.
+    /// [tap * positions + position], in elements, or `Int.min`.
     var sources: [Int]
     /// [position], in elements of the output.
     var outputs: [Int]
@@ -98,8 +98,8 @@ extension ConvolutionShape {
       }
       var sources: [Int] = []
       sources.reserveCapacity(positions * taps)
-      for position in 0..<positions {
-        for tap in 0..<taps {
+      for tap in 0..<taps {
+        for position in 0..<positions {
           let place = position * stride.all[axis] - padding.all[axis] + tap * dilation.all[axis]
           sources.append(place >= 0 && place < size ? place * sourceStrides[axis] : .min)
         }
@@ -123,8 +123,8 @@ extension ConvolutionShape {
         }
         var sources: [Int] = []
         sources.reserveCapacity(places.count * taps.count)
-        for place in places {
-          for tap in taps {
+        for tap in taps {
+          for place in places {
             let shifted = place + padding.all[axis] - tap * dilation.all[axis]
             let position = shifted / step
             sources.append(shifted >= 0 && position < count ? position * sourceStrides[axis] : .min)

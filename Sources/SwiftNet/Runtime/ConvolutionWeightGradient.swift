@@ -47,7 +47,7 @@ func rowConvolutionWeightGradient(
   if geometry.imagesInnermost { blockRows = min(blockRows, shape.batch) }
   let blocks = (pass.rows + blockRows - 1) / blockRows
   // Up to 16 parts, less where the sums of a part are large or there are enough tasks anyway.
-  let wanted = min((64 + groups * panels - 1) / (groups * panels), (1 << 25) / max(1, groups * panels * panelSize * size))
+  let wanted = min((16 + groups * panels - 1) / (groups * panels), (1 << 25) / max(1, groups * panels * panelSize * size))
   let parts = max(1, min(16, wanted, blocks))
   let blocksPerPart = (blocks + parts - 1) / parts
   let partSize = groups * panels * panelSize

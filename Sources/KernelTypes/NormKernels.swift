@@ -1,0 +1,112 @@
+/// Values of one type in a matrix, `rows` lines of `columns` values in a row.
+///
+/// Normalisation sees data in two ways. *Rows*: channels-last images, a line per position, a column per
+/// channel; parameters are arrays over the columns. *Planes*: one line per channel plane; parameters are
+/// numbers. Channel parameters are of the lane's type, statistics are doubles.
+public struct MatrixShape: Sendable {
+  public var rows: Int
+  public var columns: Int
+
+  public init(rows: Int, columns: Int) {
+    self.rows = rows
+    self.columns = columns
+  }
+}
+
+/// What follows the affine map of a normalisation.
+public struct AffineEpilogue {
+  /// Added before the activation; of the output's shape.
+  public var residual: UnsafeRawPointer?
+  public var relu: Bool
+
+  public init(residual: UnsafeRawPointer? = nil, relu: Bool = false) {
+    self.residual = residual
+    self.relu = relu
+  }
+}
+
+/// `(x, y, scale, shift, shape, epilogue)`: y = relu?(x scale[c] + shift[c] + residual). y may be x.
+public typealias AffineRowsKernel = (
+  UnsafeRawPointer, UnsafeMutableRawPointer, UnsafeRawPointer, UnsafeRawPointer, MatrixShape, AffineEpilogue
+) -> Void
+
+/// `(x, y, scale, shift, n, epilogue)`: the same for one plane.
+public typealias AffinePlaneKernel = (
+  UnsafeRawPointer, UnsafeMutableRawPointer, Double, Double, Int, AffineEpilogue
+) -> Void
+
+/// `(x, pivots or nil, accumulators, shape)`: adds sum(x - pivot) of each column to accumulator c and
+/// sum((x - pivot)²) to accumulator columns + c. A pivot near the mean keeps float64 exact.
+public typealias StatisticsRowsKernel = (
+  UnsafeRawPointer, UnsafePointer<Double>?, UnsafeMutablePointer<Double>, MatrixShape
+) -> Void
+
+/// `(x, n, pivot, accumulators)`: the same for one plane, two accumulators.
+public typealias StatisticsPlaneKernel = (
+  UnsafeRawPointer, Int, Double, UnsafeMutablePointer<Double>
+) -> Void
+
+/// `(gradient, x, means, activation output or nil, accumulators, shape)`: with g the gradient, zero where the
+/// activation's output is not positive: adds sum g to accumulator c and sum(g (x - mean)) to columns + c.
+public typealias NormGradientSumsRowsKernel = (
+  UnsafeRawPointer, UnsafeRawPointer, UnsafePointer<Double>, UnsafeRawPointer?, UnsafeMutablePointer<Double>,
+  MatrixShape
+) -> Void
+
+/// `(gradient, x, mean, activation output or nil, accumulators, n)`
+public typealias NormGradientSumsPlaneKernel = (
+  UnsafeRawPointer, UnsafeRawPointer, Double, UnsafeRawPointer?, UnsafeMutablePointer<Double>, Int
+) -> Void
+
+/// The input gradient of a normalisation: dx = a g + b (x - mean) + k, coefficients by channel in the lane's
+/// type; `masked` (or nil) receives g, the gradient of a residual input.
+public struct NormGradientCoefficients {
+  public var mean: UnsafeRawPointer
+  public var a: UnsafeRawPointer
+  public var b: UnsafeRawPointer
+  public var k: UnsafeRawPointer
+
+  public init(mean: UnsafeRawPointer, a: UnsafeRawPointer, b: UnsafeRawPointer, k: UnsafeRawPointer) {
+    self.mean = mean
+    self.a = a
+    self.b = b
+    self.k = k
+  }
+}
+
+/// `(gradient, x, activation output or nil, dx, masked or nil, coefficients, shape)`. dx may be gradient.
+/// Planes: shape is one row, and each coefficient pointer holds one value (`NormKernels.gradientPlane`).
+public typealias NormGradientKernel = (
+  UnsafeRawPointer, UnsafeRawPointer, UnsafeRawPointer?, UnsafeMutableRawPointer, UnsafeMutableRawPointer?,
+  NormGradientCoefficients, MatrixShape
+) -> Void
+
+/// `(x, y, weight or nil, bias or nil, means, inverse deviations, eps, shape)`: each row normalised by its own
+/// mean and variance; the statistics are kept as doubles.
+public typealias LayerNormKernel = (
+  UnsafeRawPointer, UnsafeMutableRawPointer, UnsafeRawPointer?, UnsafeRawPointer?,
+  UnsafeMutablePointer<Double>, UnsafeMutablePointer<Double>, Double, MatrixShape
+) -> Void
+
+/// `(gradient, x, weight or nil, means, inverse deviations, dx, accumulators or nil, shape)`: accumulators get
+/// the weight's gradient (columns doubles), then the bias's.
+public typealias LayerNormGradientKernel = (
+  UnsafeRawPointer, UnsafeRawPointer, UnsafeRawPointer?, UnsafePointer<Double>, UnsafePointer<Double>,
+  UnsafeMutableRawPointer, UnsafeMutablePointer<Double>?, MatrixShape
+) -> Void
+
+/// By lane (f32, f64).
+public struct NormKernels {
+  public var affineRows: [AffineRowsKernel] = []
+  public var affinePlane: [AffinePlaneKernel] = []
+  public var statisticsRows: [StatisticsRowsKernel] = []
+  public var statisticsPlane: [StatisticsPlaneKernel] = []
+  public var gradientSumsRows: [NormGradientSumsRowsKernel] = []
+  public var gradientSumsPlane: [NormGradientSumsPlaneKernel] = []
+  public var gradientRows: [NormGradientKernel] = []
+  public var gradientPlane: [NormGradientKernel] = []
+  public var layerNorm: [LayerNormKernel] = []
+  public var layerNormGradient: [LayerNormGradientKernel] = []
+
+  public init() {}
+}

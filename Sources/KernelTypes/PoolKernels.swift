@@ -1,0 +1,119 @@
+/// The windows of a pooling along one axis. Regular, ceil-mode and adaptive pooling differ in nothing else.
+public struct PoolAxis: Sendable {
+  public let inputSize: Int
+  public let outputSize: Int
+  /// Distance of a window's positions.
+  public let dilation: Int
+  /// By output position: the first input position inside the input, and the end.
+  public let starts: [Int32]
+  public let ends: [Int32]
+  /// By output position: what the window counts in an average's divisor.
+  public let extents: [Int32]
+  /// By input position: the outputs whose windows may hold it.
+  public let outputStarts: [Int32]
+  public let outputEnds: [Int32]
+
+  /// Windows of `kernel` positions every `stride`, the first one `padding` before the input.
+  public init(
+    inputSize: Int, outputSize: Int, kernel: Int, stride: Int, padding: Int, dilation: Int = 1,
+    countIncludesPadding: Bool = true
+  ) {
+    var starts: [Int32] = [], ends: [Int32] = [], extents: [Int32] = []
+    for o in 0..<outputSize {
+      let first = o * stride - padding
+      let start = first >= 0 ? first : first + (dilation - 1 - first) / dilation * dilation
+      let end = Swift.min(first + (kernel - 1) * dilation + 1, inputSize)
+      starts.append(Int32(start))
+      ends.append(Int32(Swift.max(end, start)))
+      let padded = Swift.min(first + kernel, inputSize + padding) - first
+      extents.append(Int32(countIncludesPadding ? padded : Swift.max(end - start, 1)))
+    }
+    self.init(inputSize, outputSize, dilation, starts, ends, extents)
+  }
+
+  /// Windows that share the input out evenly: from floor(o I / O) to ceil((o + 1) I / O).
+  public init(adaptive inputSize: Int, outputSize: Int) {
+    var starts: [Int32] = [], ends: [Int32] = [], extents: [Int32] = []
+    for o in 0..<outputSize {
+      starts.append(Int32(o * inputSize / outputSize))
+      ends.append(Int32(((o + 1) * inputSize + outputSize - 1) / outputSize))
+      extents.append(ends[o] - starts[o])
+    }
+    self.init(inputSize, outputSize, 1, starts, ends, extents)
+  }
+
+  /// The axis of an image that has fewer dimensions.
+  public static let single = PoolAxis(inputSize: 1, outputSize: 1, kernel: 1, stride: 1, padding: 0)
+
+  private init(
+    _ inputSize: Int, _ outputSize: Int, _ dilation: Int, _ starts: [Int32], _ ends: [Int32],
+    _ extents: [Int32]
+  ) {
+    self.inputSize = inputSize
+    self.outputSize = outputSize
+    self.dilation = dilation
+    self.starts = starts
+    self.ends = ends
+    self.extents = extents
+    // Starts and ends rise with the output position.
+    var first = 0, last = 0
+    var outputStarts: [Int32] = [], outputEnds: [Int32] = []
+    for i in 0..<inputSize {
+      while first < outputSize && Int(ends[first]) <= i { first += 1 }
+      while last < outputSize && Int(starts[last]) <= i { last += 1 }
+      outputStarts.append(Int32(first))
+      outputEnds.append(Int32(Swift.max(last, first)))
+    }
+    self.outputStarts = outputStarts
+    self.outputEnds = outputEnds
+  }
+}
+
+/// Images of D × H × W positions. Channels-last: each position has `channels` values in a row. Planes
+/// (contiguous N, C, D, H, W): N * C images of one channel.
+public struct PoolShape: Sendable {
+  public var channels: Int
+  public var depth: PoolAxis
+  public var height: PoolAxis
+  public var width: PoolAxis
+  /// The divisor of an average instead of the window's count, or 0.
+  public var divisorOverride: Int
+
+  public init(
+    channels: Int, depth: PoolAxis = .single, height: PoolAxis = .single, width: PoolAxis,
+    divisorOverride: Int = 0
+  ) {
+    self.channels = channels
+    self.depth = depth
+    self.height = height
+    self.width = width
+    self.divisorOverride = divisorOverride
+  }
+}
+
+/// `(input, output, indices or nil, shape, rows)`. A row is a line of output positions along W; rows count
+/// over image, OD, OH. An index is the flat position (d H + h) W + w in its image.
+public typealias MaxPoolKernel = (
+  UnsafeRawPointer, UnsafeMutableRawPointer, UnsafeMutablePointer<Int32>?, PoolShape, Range<Int>
+) -> Void
+
+/// `(output gradient, indices, input gradient, shape, rows)`: rows of the input, counted over image, D, H. Each
+/// is written whole.
+public typealias MaxPoolGradientKernel = (
+  UnsafeRawPointer, UnsafePointer<Int32>, UnsafeMutableRawPointer, PoolShape, Range<Int>
+) -> Void
+
+/// `(input, output, shape, rows)`: forward over output rows, backward (from output gradient to input gradient)
+/// over input rows.
+public typealias AveragePoolKernel = (UnsafeRawPointer, UnsafeMutableRawPointer, PoolShape, Range<Int>) ->
+  Void
+
+/// By lane (f32, f64).
+public struct PoolKernels {
+  public var max: [MaxPoolKernel] = []
+  public var maxGradient: [MaxPoolGradientKernel] = []
+  public var average: [AveragePoolKernel] = []
+  public var averageGradient: [AveragePoolKernel] = []
+
+  public init() {}
+}

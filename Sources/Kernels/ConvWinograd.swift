@@ -1,0 +1,399 @@
+import CIntrinsics
+import KernelTypes
+
+// F(4×4, 3×3) with the points 0, ±1, ±2 and infinity: A. Lavin and S. Gray, "Fast Algorithms for Convolutional
+// Neural Networks" (2016), section 4.3. Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A; the weight gradient is the adjoint,
+// dg = Gᵀ[(A dY Aᵀ) ⊙ (Bᵀ d B)]G.
+
+private typealias V = Float.Vector
+private typealias Vectors4 = (V, V, V, V)
+private typealias Vectors6 = (V, V, V, V, V, V)
+
+@inline(__always)
+private func fma(_ factor: Float, _ a: V, _ b: V) -> V {
+  var sum = b
+  multiplyAdd(&sum, factor, a)
+  return sum
+}
+
+/// Bᵀ d, one column.
+@inline(__always)
+private func sourceTransform(_ d: Vectors6) -> Vectors6 {
+  let even = fma(-4, d.2, d.4), odd = fma(-4, d.1, d.3)
+  let difference = d.4 - d.2, slope = d.3 - d.1
+  return (
+    fma(4, d.0, fma(-5, d.2, d.4)), even + odd, even - odd, fma(2, slope, difference),
+    fma(-2, slope, difference), fma(4, d.1, fma(-5, d.3, d.5))
+  )
+}
+
+/// Aᵀ m, one column.
+@inline(__always)
+private func outputTransform(_ m: Vectors6) -> Vectors4 {
+  let s1 = m.1 + m.2, d1 = m.1 - m.2, s2 = m.3 + m.4, d2 = m.3 - m.4
+  return (m.0 + s1 + s2, fma(2, d2, d1), fma(4, s2, s1), fma(8, d2, d1) + m.5)
+}
+
+/// A y, one column: the adjoint of the output transform.
+@inline(__always)
+private func gradientTransform(_ y: Vectors4) -> Vectors6 {
+  let even = y.0 + y.2, odd = y.1 + y.3
+  let even2 = fma(4, y.2, y.0), odd2 = fma(8, y.3, y.1 * 2)
+  return (y.0, even + odd, even - odd, even2 + odd2, even2 - odd2, y.3)
+}
+
+/// G g, one column.
+@inline(__always)
+private func filterTransform(_ g0: V, _ g1: V, _ g2: V) -> Vectors6 {
+  let outer = (g0 + g2) * (-1 / 6), middle = g1 * (1 / 6)
+  let outer2 = fma(1 / 24, g0, g2 * (1 / 6)), middle2 = g1 * (1 / 12)
+  return (g0 * 0.25, outer - middle, outer + middle, outer2 + middle2, outer2 - middle2, g2)
+}
+
+/// Gᵀ u, one column: the adjoint of the filter transform.
+@inline(__always)
+private func filterAdjoint(_ u: Vectors6) -> (V, V, V) {
+  let s1 = u.1 + u.2, d1 = u.2 - u.1, s2 = u.3 + u.4, d2 = u.3 - u.4
+  return (
+    fma(0.25, u.0, fma(-1 / 6, s1, s2 * (1 / 24))), fma(1 / 6, d1, d2 * (1 / 12)),
+    fma(-1 / 6, s1, fma(1 / 6, s2, u.5))
+  )
+}
+
+/// Room for 36 vectors.
+private struct PointBuffer {
+  private var a = SixRows<Float>(), b = SixRows<Float>(), c = SixRows<Float>()
+
+  @inline(__always)
+  static func with(_ body: (UnsafeMutablePointer<Float>) -> Void) {
+    var buffer = PointBuffer()
+    withUnsafeMutableBytes(of: &buffer) { bytes in
+      if let base = bytes.baseAddress { body(base.assumingMemoryBound(to: Float.self)) }
+    }
+  }
+}
+
+/// Where tile `tile` of some images lies.
+@inline(__always)
+private func tilePlace(_ tile: Int, _ down: Int, _ across: Int) -> (image: Int, row: Int, column: Int) {
+  let row = tile / across
+  return (row / down, row % down * 4, tile % across * 4)
+}
+
+/// Bᵀ d B for consecutive tiles: gather 36 addresses, then 16 channels at a time, columns first.
+func winogradSource(
+  _ images: UnsafePointer<WinogradImages>, _ firstTile: Int, _ tiles: Int, _ out: UnsafeMutablePointer<Float>,
+  _ tileStride: Int, _ pointStride: Int
+) {
+  let x = images.pointee
+  let base = x.pointer.assumingMemoryBound(to: Float.self)
+  let zeros = x.zeros.assumingMemoryBound(to: Float.self)
+  let lanes = V.scalarCount
+  withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: 36) { addresses in
+    PointBuffer.with { middle in
+      guard let from = addresses.baseAddress else { return }
+      for tile in 0..<tiles {
+        let (image, row, column) = tilePlace(firstTile + tile, x.tilesDown, x.tilesAcross)
+        let plane = base + image / x.depth * x.batchStride + image % x.depth * x.depthStride
+        for i in 0..<6 {
+          let h = row + i - x.paddingHeight
+          for j in 0..<6 {
+            let w = column + j - x.paddingWidth
+            let inside = h >= 0 && h < x.height && w >= 0 && w < x.width
+            from[i * 6 + j] = inside ? plane + (h * x.heightStride + w * x.widthStride) : zeros
+          }
+        }
+        // The next tile shares two columns with this one; fetch the others.
+        for i in 0..<6 {
+          for j in 2..<6 where from[i * 6 + j] != zeros {
+            var ahead = from[i * 6 + j] + 4 * x.widthStride
+            let end = ahead + x.channels
+            while ahead < end {
+              sn_prefetch(ahead)
+              ahead += 16
+            }
+          }
+        }
+        var channel = 0
+        while channel < x.channels {
+          @inline(__always) func d(_ i: Int) -> V { load(from[i] + channel) }
+          for j in 0..<6 {
+            let t = sourceTransform((d(j), d(6 + j), d(12 + j), d(18 + j), d(24 + j), d(30 + j)))
+            store(t.0, middle + j * lanes)
+            store(t.1, middle + (6 + j) * lanes)
+            store(t.2, middle + (12 + j) * lanes)
+            store(t.3, middle + (18 + j) * lanes)
+            store(t.4, middle + (24 + j) * lanes)
+            store(t.5, middle + (30 + j) * lanes)
+          }
+          var to = out + tile * tileStride + channel
+          for i in 0..<6 {
+            let m = middle + i * 6 * lanes
+            let t = sourceTransform(
+              (
+                load(m), load(m + lanes), load(m + 2 * lanes), load(m + 3 * lanes), load(m + 4 * lanes),
+                load(m + 5 * lanes)
+              ))
+            store(t.0, to)
+            store(t.1, to + pointStride)
+            store(t.2, to + 2 * pointStride)
+            store(t.3, to + 3 * pointStride)
+            store(t.4, to + 4 * pointStride)
+            store(t.5, to + 5 * pointStride)
+            to += 6 * pointStride
+          }
+          channel += lanes
+        }
+      }
+    }
+  }
+}
+
+/// G g Gᵀ for a panel of filters; `flipped` turns each filter by half a turn, for the data gradient.
+func winogradFilter(
+  _ panel: UnsafePointer<Float>, _ channels: Int, _ part: (first: Int, count: Int), _ flipped: Bool,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  let lanes = V.scalarCount
+  let panel = panel + part.first * Float.tileColumns
+  let stride = channels * Float.tileColumns
+  let size = part.count * Float.tileColumns
+  let pointStride = winogradPointStride(part.count, Float.tileColumns)
+  var offset = 0
+  while offset < size {
+    @inline(__always) func g(_ i: Int) -> V { load(panel + (flipped ? 8 - i : i) * stride + offset) }
+    let c0 = filterTransform(g(0), g(3), g(6))
+    let c1 = filterTransform(g(1), g(4), g(7))
+    let c2 = filterTransform(g(2), g(5), g(8))
+    @inline(__always)
+    func row(_ i: Int, _ a: V, _ b: V, _ c: V) {
+      let t = filterTransform(a, b, c)
+      let to = out + i * 6 * pointStride + offset
+      store(t.0, to)
+      store(t.1, to + pointStride)
+      store(t.2, to + 2 * pointStride)
+      store(t.3, to + 3 * pointStride)
+      store(t.4, to + 4 * pointStride)
+      store(t.5, to + 5 * pointStride)
+    }
+    row(0, c0.0, c1.0, c2.0)
+    row(1, c0.1, c1.1, c2.1)
+    row(2, c0.2, c1.2, c2.2)
+    row(3, c0.3, c1.3, c2.3)
+    row(4, c0.4, c1.4, c2.4)
+    row(5, c0.5, c1.5, c2.5)
+    offset += lanes
+  }
+}
+
+/// Products of transformed tiles and filters, a register tile at a time:
+///
+///     for each of the 36 points (its filters stay in the first-level cache)
+///       for each register tile of tiles
+func winogradMultiply(_ arguments: UnsafePointer<WinogradProducts>) {
+  let x = arguments.pointee
+  let columns = Float.tileColumns
+  for point in 0..<36 {
+    let b = x.filters + point * winogradPointStride(x.channels, columns)
+    var row = 0
+    while row < x.tiles {
+      let a = x.source + point * x.pointStride + row * x.tileStride
+      let out = x.products + (row * 36 + point * tileRows) * columns
+      let last = min(tileRows, x.tiles - row) - 1
+      if x.narrow {
+        narrowRowTile(a, x.tileStride, last, b, columns, x.channels, out, columns, x.adding)
+      } else {
+        rowTile(a, x.tileStride, last, b, columns, x.channels, out, columns, x.adding)
+      }
+      row += tileRows
+    }
+  }
+}
+
+/// Aᵀ m A of consecutive tiles and the epilogue, for one block of columns.
+func winogradProducts(
+  _ products: UnsafePointer<Float>, _ firstTile: Int, _ tiles: Int, _ output: UnsafePointer<WinogradOutput>,
+  _ epilogue: UnsafePointer<ConvolveArguments>
+) {
+  let x = output.pointee
+  let columns = Float.tileColumns
+  let lanes = V.scalarCount
+  let width = min(columns, epilogue.pointee.columns)
+  let pointStride = tileRows * columns
+  let base = epilogue.pointee.output.assumingMemoryBound(to: Float.self) + epilogue.pointee.firstColumn
+  withUnsafeTemporaryAllocation(of: Int.self, capacity: 16) { memory in
+    guard let places = memory.baseAddress else { return }
+    PointBuffer.with { middle in
+      PointBuffer.with { results in
+        for tile in 0..<tiles {
+          let (image, top, left) = tilePlace(firstTile + tile, x.tilesDown, x.tilesAcross)
+          let rows = min(4, x.height - top), across = min(4, x.width - left)
+          let first = ((image * x.height + top) * x.width + left) * x.channels
+          for i in 0..<rows {
+            for j in 0..<across {
+              let place = first + (i * x.width + j) * x.channels
+              places[i * across + j] = place
+              sn_prefetch_write(base + place)
+              if width > 16 { sn_prefetch_write(base + place + 16) }
+            }
+          }
+          var half = 0
+          while half < width {
+            let m = products + (tile / tileRows * 36 * tileRows + tile % tileRows) * columns + half
+            for j in 0..<6 {
+              @inline(__always) func p(_ i: Int) -> V { load(m + (i * 6 + j) * pointStride) }
+              let t = outputTransform((p(0), p(1), p(2), p(3), p(4), p(5)))
+              store(t.0, middle + j * lanes)
+              store(t.1, middle + (6 + j) * lanes)
+              store(t.2, middle + (12 + j) * lanes)
+              store(t.3, middle + (18 + j) * lanes)
+            }
+            for i in 0..<rows {
+              let s = middle + i * 6 * lanes
+              let t = outputTransform(
+                (
+                  load(s), load(s + lanes), load(s + 2 * lanes), load(s + 3 * lanes), load(s + 4 * lanes),
+                  load(s + 5 * lanes)
+                ))
+              let o = results + i * across * columns + half
+              store(t.0, o)
+              if across > 1 { store(t.1, o + columns) }
+              if across > 2 { store(t.2, o + 2 * columns) }
+              if across > 3 { store(t.3, o + 3 * columns) }
+            }
+            half += lanes
+          }
+          finishTile(epilogue, places, rows * across, epilogue.pointee.firstColumn, width, results)
+        }
+      }
+    }
+  }
+}
+
+/// A dY Aᵀ for consecutive tiles of up to a tile's columns of channels.
+func winogradGradient(
+  _ images: UnsafePointer<WinogradImages>, _ firstTile: Int, _ tiles: Int, _ firstChannel: Int,
+  _ channels: Int, _ out: UnsafeMutablePointer<Float>
+) {
+  let x = images.pointee
+  let base = x.pointer.assumingMemoryBound(to: Float.self) + firstChannel
+  let zeros = x.zeros.assumingMemoryBound(to: Float.self)
+  let lanes = V.scalarCount
+  let columns = Float.tileColumns
+  let pointStride = winogradPointStride(tiles, columns)
+  withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: 16) { addresses in
+    PointBuffer.with { middle in
+      guard let from = addresses.baseAddress else { return }
+      for tile in 0..<tiles {
+        let (image, row, column) = tilePlace(firstTile + tile, x.tilesDown, x.tilesAcross)
+        let plane = base + image / x.depth * x.batchStride + image % x.depth * x.depthStride
+        for i in 0..<4 {
+          for j in 0..<4 {
+            let inside = row + i < x.height && column + j < x.width
+            from[i * 4 + j] =
+              inside ? plane + ((row + i) * x.heightStride + (column + j) * x.widthStride) : zeros
+          }
+        }
+        var channel = 0
+        while channel < columns {
+          let present = channel < channels
+          @inline(__always) func d(_ i: Int) -> V { present ? load(from[i] + channel) : V() }
+          for j in 0..<4 {
+            let t = gradientTransform((d(j), d(4 + j), d(8 + j), d(12 + j)))
+            store(t.0, middle + j * lanes)
+            store(t.1, middle + (4 + j) * lanes)
+            store(t.2, middle + (8 + j) * lanes)
+            store(t.3, middle + (12 + j) * lanes)
+            store(t.4, middle + (16 + j) * lanes)
+            store(t.5, middle + (20 + j) * lanes)
+          }
+          var to = out + tile * columns + channel
+          for i in 0..<6 {
+            let m = middle + i * 4 * lanes
+            let t = gradientTransform((load(m), load(m + lanes), load(m + 2 * lanes), load(m + 3 * lanes)))
+            store(t.0, to)
+            store(t.1, to + pointStride)
+            store(t.2, to + 2 * pointStride)
+            store(t.3, to + 3 * pointStride)
+            store(t.4, to + 4 * pointStride)
+            store(t.5, to + 5 * pointStride)
+            to += 6 * pointStride
+          }
+          channel += lanes
+        }
+      }
+    }
+  }
+}
+
+/// One point: sums[channel][column] = (or +=) sum over tiles of source[tile][channel] * gradient[tile][column].
+func winogradAccumulate(
+  _ source: UnsafePointer<Float>, _ channels: Int, _ gradient: UnsafePointer<Float>, _ tiles: Int,
+  _ narrow: Bool, _ adding: Bool, _ sums: UnsafeMutablePointer<Float>
+) {
+  let columns = Float.tileColumns
+  TileBuffer<Float>.with { buffer in
+    var channel = 0
+    while channel < channels {
+      let rows = min(tileRows, channels - channel)
+      // The last tile may begin earlier than its first new row, so as not to read beyond the channels.
+      let start = max(0, min(channel, channels - tileRows))
+      let whole = rows == tileRows
+      let out = whole ? sums + channel * columns : buffer
+      if narrow {
+        stridedNarrowTile(source + start, channels, gradient, columns, tiles, out, columns, whole && adding)
+      } else {
+        stridedTile(source + start, channels, gradient, columns, tiles, out, columns, whole && adding)
+      }
+      if !whole {
+        let from = buffer + (channel - start) * columns, to = sums + channel * columns
+        if adding {
+          for i in 0..<rows * columns { to[i] += from[i] }
+        } else {
+          for i in 0..<rows * columns { to[i] = from[i] }
+        }
+      }
+      channel += tileRows
+    }
+  }
+}
+
+/// Gᵀ U G for a panel.
+func winogradFilterGradient(
+  _ sums: UnsafePointer<Float>, _ channels: Int, _ out: UnsafeMutablePointer<Float>
+) {
+  let lanes = V.scalarCount
+  let size = channels * Float.tileColumns
+  let pointStride = winogradPointStride(channels, Float.tileColumns)
+  var offset = 0
+  while offset < size {
+    @inline(__always)
+    func column(_ j: Int) -> (V, V, V) {
+      @inline(__always) func u(_ i: Int) -> V { load(sums + (i * 6 + j) * pointStride + offset) }
+      return filterAdjoint((u(0), u(1), u(2), u(3), u(4), u(5)))
+    }
+    let a = column(0), b = column(1), c = column(2), d = column(3), e = column(4), f = column(5)
+    @inline(__always)
+    func row(_ i: Int, _ u: Vectors6) {
+      let t = filterAdjoint(u)
+      store(t.0, out + (i * 3) * size + offset)
+      store(t.1, out + (i * 3 + 1) * size + offset)
+      store(t.2, out + (i * 3 + 2) * size + offset)
+    }
+    row(0, (a.0, b.0, c.0, d.0, e.0, f.0))
+    row(1, (a.1, b.1, c.1, d.1, e.1, f.1))
+    row(2, (a.2, b.2, c.2, d.2, e.2, f.2))
+    offset += lanes
+  }
+}
+
+func registerWinograd(_ table: inout WinogradKernels) {
+  table.lanes = V.scalarCount
+  table.transformSource = { winogradSource($0, $1, $2, $3, $4, $5) }
+  table.transformFilter = { winogradFilter($0, $1, $2, $3, $4) }
+  table.multiply = { winogradMultiply($0) }
+  table.transformProducts = { winogradProducts($0, $1, $2, $3, $4) }
+  table.transformGradient = { winogradGradient($0, $1, $2, $3, $4, $5) }
+  table.accumulate = { winogradAccumulate($0, $1, $2, $3, $4, $5, $6) }
+  table.transformFilterGradient = { winogradFilterGradient($0, $1, $2) }
+}

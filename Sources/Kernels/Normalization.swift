@@ -1,0 +1,383 @@
+import CIntrinsics
+import KernelTypes
+
+/// Calls `body(first column, columns)` for vectors of columns, the last one partly filled.
+@inline(__always)
+func columnBlocks(_ columns: Int, _ width: Int, _ body: (Int, Int) -> Void) {
+  var c = 0
+  while c < columns {
+    body(c, Swift.min(width, columns - c))
+    c += width
+  }
+}
+
+/// Float vectors as two vectors of doubles, double vectors as themselves: sums that must not lose digits.
+protocol WideningVector: FloatVector {
+  associatedtype Wide
+  static var wideZero: Wide { get }
+  var widened: Wide { get }
+  static func loadWide(_ source: UnsafePointer<Double>, _ count: Int) -> Wide
+  static func accumulate(_ wide: Wide, _ into: UnsafeMutablePointer<Double>, _ count: Int)
+  static func add(_ a: Wide, _ b: Wide) -> Wide
+  static func subtract(_ a: Wide, _ b: Wide) -> Wide
+  static func addProduct(_ a: Wide, _ b: Wide, _ c: Wide) -> Wide
+}
+
+/// Sixteen doubles.
+struct WidePair {
+  var low: Doubles
+  var high: Doubles
+}
+
+extension SIMD16: WideningVector where Scalar == Float {
+  typealias Wide = WidePair
+  @inline(__always) static var wideZero: WidePair { WidePair(low: Doubles(0), high: Doubles(0)) }
+  @inline(__always) var widened: WidePair {
+    WidePair(low: sn_d8_from_f8(lowHalf), high: sn_d8_from_f8(highHalf))
+  }
+  @inline(__always) static func loadWide(_ source: UnsafePointer<Double>, _ count: Int) -> WidePair {
+    WidePair(
+      low: loadLanes(source, Swift.min(count, 8), Doubles.self),
+      high: count > 8 ? loadLanes(source + 8, count - 8, Doubles.self) : Doubles(0))
+  }
+  @inline(__always)
+  static func accumulate(_ wide: WidePair, _ into: UnsafeMutablePointer<Double>, _ count: Int) {
+    Doubles.accumulate(wide.low, into, Swift.min(count, 8))
+    if count > 8 { Doubles.accumulate(wide.high, into + 8, count - 8) }
+  }
+  @inline(__always) static func add(_ a: WidePair, _ b: WidePair) -> WidePair {
+    WidePair(low: a.low + b.low, high: a.high + b.high)
+  }
+  @inline(__always) static func subtract(_ a: WidePair, _ b: WidePair) -> WidePair {
+    WidePair(low: a.low - b.low, high: a.high - b.high)
+  }
+  @inline(__always) static func addProduct(_ a: WidePair, _ b: WidePair, _ c: WidePair) -> WidePair {
+    WidePair(low: a.low.adding(b.low, times: c.low), high: a.high.adding(b.high, times: c.high))
+  }
+}
+
+extension SIMD8: WideningVector where Scalar == Double {
+  typealias Wide = Doubles
+  @inline(__always) static var wideZero: Doubles { Doubles(0) }
+  @inline(__always) var widened: Doubles { self }
+  @inline(__always) static func loadWide(_ source: UnsafePointer<Double>, _ count: Int) -> Doubles {
+    loadLanes(source, count, Doubles.self)
+  }
+  @inline(__always)
+  static func accumulate(_ wide: Doubles, _ into: UnsafeMutablePointer<Double>, _ count: Int) {
+    storeLanes(loadLanes(into, count, Doubles.self) + wide, into, count)
+  }
+  @inline(__always) static func add(_ a: Doubles, _ b: Doubles) -> Doubles { a + b }
+  @inline(__always) static func subtract(_ a: Doubles, _ b: Doubles) -> Doubles { a - b }
+  @inline(__always) static func addProduct(_ a: Doubles, _ b: Doubles, _ c: Doubles) -> Doubles {
+    a.adding(b, times: c)
+  }
+}
+
+/// The doubles of a vector added up in a fixed order.
+@inline(__always)
+func total<V: WideningVector>(_ wide: V.Wide, _ type: V.Type) -> Double {
+  withUnsafeTemporaryAllocation(of: Double.self, capacity: 16) { lanes in
+    guard let base = lanes.baseAddress else { return 0 }
+    for i in 0..<V.scalarCount { base[i] = 0 }
+    V.accumulate(wide, base, V.scalarCount)
+    var width = V.scalarCount / 2
+    while width > 0 {
+      for i in 0..<width { base[i] += base[i + width] }
+      width /= 2
+    }
+    return base[0]
+  }
+}
+
+/// Rows that one pass over the columns takes, so that they stay in the first-level cache.
+private let rowTile = 16
+
+// MARK: Affine map
+
+@inline(__always)
+private func affine<V: FloatVector>(_ x: V, _ scale: V, _ shift: V) -> V { shift.adding(x, times: scale) }
+
+@inline(__always)
+private func relu<V: FloatVector>(_ x: V) -> V { V.select(x .< V.zero, V.zero, x) }
+
+@inline(__always)
+private func affineRow<V: FloatVector>(
+  _ x: UnsafePointer<V.Scalar>, _ y: UnsafeMutablePointer<V.Scalar>, _ residual: UnsafePointer<V.Scalar>?,
+  _ columns: Int, _ isRelu: Bool, _ type: V.Type, _ parameters: (Int, Int) -> (V, V)
+) {
+  columnBlocks(columns, V.scalarCount) { c, count in
+    let (scale, shift) = parameters(c, count)
+    var value = affine(loadLanes(x + c, count, V.self), scale, shift)
+    if let residual { value = value + loadLanes(residual + c, count, V.self) }
+    if isRelu { value = relu(value) }
+    storeLanes(value, y + c, count)
+  }
+}
+
+@inline(__always)
+private func affineRows<V: FloatVector>(_ vector: V.Type) -> AffineRowsKernel {
+  { x, y, scale, shift, shape, epilogue in
+    let x = x.assumingMemoryBound(to: V.Scalar.self), y = y.assumingMemoryBound(to: V.Scalar.self)
+    let scale = scale.assumingMemoryBound(to: V.Scalar.self)
+    let shift = shift.assumingMemoryBound(to: V.Scalar.self)
+    let residual = epilogue.residual?.assumingMemoryBound(to: V.Scalar.self)
+    for row in 0..<shape.rows {
+      let at = row * shape.columns
+      affineRow(x + at, y + at, residual.map { $0 + at }, shape.columns, epilogue.relu, V.self) { c, count in
+        (loadLanes(scale + c, count, V.self), loadLanes(shift + c, count, V.self))
+      }
+    }
+  }
+}
+
+@inline(__always)
+private func affinePlane<V: FloatVector>(_ vector: V.Type) -> AffinePlaneKernel {
+  { x, y, scale, shift, n, epilogue in
+    let parameters = (V(scale), V(shift))
+    affineRow(
+      x.assumingMemoryBound(to: V.Scalar.self), y.assumingMemoryBound(to: V.Scalar.self),
+      epilogue.residual?.assumingMemoryBound(to: V.Scalar.self), n, epilogue.relu, V.self
+    ) { _, _ in parameters }
+  }
+}
+
+// MARK: Statistics
+
+@inline(__always)
+private func statisticsRows<V: WideningVector>(_ vector: V.Type) -> StatisticsRowsKernel {
+  { x, pivots, accumulators, shape in
+    let x = x.assumingMemoryBound(to: V.Scalar.self)
+    let columns = shape.columns
+    var start = 0
+    while start < shape.rows {
+      let end = Swift.min(start + rowTile, shape.rows)
+      columnBlocks(columns, V.scalarCount) { c, count in
+        let pivot = pivots.map { V.loadWide($0 + c, count) } ?? V.wideZero
+        var sum = V.wideZero, squares = V.wideZero
+        for row in start..<end {
+          let d = V.subtract(loadLanes(x + (row * columns + c), count, V.self).widened, pivot)
+          sum = V.add(sum, d)
+          squares = V.addProduct(squares, d, d)
+        }
+        V.accumulate(sum, accumulators + c, count)
+        V.accumulate(squares, accumulators + columns + c, count)
+      }
+      start = end
+    }
+  }
+}
+
+@inline(__always)
+private func widePivot<V: WideningVector>(_ value: Double, _ type: V.Type) -> V.Wide {
+  withUnsafeTemporaryAllocation(of: Double.self, capacity: 16) { lanes in
+    guard let base = lanes.baseAddress else { return V.wideZero }
+    for i in 0..<V.scalarCount { base[i] = value }
+    return V.loadWide(base, V.scalarCount)
+  }
+}
+
+/// Sums of x - pivot and of its square over a row.
+@inline(__always)
+private func rowSums<V: WideningVector>(
+  _ x: UnsafePointer<V.Scalar>, _ n: Int, _ pivot: Double, _ type: V.Type
+) -> (Double, Double) where V.Scalar: BinaryFloatingPoint {
+  let center = widePivot(pivot, V.self)
+  var sum = V.wideZero, squares = V.wideZero
+  let whole = n / V.scalarCount * V.scalarCount
+  var i = 0
+  while i < whole {
+    let d = V.subtract(loadLanes(x + i, V.scalarCount, V.self).widened, center)
+    sum = V.add(sum, d)
+    squares = V.addProduct(squares, d, d)
+    i += V.scalarCount
+  }
+  var (s, q) = (total(sum, V.self), total(squares, V.self))
+  while i < n {
+    let d = Double(x[i]) - pivot
+    s += d
+    q += d * d
+    i += 1
+  }
+  return (s, q)
+}
+
+@inline(__always)
+private func statisticsPlane<V: WideningVector>(_ vector: V.Type) -> StatisticsPlaneKernel
+where V.Scalar: BinaryFloatingPoint {
+  { x, n, pivot, accumulators in
+    let (sum, squares) = rowSums(x.assumingMemoryBound(to: V.Scalar.self), n, pivot, V.self)
+    accumulators[0] += sum
+    accumulators[1] += squares
+  }
+}
+
+// MARK: Backward
+
+/// The gradient where the activation's output is positive, else zero.
+@inline(__always)
+private func masked<V: FloatVector>(
+  _ g: UnsafePointer<V.Scalar>, _ y: UnsafePointer<V.Scalar>?, _ at: Int, _ count: Int, _ type: V.Type
+) -> V {
+  let gradient = loadLanes(g + at, count, V.self)
+  guard let y else { return gradient }
+  return V.select(loadLanes(y + at, count, V.self) .> V.zero, gradient, V.zero)
+}
+
+@inline(__always)
+private func gradientSumsRows<V: WideningVector>(_ vector: V.Type) -> NormGradientSumsRowsKernel {
+  { gradient, x, means, activation, accumulators, shape in
+    let g = gradient.assumingMemoryBound(to: V.Scalar.self), x = x.assumingMemoryBound(to: V.Scalar.self)
+    let y = activation?.assumingMemoryBound(to: V.Scalar.self)
+    let columns = shape.columns
+    var start = 0
+    while start < shape.rows {
+      let end = Swift.min(start + rowTile, shape.rows)
+      columnBlocks(columns, V.scalarCount) { c, count in
+        let mean = V.loadWide(means + c, count)
+        var sum = V.wideZero, products = V.wideZero
+        for row in start..<end {
+          let at = row * columns + c
+          let value = masked(g, y, at, count, V.self).widened
+          let d = V.subtract(loadLanes(x + at, count, V.self).widened, mean)
+          sum = V.add(sum, value)
+          products = V.addProduct(products, value, d)
+        }
+        V.accumulate(sum, accumulators + c, count)
+        V.accumulate(products, accumulators + columns + c, count)
+      }
+      start = end
+    }
+  }
+}
+
+@inline(__always)
+private func gradientSumsPlane<V: WideningVector>(_ vector: V.Type) -> NormGradientSumsPlaneKernel
+where V.Scalar: BinaryFloatingPoint {
+  { gradient, x, mean, activation, accumulators, n in
+    let g = gradient.assumingMemoryBound(to: V.Scalar.self), x = x.assumingMemoryBound(to: V.Scalar.self)
+    let y = activation?.assumingMemoryBound(to: V.Scalar.self)
+    let center = widePivot(mean, V.self)
+    var sum = V.wideZero, products = V.wideZero
+    columnBlocks(n, V.scalarCount) { i, count in
+      let value = withoutTail(masked(g, y, i, count, V.self), count).widened
+      sum = V.add(sum, value)
+      products = V.addProduct(
+        products, value, V.subtract(loadLanes(x + i, count, V.self).widened, center))
+    }
+    accumulators[0] += total(sum, V.self)
+    accumulators[1] += total(products, V.self)
+  }
+}
+
+@inline(__always)
+private func normGradient<V: FloatVector>(_ vector: V.Type, isPlane: Bool) -> NormGradientKernel {
+  { gradient, x, activation, dx, residual, coefficients, shape in
+    let g = gradient.assumingMemoryBound(to: V.Scalar.self), x = x.assumingMemoryBound(to: V.Scalar.self)
+    let y = activation?.assumingMemoryBound(to: V.Scalar.self)
+    let out = dx.assumingMemoryBound(to: V.Scalar.self)
+    let rest = residual?.assumingMemoryBound(to: V.Scalar.self)
+    let mean = coefficients.mean.assumingMemoryBound(to: V.Scalar.self)
+    let a = coefficients.a.assumingMemoryBound(to: V.Scalar.self)
+    let b = coefficients.b.assumingMemoryBound(to: V.Scalar.self)
+    let k = coefficients.k.assumingMemoryBound(to: V.Scalar.self)
+    let (mean0, a0, b0, k0) = (
+      V(repeating: mean[0]), V(repeating: a[0]), V(repeating: b[0]), V(repeating: k[0])
+    )
+    for row in 0..<shape.rows {
+      columnBlocks(shape.columns, V.scalarCount) { c, count in
+        let at = row * shape.columns + c
+        let value = masked(g, y, at, count, V.self)
+        let center = isPlane ? mean0 : loadLanes(mean + c, count, V.self)
+        let d = loadLanes(x + at, count, V.self) - center
+        let shifted = (isPlane ? k0 : loadLanes(k + c, count, V.self))
+          .adding(isPlane ? b0 : loadLanes(b + c, count, V.self), times: d)
+        let result = shifted.adding(isPlane ? a0 : loadLanes(a + c, count, V.self), times: value)
+        if let rest { storeLanes(value, rest + at, count) }
+        storeLanes(result, out + at, count)
+      }
+    }
+  }
+}
+
+// MARK: Rows with statistics of their own
+
+@inline(__always)
+private func layerNorm<V: WideningVector>(_ vector: V.Type) -> LayerNormKernel
+where V.Scalar: BinaryFloatingPoint {
+  { x, y, weight, bias, means, deviations, eps, shape in
+    let x = x.assumingMemoryBound(to: V.Scalar.self), y = y.assumingMemoryBound(to: V.Scalar.self)
+    let weight = weight?.assumingMemoryBound(to: V.Scalar.self)
+    let bias = bias?.assumingMemoryBound(to: V.Scalar.self)
+    let n = shape.columns
+    for row in 0..<shape.rows where n > 0 {
+      let line = x + row * n
+      // The first value as pivot keeps the two sums apart from cancellation.
+      let pivot = Double(line[0])
+      let (sum, squares) = rowSums(line, n, pivot, V.self)
+      let offset = sum / Double(n)
+      let mean = pivot + offset
+      let variance = Swift.max(squares / Double(n) - offset * offset, 0)
+      let inverse = 1 / (variance + eps).squareRoot()
+      means[row] = mean
+      deviations[row] = inverse
+      let (center, scale) = (V(mean), V(inverse))
+      columnBlocks(n, V.scalarCount) { c, count in
+        var value = (loadLanes(line + c, count, V.self) - center) * scale
+        if let weight { value = value * loadLanes(weight + c, count, V.self) }
+        if let bias { value = value + loadLanes(bias + c, count, V.self) }
+        storeLanes(value, y + (row * n + c), count)
+      }
+    }
+  }
+}
+
+/// With h = g w and x̂ the normalised row: dx = (h - mean(h) - x̂ mean(h x̂)) / deviation.
+@inline(__always)
+private func layerNormGradient<V: WideningVector>(_ vector: V.Type) -> LayerNormGradientKernel
+where V.Scalar: BinaryFloatingPoint {
+  { gradient, x, weight, means, deviations, dx, accumulators, shape in
+    let g = gradient.assumingMemoryBound(to: V.Scalar.self), x = x.assumingMemoryBound(to: V.Scalar.self)
+    let weight = weight?.assumingMemoryBound(to: V.Scalar.self)
+    let out = dx.assumingMemoryBound(to: V.Scalar.self)
+    let n = shape.columns
+    for row in 0..<shape.rows {
+      let at = row * n
+      let (center, scale) = (V(means[row]), V(deviations[row]))
+      var sum = V.wideZero, products = V.wideZero
+      columnBlocks(n, V.scalarCount) { c, count in
+        let value = loadLanes(g + at + c, count, V.self)
+        let normal = (loadLanes(x + at + c, count, V.self) - center) * scale
+        let h = withoutTail(weight.map { value * loadLanes($0 + c, count, V.self) } ?? value, count)
+        sum = V.add(sum, h.widened)
+        products = V.addProduct(products, h.widened, normal.widened)
+        if let accumulators {
+          V.accumulate((value * normal).widened, accumulators + c, count)
+          V.accumulate(value.widened, accumulators + n + c, count)
+        }
+      }
+      let meanOfH = V(total(sum, V.self) / Double(n)), meanOfProduct = V(total(products, V.self) / Double(n))
+      columnBlocks(n, V.scalarCount) { c, count in
+        let value = loadLanes(g + at + c, count, V.self)
+        let normal = (loadLanes(x + at + c, count, V.self) - center) * scale
+        let h = weight.map { value * loadLanes($0 + c, count, V.self) } ?? value
+        storeLanes((h - meanOfH - normal * meanOfProduct) * scale, out + at + c, count)
+      }
+    }
+  }
+}
+
+func registerNormalization(_ table: inout NormKernels) {
+  table.affineRows = [affineRows(Floats.self), affineRows(Doubles.self)]
+  table.affinePlane = [affinePlane(Floats.self), affinePlane(Doubles.self)]
+  table.statisticsRows = [statisticsRows(Floats.self), statisticsRows(Doubles.self)]
+  table.statisticsPlane = [statisticsPlane(Floats.self), statisticsPlane(Doubles.self)]
+  table.gradientSumsRows = [gradientSumsRows(Floats.self), gradientSumsRows(Doubles.self)]
+  table.gradientSumsPlane = [gradientSumsPlane(Floats.self), gradientSumsPlane(Doubles.self)]
+  table.gradientRows = [
+    normGradient(Floats.self, isPlane: false), normGradient(Doubles.self, isPlane: false),
+  ]
+  table.gradientPlane = [normGradient(Floats.self, isPlane: true), normGradient(Doubles.self, isPlane: true)]
+  table.layerNorm = [layerNorm(Floats.self), layerNorm(Doubles.self)]
+  table.layerNormGradient = [layerNormGradient(Floats.self), layerNormGradient(Doubles.self)]
+}

@@ -1,0 +1,190 @@
+/// Padding of a convolution.
+public enum ConvolutionPadding: Sendable {
+  /// Zeros on both sides, one number or one for each dimension.
+  case explicit([Int])
+  /// So many that the output has the input's size; an odd one is put behind. Needs stride 1.
+  case same
+  /// None.
+  case valid
+}
+
+/// Convolutions, in the sense of deep learning (cross-correlations), and their gradients. The three recorded operations
+/// are each other's derivatives, so any order of derivative works. Results are channels-last in memory.
+extension Tensor {
+  /// Convolution of N, C, … or C, … with a weight (out, in / groups, …); the number of spatial dimensions is the
+  /// weight's. PyTorch: `torch.nn.functional.conv1d`, `conv2d`, `conv3d`.
+  public func convolution(
+    _ weight: Tensor, _ bias: Tensor? = nil, stride: [Int] = [1], padding: ConvolutionPadding = .explicit([0]),
+    dilation: [Int] = [1], groups: Int = 1
+  ) throws -> Tensor {
+    let dimensions = weight.rank - 2
+    let name = "conv\(dimensions)d"
+    try require(
+      dimensions >= 1 && dimensions <= 3,
+      "weight should have at least three dimensions and at most five, but got weight of size: "
+        + Shape.describe(weight.shape))
+    try require(
+      rank == dimensions + 1 || rank == dimensions + 2,
+      "Expected \(dimensions + 1)D (unbatched) or \(dimensions + 2)D (batched) input to \(name), but got input of size: "
+        + Shape.describe(shape))
+    if rank == dimensions + 1 {
+      return try unsqueeze(0).convolution(
+        weight, bias, stride: stride, padding: padding, dilation: dilation, groups: groups
+      ).squeeze([0])
+    }
+    var options = ConvolutionOptions(
+      stride: try spatialList(stride, dimensions, "stride"), padding: [Int](repeating: 0, count: dimensions),
+      dilation: try spatialList(dilation, dimensions, "dilation"), groups: groups)
+    let kernel = Array(weight.shape.dropFirst(2))
+    var total = options.padding
+    switch padding {
+    case .valid: break
+    case .explicit(let sizes):
+      options.padding = try spatialList(sizes, dimensions, "padding")
+      try options.check(name)
+      total = options.padding.map { 2 * $0 }
+    case .same:
+      try require(
+        options.stride.allSatisfy { $0 == 1 }, "padding='same' is not supported for strided convolutions")
+      try options.check(name)
+      total = kernel.indices.map { options.span(kernel[$0], $0) - 1 }
+      options.padding = total.map { $0 / 2 }
+    }
+    try options.check(name)
+    try Tensor.checkConvolution(self, weight, bias, options, transposed: false)
+    var output = [shape[0], weight.shape[0]]
+    var isTooLarge = false
+    for d in 0..<dimensions {
+      let room = shape[d + 2] + total[d] - options.span(kernel[d], d)
+      isTooLarge = isTooLarge || room < 0
+      output.append(max(room, 0) / options.stride[d] + 1)
+    }
+    if isTooLarge {
+      func sizes(_ value: (Int) -> Int) -> String { (0..<dimensions).map { "\(value($0))" }.joined(separator: " x ") }
+      throw SwiftNetError.runtime(
+        "Calculated padded input size per channel: (\(sizes { shape[$0 + 2] + total[$0] })). Kernel size: "
+          + "(\(sizes { options.span(kernel[$0], $0) })). Kernel size can't be greater than actual input size")
+    }
+    if dtype == .float16 || dtype == .bfloat16 {
+      return try to(.float32).convolved(weight.to(.float32), bias?.to(.float32), options, output).to(dtype)
+    }
+    return try convolved(weight, bias, options, output)
+  }
+
+  static func checkConvolution(
+    _ input: Tensor, _ weight: Tensor, _ bias: Tensor?, _ options: ConvolutionOptions, transposed: Bool
+  ) throws {
+    let (w, groups) = (weight.shape, options.groups)
+    try require(
+      !w.contains(0) || w[0] == 0 && !w.dropFirst().contains(0),
+      "kernel size should be greater than zero, but got weight of size \(Shape.describe(w))")
+    try require(
+      w.dropFirst(2).allSatisfy { $0 < ConvolutionOptions.limit } && input.shape.allSatisfy { $0 < 1 << 40 },
+      "convolution: sizes \(Shape.describe(w)) and \(Shape.describe(input.shape)) are too large")
+    try require(
+      w[0] >= groups,
+      "Given groups=\(groups), expected weight to be at least \(groups) at dimension 0, but got weight of size "
+        + "\(Shape.describe(w)) instead")
+    try require(
+      w[0] % groups == 0,
+      "Given groups=\(groups), expected weight to be divisible by \(groups) at dimension 0, but got weight of size "
+        + "\(Shape.describe(w)) instead")
+    let expected = transposed ? w[0] : w[1] * groups
+    try require(
+      input.shape[1] == expected,
+      "Given \(transposed ? "transposed=1" : "groups=\(groups)"), weight of size \(Shape.describe(w)), expected input"
+        + "\(Shape.describe(input.shape)) to have \(expected) channels, but got \(input.shape[1]) channels instead")
+    let outputs = transposed ? w[1] * groups : w[0]
+    if let bias {
+      try require(
+        bias.shape == [outputs],
+        "Given \(transposed ? "transposed=1, " : "")weight of size \(Shape.describe(w)), expected bias to be "
+          + "1-dimensional with \(outputs) elements, but got bias of size \(Shape.describe(bias.shape)) instead")
+    }
+    for other in [weight, bias].compactMap({ $0 }) where other.dtype != input.dtype {
+      throw SwiftNetError.runtime(
+        "Input type (\(input.dtype.cTypeName)) and \(other === weight ? "weight" : "bias") type "
+          + "(\(other.dtype.cTypeName)) should be the same")
+    }
+    try require(
+      input.dtype.isFloatingPoint, .notImplemented,
+      "\"convolution\" not implemented for '\(input.dtype.scalarTypeName)'")
+  }
+
+  /// The recorded convolution; all arguments are checked.
+  func convolved(
+    _ weight: Tensor, _ bias: Tensor?, _ options: ConvolutionOptions, _ output: [Int]
+  ) throws -> Tensor {
+    let out = try Tensor(empty: output, dtype: dtype, strides: Shape.channelsLastStrides(output))
+    let shape = ConvolutionShape(input: self.shape, weight: weight.shape, output: output, options)
+    if out.count > 0 {
+      let filter = try noGrad { try weight.contiguous() }
+      let bias = try noGrad { try bias?.contiguous() }
+      try convolutionForward(
+        dtype, shape, input: try pointer(), inputStrides: volumeStrides, weight: try filter.pointer(),
+        epilogue: ConvolutionEpilogue(bias: try bias?.pointer()), output: try out.mutablePointer())
+      withExtendedLifetime((filter, bias)) {}
+    }
+    return try out.recorded("Convolution", inputs: [self, weight] + (bias.map { [$0] } ?? []), saving: [self, weight]) {
+      context in
+      let (grad, x, w) = (try context.grad, try context.saved(0), try context.saved(1))
+      let dx = context.needs(0) ? try grad.convolutionDataGradient(w, options, x.shape) : nil
+      let needsBias = context.node.edges.count > 2 && context.needs(2)
+      if context.createsGraph {
+        let dw = context.needs(1) ? try x.convolutionWeightGradient(grad, options, w.shape) : nil
+        return [dx, dw, needsBias ? try grad.sumOverPlaces() : nil]
+      }
+      guard context.needs(1) else { return [dx, nil, needsBias ? try grad.sumOverPlaces() : nil] }
+      let db = needsBias ? try Tensor(empty: [w.shape[0]], dtype: w.dtype) : nil
+      return [dx, try x.convolutionWeightGradient(grad, options, w.shape, bias: db), db]
+    }
+  }
+
+  /// Σ over all but dimension 1.
+  func sumOverPlaces() throws -> Tensor { try sum(shape.indices.filter { $0 != 1 }) }
+
+  /// The gradient of a convolution's input, of shape `input`, from that of its output (self); at the same time the
+  /// transposed convolution.
+  func convolutionDataGradient(_ weight: Tensor, _ options: ConvolutionOptions, _ input: [Int]) throws -> Tensor {
+    let out = try Tensor(empty: input, dtype: dtype, strides: Shape.channelsLastStrides(input))
+    if out.count > 0 {
+      let filter = try noGrad { try weight.contiguous() }
+      try SwiftNet.convolutionDataGradient(
+        dtype, ConvolutionShape(input: input, weight: weight.shape, output: shape, options),
+        gradOutput: try pointer(), gradOutputStrides: volumeStrides, weight: try filter.pointer(),
+        gradInput: try out.mutablePointer())
+      withExtendedLifetime(filter) {}
+    }
+    return try out.recorded("Convolution", self, weight, saving: [self, weight]) { context in
+      let (grad, y, w) = (try context.grad, try context.saved(0), try context.saved(1))
+      return [
+        context.needs(0) ? try grad.convolved(w, nil, options, y.shape) : nil,
+        context.needs(1) ? try grad.convolutionWeightGradient(y, options, w.shape) : nil,
+      ]
+    }
+  }
+
+  /// The gradient of a convolution's weight, from its input (self) and the gradient of its output. `bias` receives that
+  /// of the bias.
+  func convolutionWeightGradient(
+    _ grad: Tensor, _ options: ConvolutionOptions, _ weight: [Int], bias: Tensor? = nil
+  ) throws -> Tensor {
+    let out = try Tensor(empty: weight, dtype: dtype)
+    if count == 0 || grad.count == 0 {
+      try out.fillUnrecorded(0)
+      try bias?.fillUnrecorded(0)
+    } else if out.count > 0 {
+      try SwiftNet.convolutionWeightGradient(
+        dtype, ConvolutionShape(input: shape, weight: weight, output: grad.shape, options), input: try pointer(),
+        inputStrides: volumeStrides, gradOutput: try grad.pointer(), gradOutputStrides: grad.volumeStrides,
+        gradWeight: try out.mutablePointer(), gradBias: try bias?.mutablePointer())
+    }
+    return try out.recorded("ConvolutionWeight", self, grad, saving: [self, grad]) { context in
+      let (dw, x, g) = (try context.grad, try context.saved(0), try context.saved(1))
+      return [
+        context.needs(0) ? try g.convolutionDataGradient(dw, options, x.shape) : nil,
+        context.needs(1) ? try x.convolved(dw, nil, options, g.shape) : nil,
+      ]
+    }
+  }
+}

@@ -1,0 +1,74 @@
+/// Dropout: random zeros in training, none otherwise. Random numbers are drawn in the logical order of the elements,
+/// whatever their order in memory.
+extension Tensor {
+  private static func checkProbability(_ p: Double) throws {
+    try require(
+      p >= 0 && p <= 1, .value, "dropout probability has to be between 0 and 1, but got \(p)")
+  }
+
+  /// 1 with probability 1 - p, as bool.
+  private static func keep(_ shape: [Int], _ p: Double, _ generator: Generator) throws -> Tensor {
+    let mask = try Tensor(empty: shape, dtype: .bool)
+    if p == 1 {
+      try mask.fillUnrecorded(false)
+    } else {
+      generator.bernoulli(try mask.mutablePointer(), count: mask.count, dtype: .bool, probability: 1 - p)
+    }
+    return mask
+  }
+
+  /// mask · x · scale in one pass.
+  private func masked(_ mask: Tensor, scale: Double) throws -> Tensor {
+    guard let multiply = kernels.elementwise[.mul, dtype.lane] else {
+      throw SwiftNetError.notImplemented("\"dropout\" not implemented for '\(dtype.scalarTypeName)'")
+    }
+    let out = try Tensor(empty: shape, dtype: dtype, strides: isDense ? strides : nil)
+    var program = ElementwiseProgram(
+      lane: dtype.lane, leaves: [.tensor(self), .tensor(mask), .scalar(.float(scale))], steps: [])
+    program.steps = [
+      .init(kernel: multiply, sources: [.leaf(1), .leaf(2)], scalars: Scalars(), roundTo: nil),
+      .init(kernel: multiply, sources: [.leaf(0), .step(0)], scalars: Scalars(), roundTo: nil),
+    ]
+    try program.run(into: out)
+    return try out.recorded("Dropout", self, saving: [mask]) { [try $0.grad.masked(try $0.saved(0), scale: scale)] }
+  }
+
+  /// Zeroes each element with probability p and scales the others by 1 / (1 - p).
+  public func dropout(_ p: Double = 0.5, training: Bool = true, generator: Generator = .shared) throws -> Tensor {
+    try dropout(p, training, shape, generator)
+  }
+
+  private func dropout(_ p: Double, _ training: Bool, _ shape: [Int], _ generator: Generator) throws -> Tensor {
+    try Tensor.checkProbability(p)
+    guard training, p > 0, count > 0 else { return self }
+    try require(
+      dtype.isFloatingPoint,
+      "result type Float can't be cast to the desired output type \(dtype.scalarTypeName)")
+    return try masked(Tensor.keep(shape, p, generator), scale: p == 1 ? 0 : 1 / (1 - p))
+  }
+
+  /// Zeroes whole channels (dimension 1).
+  public func featureDropout(_ p: Double = 0.5, training: Bool = true, generator: Generator = .shared) throws -> Tensor {
+    try dropout(p, training, try featureShape(), generator)
+  }
+
+  private func featureShape() throws -> [Int] {
+    try require(rank >= 2, "Feature dropout requires at least 2 dimensions in the input")
+    return Array(shape.prefix(2)) + [Int](repeating: 1, count: rank - 2)
+  }
+
+  /// Dropout that keeps mean and variance of self-normalising networks (Klambauer et al., 2017,
+  /// https://arxiv.org/abs/1706.02515): dropped elements take SELU's lower limit.
+  public func alphaDropout(
+    _ p: Double = 0.5, training: Bool = true, features: Bool = false, generator: Generator = .shared
+  ) throws -> Tensor {
+    try Tensor.checkProbability(p)
+    guard training, p > 0, count > 0 else { return self }
+    if p == 1 { return try self * 0.0 }
+    let alpha = 1.7580993408473766
+    let a = 1 / ((alpha * alpha * p + 1) * (1 - p)).squareRoot()
+    let mask = try noGrad { try Tensor.keep(features ? featureShape() : shape, p, generator).to(dtype) }
+    let shift = try noGrad { try (mask - 1.0) * .float(alpha * a) + .float(alpha * a * p) }
+    return try self * (mask * .float(a)) + shift
+  }
+}

@@ -1,0 +1,446 @@
+import KernelTypes
+
+/// A 3×3 convolution with stride 1 by Winograd's algorithm, forward or its data gradient (which is a forward
+/// convolution with flipped filters and the padding turned round).
+struct WinogradConvolution {
+  private let table: KernelTable
+  private let shape: ConvolutionShape
+  private let gradient: Bool
+  private let channels: Int
+  private let columns: Int
+  /// Tiles of one block, whose transformed inputs stay in the second-level cache.
+  private let blockTiles: Int
+  private let tilesDown: Int
+  private let tilesAcross: Int
+
+  private var source: Extents { gradient ? shape.output : shape.input }
+  private var result: Extents { gradient ? shape.input : shape.output }
+  /// Whether the tiles are few, so that the work is cut by columns.
+  private var sharesTiles: Bool { tiles <= 256 && columns >= 4 * table.gemm.f32.columns }
+  private var tiles: Int { shape.batch * result.depth * tilesDown * tilesAcross }
+
+  /// nil where the shape is not one for Winograd, or where the row kernels are expected to be faster.
+  init?(_ type: DType, _ shape: ConvolutionShape, gradient: Bool, table: KernelTable) {
+    guard shape.allowsWinograd(type) else { return nil }
+    self.table = table
+    self.shape = shape
+    self.gradient = gradient
+    channels = gradient ? shape.outChannels : shape.inChannels
+    columns = gradient ? shape.inChannels : shape.outChannels
+    if channels % table.winograd.lanes != 0 { return nil }
+    let result = gradient ? shape.input : shape.output
+    tilesDown = (result.height + 3) / 4
+    tilesAcross = (result.width + 3) / 4
+    // More tiles per block than one register tile would only widen what must stay in the cache.
+    blockTiles = table.gemm.f32.rows
+    let images = shape.batch * result.depth
+    let tiles = images * tilesDown * tilesAcross
+    let cost = WinogradCost(kernels: table.gemm.f32, lanes: table.winograd.lanes)
+    let winograd = cost.forward(tiles: tiles, channels: channels, columns: columns)
+    let direct = cost.direct(shape, channels: channels, columns: columns, places: images * result.height * result.width)
+    if winograd >= direct { return nil }
+  }
+
+  func run(
+    source pointer: UnsafeRawPointer, strides: [Int], weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue,
+    output: UnsafeMutableRawPointer
+  ) throws {
+    let kernels = table.gemm.f32
+    let input = try ChannelsLast(
+      pointer, type: .float32, kernels: kernels, batch: shape.batch, channels: channels, extents: source,
+      strides: strides, slack: false)
+    let zeros = try Scratch(bytes: channels * 4)
+    memset(zeros.pointer, 0, channels * 4)
+    let images = WinogradImages(
+      pointer: input.pointer, zeros: zeros.pointer, depth: source.depth, batchStride: input.strides[0],
+      depthStride: input.strides[1], height: source.height, width: source.width,
+      heightStride: input.strides[2], widthStride: input.strides[3],
+      paddingHeight: gradient ? 2 - shape.padding.height : shape.padding.height,
+      paddingWidth: gradient ? 2 - shape.padding.width : shape.padding.width, tilesDown: tilesDown,
+      tilesAcross: tilesAcross, channels: channels)
+    let width = kernels.columns
+    let panels = (columns + width - 1) / width
+    let layout =
+      gradient
+      ? FilterLayout(
+        columns: columns, columnStride: 9, run: channels, runStride: columns * 9, taps: 9, tapStride: 1, merged: 1,
+        groupStride: 0)
+      : FilterLayout(
+        columns: columns, columnStride: channels * 9, run: channels, runStride: 9, taps: 9, tapStride: 1,
+        merged: 1, groupStride: 0)
+    var arguments = Arguments(
+      output: output, epilogue: epilogue, images: images, layout: layout, weight: weight, panels: panels)
+    let statistics = epilogue.sums != nil || epilogue.sumsOfSquares != nil
+    let sumChunks = sharesTiles ? 1 : (tiles + blockTiles - 1) / blockTiles
+    let partial = statistics ? try Scratch(bytes: sumChunks * 2 * columns * 8) : nil
+    if let partial { memset(partial.pointer, 0, sumChunks * 2 * columns * 8) }
+    arguments.partial = partial?.of(Double.self)
+    if sharesTiles { try runByColumns(&arguments) } else { try runByTiles(&arguments) }
+    if let partial {
+      let values = partial.of(Double.self)
+      for (index, target) in [epilogue.sums, epilogue.sumsOfSquares].enumerated() {
+        guard let target else { continue }
+        for column in 0..<columns {
+          var sum = 0.0
+          for chunk in 0..<sumChunks { sum += values[(chunk * 2 + index) * columns + column] }
+          target[column] = sum
+        }
+      }
+    }
+  }
+
+  /// What both ways to cut the work need.
+  private struct Arguments {
+    var output: UnsafeMutableRawPointer
+    var epilogue: ConvolutionEpilogue
+    var images: WinogradImages
+    var layout: FilterLayout
+    var weight: UnsafeRawPointer
+    var panels: Int
+    /// Statistics by chunk.
+    var partial: UnsafeMutablePointer<Double>?
+  }
+
+  private var tileColumns: Int { table.gemm.f32.columns }
+  private var panelSize: Int { channels * tileColumns }
+  private var outputTiling: WinogradOutput {
+    WinogradOutput(
+      height: result.height, width: result.width, tilesDown: tilesDown, tilesAcross: tilesAcross,
+      channels: columns)
+  }
+
+  private func roundUp(_ tiles: Int) -> Int {
+    (tiles + table.gemm.f32.rows - 1) / table.gemm.f32.rows * table.gemm.f32.rows
+  }
+
+  /// The direct form [9][channels][columns] of one panel of filters.
+  private func packFilters(_ x: Arguments, _ panel: Int, _ packed: UnsafeMutableRawPointer) {
+    // The kernel writes a panel at its number times its size.
+    table.gemm.f32.packFilters(x.layout, x.weight, panel, 1, packed - panel * 9 * panelSize * 4)
+  }
+
+  /// Output transform and epilogue of some tiles for one panel of columns.
+  private func finish(
+    _ x: Arguments, _ products: UnsafePointer<Float>, _ firstTile: Int, _ count: Int, _ panel: Int, chunk: Int
+  ) {
+    var tiling = outputTiling
+    let sums = x.partial.map { $0 + chunk * 2 * columns }
+    let e = x.epilogue
+    var arguments = ConvolveArguments(
+      tables: UnsafePointer(x.images.zeros.assumingMemoryBound(to: Int.self)), tableWords: 0, tiles: 0,
+      lastRows: 0, run: 0, weights: x.weight, panelStride: 0, firstColumn: panel * tileColumns,
+      columns: min(columns - panel * tileColumns, tileColumns), depthwise: false, output: x.output, bias: e.bias,
+      scale: e.scale, shift: e.shift, residual: e.residual, relu: e.relu, sums: e.sums == nil ? nil : sums,
+      sumsOfSquares: e.sumsOfSquares == nil ? nil : sums.map { $0 + columns })
+    table.winograd.transformProducts(products, firstTile, count, &tiling, &arguments)
+  }
+
+  /// Many tiles: the filters are transformed once; then a task takes a block of tiles through all steps, so that
+  /// the transformed tiles never leave the second-level cache.
+  private func runByTiles(_ x: inout Arguments) throws {
+    let blocks = (tiles + blockTiles - 1) / blockTiles
+    let panels = x.panels
+    let filterSize = 36 * winogradPointStride(channels, tileColumns)
+    let filters = try Scratch(bytes: panels * filterSize * 4)
+    let tileStride = 36 * channels + 16
+    let sourceSize = blockTiles * tileStride
+    let productSize = 36 * roundUp(blockTiles) * tileColumns
+    let slots = try ScratchSlots(bytes: max(sourceSize + productSize, 9 * panelSize) * 4)
+    let x = x
+    parallelFor(panels, grain: 1) { first, last in
+      slots.with { scratch in
+        for panel in first..<last {
+          packFilters(x, panel, scratch)
+          table.winograd.transformFilter(
+            scratch.assumingMemoryBound(to: Float.self), channels, (0, channels), gradient,
+            filters.of(Float.self) + panel * filterSize)
+        }
+      }
+    }
+    parallelFor(blocks, grain: 1) { start, end in
+      slots.with { scratch in
+        let transformed = scratch.assumingMemoryBound(to: Float.self)
+        let products = transformed + sourceSize
+        var images = x.images
+        for block in start..<end {
+          let first = block * blockTiles, count = min(blockTiles, tiles - first)
+          table.winograd.transformSource(&images, first, count, transformed, tileStride, channels)
+          for panel in 0..<panels {
+            var work = WinogradProducts(
+              source: transformed, tileStride: tileStride, pointStride: channels, tiles: count,
+              filters: filters.of(Float.self) + panel * filterSize, channels: channels,
+              narrow: 2 * (columns - panel * tileColumns) <= tileColumns, adding: false, products: products)
+            table.winograd.multiply(&work)
+            finish(x, products, first, count, panel, chunk: block)
+          }
+        }
+      }
+    }
+  }
+
+  /// Few tiles and large filters: the tiles are transformed once; then a task takes a block of columns, whose
+  /// filters it transforms a few channels at a time, so that they never leave the second-level cache.
+  private func runByColumns(_ x: inout Arguments) throws {
+    let tileStride = 36 * channels + 16
+    let transformed = try Scratch(bytes: tiles * tileStride * 4)
+    // 128 channels of 32 columns at 36 points: 590 kB.
+    let part = 128
+    let productSize = 36 * roundUp(tiles) * tileColumns
+    let filterSize = 36 * winogradPointStride(min(part, channels), tileColumns)
+    let slots = try ScratchSlots(bytes: (productSize + 9 * panelSize + filterSize) * 4)
+    let x = x
+    parallelFor(tiles, grain: 4) { first, last in
+      var images = x.images
+      table.winograd.transformSource(
+        &images, first, last - first, transformed.of(Float.self) + first * tileStride, tileStride, channels)
+    }
+    parallelFor(x.panels, grain: 1) { start, end in
+      slots.with { scratch in
+        let products = scratch.assumingMemoryBound(to: Float.self)
+        let packed = products + productSize
+        let filters = packed + 9 * panelSize
+        for panel in start..<end {
+          packFilters(x, panel, packed)
+          for first in stride(from: 0, to: channels, by: part) {
+            let count = min(part, channels - first)
+            table.winograd.transformFilter(packed, channels, (first, count), gradient, filters)
+            var work = WinogradProducts(
+              source: transformed.of(Float.self) + first, tileStride: tileStride, pointStride: channels,
+              tiles: tiles, filters: filters, channels: count,
+              narrow: 2 * (columns - panel * tileColumns) <= tileColumns, adding: first > 0, products: products)
+            table.winograd.multiply(&work)
+          }
+          finish(x, products, 0, tiles, panel, chunk: 0)
+        }
+      }
+    }
+  }
+}
+
+extension ConvolutionShape {
+  /// Whether Winograd's algorithm computes this convolution at all.
+  func allowsWinograd(_ type: DType) -> Bool {
+    Backends.winograd && type == .float32 && groups == 1 && kernel == Extents(1, 3, 3)
+      && stride == Extents(1, 1, 1) && dilation.height == 1 && dilation.width == 1 && padding.depth == 0
+      && input.depth == output.depth
+  }
+}
+
+/// A rough model of the time of both ways, in vector multiplications.
+struct WinogradCost {
+  let kernels: ProductKernels
+  let lanes: Int
+
+  private func panels(_ columns: Int) -> Int { (columns + kernels.columns - 1) / kernels.columns }
+
+  func forward(tiles: Int, channels: Int, columns: Int) -> Double {
+    let rows = (tiles + kernels.rows - 1) / kernels.rows * kernels.rows
+    let products = 36 * rows * channels * panels(columns) * 2
+    // A transform of one vector of channels takes about as long as 250 (input, output) or 200 (filter)
+    // multiplications.
+    let transforms = tiles * (channels + columns) / lanes * 250
+    let filters = channels * panels(columns) * 2 * 200
+    return Double(products + transforms + filters)
+  }
+
+  func direct(_ shape: ConvolutionShape, channels: Int, columns: Int, places: Int) -> Double {
+    // Taps that only see padding are skipped on tiny images.
+    func used(_ size: Int, _ padding: Int, _ input: Int) -> Double {
+      var taps = 0
+      for place in 0..<size {
+        for tap in 0..<3 where place + tap - padding >= 0 && place + tap - padding < input { taps += 1 }
+      }
+      return Double(taps) / Double(max(1, size))
+    }
+    let tiny = shape.output.height * shape.output.width <= 64 && shape.batch >= 8
+    let taps =
+      tiny
+      ? used(shape.output.height, shape.padding.height, shape.input.height)
+        * used(shape.output.width, shape.padding.width, shape.input.width) : 9
+    return taps * Double(places * channels * panels(columns) * 2) * 1.05
+  }
+}
+
+/// The weight gradient by Winograd's algorithm; false where it does not apply or would not be faster.
+func winogradWeightGradient(
+  _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int], gradOutput: UnsafeRawPointer,
+  gradOutputStrides: [Int], gradWeight: UnsafeMutableRawPointer, gradBias: UnsafeMutableRawPointer?,
+  type: DType, table: KernelTable
+) throws -> Bool {
+  let kernels = table.gemm.f32
+  let winograd = table.winograd
+  let channels = shape.inChannels, columns = shape.outChannels
+  guard shape.allowsWinograd(type), channels % winograd.lanes == 0, columns % winograd.lanes == 0 else {
+    return false
+  }
+  let tilesDown = (shape.output.height + 3) / 4, tilesAcross = (shape.output.width + 3) / 4
+  let tiles = shape.batch * shape.output.depth * tilesDown * tilesAcross
+  let cost = WinogradCost(kernels: kernels, lanes: winograd.lanes)
+  let direct = cost.direct(shape, channels: channels, columns: columns, places: shape.outputPixels)
+  if cost.forward(tiles: tiles, channels: channels, columns: columns) >= direct { return false }
+
+  let source = try ChannelsLast(
+    input, type: type, kernels: kernels, batch: shape.batch, channels: channels, extents: shape.input,
+    strides: inputStrides, slack: false)
+  let gradient = try ChannelsLast(
+    gradOutput, type: type, kernels: kernels, batch: shape.batch, channels: columns, extents: shape.output,
+    strides: gradOutputStrides, slack: false)
+  let zeroBytes = (max(channels, columns) + kernels.columns) * 4
+  let zeros = try Scratch(bytes: zeroBytes)
+  memset(zeros.pointer, 0, zeroBytes)
+  let inputs = WinogradImages(
+    pointer: source.pointer, zeros: zeros.pointer, depth: shape.input.depth, batchStride: source.strides[0],
+    depthStride: source.strides[1], height: shape.input.height, width: shape.input.width,
+    heightStride: source.strides[2], widthStride: source.strides[3], paddingHeight: shape.padding.height,
+    paddingWidth: shape.padding.width, tilesDown: tilesDown, tilesAcross: tilesAcross, channels: channels)
+  let gradients = WinogradImages(
+    pointer: gradient.pointer, zeros: zeros.pointer, depth: shape.output.depth,
+    batchStride: gradient.strides[0], depthStride: gradient.strides[1], height: shape.output.height,
+    width: shape.output.width, heightStride: gradient.strides[2], widthStride: gradient.strides[3],
+    paddingHeight: 0, paddingWidth: 0, tilesDown: tilesDown, tilesAcross: tilesAcross, channels: columns)
+
+  let width = kernels.columns
+  let panels = (columns + width - 1) / width
+  let pointSize = winogradPointStride(channels, width)
+  let panelSize = 36 * pointSize
+  let layout = FilterLayout(
+    columns: columns, columnStride: channels * 9, run: channels, runStride: 9, taps: 9, tapStride: 1, merged: 1,
+    groupStride: 0)
+  func finish(_ panel: Int, _ sums: UnsafePointer<Float>, _ scratch: UnsafeMutablePointer<Float>) {
+    winograd.transformFilterGradient(sums, channels, scratch)
+    kernels.unpackFilters(layout, scratch, panel, 1, channels, gradWeight)
+  }
+  // Blocks of tiles: so many that adding to the sums, which are in the third-level cache, costs little.
+  let blockTiles = min(tiles, 96)
+  let blocks = (tiles + blockTiles - 1) / blockTiles
+  let sourceSize = 36 * winogradPointStride(blockTiles, channels)
+  let gradientSize = 36 * winogradPointStride(blockTiles, width)
+  /// Adds a block of tiles to the sums of some panels; `local` is room for the panels' gradients.
+  func add(
+    _ block: Int, _ transformed: UnsafePointer<Float>, _ first: Int, _ last: Int, adding: Bool,
+    _ local: UnsafeMutablePointer<Float>, _ sums: UnsafeMutablePointer<Float>
+  ) {
+    let tile = block * blockTiles, count = min(blockTiles, tiles - block * blockTiles)
+    var images = gradients
+    for panel in first..<last {
+      winograd.transformGradient(
+        &images, tile, count, panel * width, min(width, columns - panel * width),
+        local + (panel - first) * gradientSize)
+    }
+    for point in 0..<36 {
+      for panel in first..<last {
+        winograd.accumulate(
+          transformed + point * winogradPointStride(count, channels), channels,
+          local + ((panel - first) * gradientSize + point * winogradPointStride(count, width)), count,
+          2 * (columns - panel * width) <= width, adding, sums + ((panel - first) * panelSize + point * pointSize))
+      }
+    }
+  }
+  func transform(_ block: Int, _ out: UnsafeMutablePointer<Float>) {
+    let tile = block * blockTiles, count = min(blockTiles, tiles - block * blockTiles)
+    var images = inputs
+    winograd.transformSource(&images, tile, count, out, channels, winogradPointStride(count, channels))
+  }
+
+  if panels >= 8 && blocks * sourceSize <= 1 << 22 {
+    // Few tiles, large filters: the tiles are transformed once for all panels, a task takes a panel.
+    let shared = try Scratch(bytes: blocks * sourceSize * 4)
+    let slots = try ScratchSlots(bytes: (panelSize + gradientSize + 9 * channels * width) * 4)
+    parallelFor(blocks, grain: 1) { first, last in
+      for block in first..<last { transform(block, shared.of(Float.self) + block * sourceSize) }
+    }
+    parallelFor(panels, grain: 1) { first, last in
+      slots.with { scratch in
+        let sums = scratch.assumingMemoryBound(to: Float.self)
+        for panel in first..<last {
+          for block in 0..<blocks {
+            add(
+              block, shared.of(Float.self) + block * sourceSize, panel, panel + 1, adding: block > 0,
+              sums + panelSize, sums)
+          }
+          finish(panel, sums, sums + panelSize + gradientSize)
+        }
+      }
+    }
+  } else {
+    // Tasks are pairs of a part of the tiles and a group of panels, with sums of their own. The cut depends on
+    // the shape alone.
+    let panelsPerTask = min(panels, max(1, (1 << 19) / (36 * channels * width)))
+    let columnTasks = (panels + panelsPerTask - 1) / panelsPerTask
+    let parts = max(1, min(blocks, min((8 + columnTasks - 1) / columnTasks, max(2, (1 << 22) / (panels * panelSize)))))
+    let blocksPerPart = (blocks + parts - 1) / parts
+    let usedParts = (blocks + blocksPerPart - 1) / blocksPerPart
+    let sums = try Scratch(bytes: usedParts * panels * panelSize * 4)
+    let slots = try ScratchSlots(
+      bytes: (sourceSize + max(panelsPerTask * gradientSize, 9 * channels * width)) * 4)
+    parallelFor(usedParts * columnTasks, grain: 1) { start, end in
+      slots.with { scratch in
+        let transformed = scratch.assumingMemoryBound(to: Float.self)
+        for task in start..<end {
+          let part = task / columnTasks
+          let first = task % columnTasks * panelsPerTask, last = min(panels, first + panelsPerTask)
+          let mine = sums.of(Float.self) + (part * panels + first) * panelSize
+          for block in part * blocksPerPart..<min(blocks, (part + 1) * blocksPerPart) {
+            transform(block, transformed)
+            add(
+              block, transformed, first, last, adding: block > part * blocksPerPart, transformed + sourceSize, mine)
+          }
+        }
+      }
+    }
+    parallelFor(panels, grain: 1) { first, last in
+      slots.with { scratch in
+        for panel in first..<last {
+          let total = sums.of(Float.self) + panel * panelSize
+          for part in 1..<max(usedParts, 1) {
+            let other = sums.of(Float.self) + (part * panels + panel) * panelSize
+            for i in 0..<panelSize { total[i] += other[i] }
+          }
+          finish(panel, total, scratch.assumingMemoryBound(to: Float.self))
+        }
+      }
+    }
+  }
+  if let gradBias {
+    try sumChannels(gradient, shape, kernels: kernels, to: gradBias.assumingMemoryBound(to: Float.self))
+  }
+  return true
+}
+
+/// Sums over batch and places of each channel, in chunks that depend on the shape alone.
+private func sumChannels(
+  _ gradient: ChannelsLast, _ shape: ConvolutionShape, kernels: ProductKernels, to bias: UnsafeMutablePointer<Float>
+) throws {
+  let channels = shape.outChannels
+  let rows = shape.batch * shape.output.depth * shape.output.height
+  let rowsPerChunk = max(1, (rows + 31) / 32)
+  let chunks = (rows + rowsPerChunk - 1) / rowsPerChunk
+  let partial = try Scratch(bytes: chunks * channels * 8)
+  let values = partial.of(Double.self)
+  let source = gradient.pointer.assumingMemoryBound(to: Float.self)
+  let slots = try ScratchSlots(bytes: channels * 4)
+  parallelFor(rows, grain: rowsPerChunk) { first, last in
+    slots.with { scratch in
+      let line = scratch.assumingMemoryBound(to: Float.self)
+      let sums = values + first / rowsPerChunk * channels
+      sums.update(repeating: 0, count: channels)
+      for row in first..<last {
+        let plane = row / shape.output.height
+        var from =
+          source + plane / shape.output.depth * gradient.strides[0]
+          + plane % shape.output.depth * gradient.strides[1] + row % shape.output.height * gradient.strides[2]
+        line.update(repeating: 0, count: channels)
+        for _ in 0..<shape.output.width {
+          for c in 0..<channels { line[c] += from[c] }
+          from += gradient.strides[3]
+        }
+        for c in 0..<channels { sums[c] += Double(line[c]) }
+      }
+    }
+  }
+  for c in 0..<channels {
+    var sum = 0.0
+    for chunk in 0..<chunks { sum += values[chunk * channels + c] }
+    bias[c] = Float(sum)
+  }
+}

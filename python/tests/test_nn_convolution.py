@@ -1,0 +1,119 @@
+"""Convolutions and transposed convolutions: parity with torch.nn.functional."""
+
+import pytest
+from nn_parity import arrays, compare, same_error
+
+import swiftnet
+import swiftnet.nn.functional as F
+
+# name, input, weight, has bias, options
+CASES = [
+    ("conv1d", (2, 3, 10), (4, 3, 3), True, {}),
+    ("conv1d", (3, 10), (4, 3, 3), True, {"padding": 1}),
+    ("conv1d", (2, 4, 11), (6, 2, 3), True, {"groups": 2, "stride": 2, "padding": 2, "dilation": 2}),
+    ("conv1d", (2, 3, 10), (4, 3, 4), False, {"padding": "same"}),
+    ("conv2d", (2, 3, 8, 9), (4, 3, 3, 3), True, {}),
+    ("conv2d", (2, 3, 8, 9), (4, 3, 3, 3), False, {"padding": 1}),
+    ("conv2d", (2, 3, 8, 9), (20, 3, 3, 2), True, {"padding": (1, 0), "stride": (2, 1)}),
+    ("conv2d", (3, 8, 9), (4, 3, 3, 3), True, {"stride": 2}),
+    ("conv2d", (2, 3, 8, 9), (4, 3, 4, 3), True, {"padding": "same", "dilation": (1, 2)}),
+    ("conv2d", (2, 3, 8, 9), (4, 3, 3, 3), True, {"padding": "valid"}),
+    ("conv2d", (2, 4, 8, 8), (4, 1, 3, 3), True, {"groups": 4, "padding": 1}),
+    ("conv2d", (2, 4, 8, 8), (8, 1, 3, 3), True, {"groups": 4, "padding": 1}),
+    ("conv2d", (2, 16, 6, 6), (32, 16, 1, 1), True, {}),
+    ("conv2d", (2, 16, 6, 6), (32, 16, 1, 1), False, {"stride": 2}),
+    ("conv2d", (2, 3, 3, 3), (4, 3, 3, 3), True, {"padding": 3}),
+    ("conv2d", (0, 3, 8, 8), (4, 3, 3, 3), True, {}),
+    ("conv2d", (2, 20, 9, 9), (33, 20, 3, 3), True, {"padding": 1}),
+    ("conv3d", (2, 3, 5, 6, 7), (4, 3, 3, 3, 3), True, {"padding": 1}),
+    ("conv3d", (2, 1, 5, 6, 7), (4, 1, 2, 3, 3), True, {"stride": (1, 2, 1), "padding": (0, 1, 2)}),
+    ("conv3d", (3, 5, 6, 7), (4, 3, 3, 3, 3), False, {"padding": "same"}),
+    ("conv_transpose1d", (2, 3, 10), (3, 4, 3), True, {}),
+    ("conv_transpose1d", (3, 10), (3, 4, 3), True, {"stride": 2, "output_padding": 1}),
+    ("conv_transpose2d", (2, 3, 6, 7), (3, 4, 3, 3), True, {"stride": 2, "padding": 1, "output_padding": 1}),
+    ("conv_transpose2d", (2, 4, 6, 7), (4, 3, 3, 2), True, {"groups": 2, "dilation": (1, 2)}),
+    ("conv_transpose2d", (2, 4, 6, 7), (4, 3, 2, 2), False, {"stride": 2}),
+    ("conv_transpose3d", (2, 3, 3, 4, 5), (3, 4, 2, 3, 2), True, {"stride": (2, 1, 2)}),
+]
+
+
+def values_of(case, dtype="float32"):
+    name, x, weight, bias, options = case
+    outputs = weight[0] if not name.startswith("conv_t") else weight[1] * options.get("groups", 1)
+    values = arrays(x, weight, (outputs,), dtype=dtype)
+    if not bias:
+        values[2] = None
+    return values
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c[0]}-{c[1]}-{c[4]}")
+def test_convolution(case):
+    name, options = case[0], case[4]
+    compare(lambda f, lib, *a: getattr(f, name)(*a, **options), values_of(case))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c[0]}-{c[1]}-{c[4]}")
+def test_convolution_second_derivative(case):
+    name, options = case[0], case[4]
+    compare(lambda f, lib, *a: getattr(f, name)(*a, **options), values_of(case, "float64"), second=True)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_narrow(dtype):
+    compare(lambda f, lib, *a: f.conv2d(*a, padding=1), values_of(CASES[4]), dtype, tolerance=(2e-2, 1e-2))
+
+
+def test_layouts():
+    def call(f, lib, x, w):
+        x = x.transpose(1, 3)
+        return f.relu(f.conv2d(f.conv2d(x, w.transpose(2, 3), padding=1), w[:, :, 1:, 1:])).mean((2, 3))
+
+    compare(call, arrays((2, 9, 8, 3), (3, 3, 3, 3)))
+    y = F.conv2d(swiftnet.ones(2, 3, 8, 8), swiftnet.ones(4, 3, 3, 3))
+    assert y.is_contiguous(memory_format=swiftnet.channels_last)
+    assert (y + 1).is_contiguous(memory_format=swiftnet.channels_last)
+
+
+def conv(**options):
+    return lambda f, lib, *a: f.conv2d(*a, **options)
+
+
+def conv_transpose(**options):
+    return lambda f, lib, *a: f.conv_transpose2d(*a, **options)
+
+
+@pytest.mark.parametrize(
+    ("call", "shapes", "match"),
+    [
+        (conv(), [(2, 3), (4, 3, 3, 3)], "Expected 3D (unbatched) or 4D (batched) input to conv2d"),
+        (conv(), [(1, 2, 8, 8), (4, 3, 3, 3)], "to have 3 channels, but got 2 channels instead"),
+        (conv(groups=2), [(1, 3, 8, 8), (3, 1, 3, 3)], "expected weight to be divisible by 2 at dimension 0"),
+        (conv(groups=8), [(1, 8, 8, 8), (4, 1, 3, 3)], "expected weight to be at least 8 at dimension 0"),
+        (conv(), [(1, 3, 8, 8), (4, 3, 3, 3), (3,)], "expected bias to be 1-dimensional with 4 elements"),
+        (conv(), [(1, 3, 2, 2), (4, 3, 3, 3)], "Kernel size can't be greater than actual input size"),
+        (conv(stride=0), [(1, 3, 8, 8), (4, 3, 3, 3)], "non-positive stride is not supported"),
+        (conv(padding=-1), [(1, 3, 8, 8), (4, 3, 3, 3)], "negative padding is not supported"),
+        (conv(dilation=0), [(1, 3, 8, 8), (4, 3, 3, 3)], "dilation should be greater than zero"),
+        (conv(stride=(1, 1, 1)), [(1, 3, 8, 8), (4, 3, 3, 3)], "expected stride to be a single integer value or a list of 2"),
+        (conv(padding="same", stride=2), [(1, 3, 8, 8), (4, 3, 3, 3)], "padding='same' is not supported"),
+        (conv(padding="all"), [(1, 3, 8, 8), (4, 3, 3, 3)], "Invalid padding string"),
+        (conv_transpose(), [(1, 2, 8, 8), (3, 4, 3, 3)], "to have 3 channels, but got 2 channels instead"),
+        (conv_transpose(output_padding=2), [(1, 3, 8, 8), (3, 4, 3, 3)], "output padding must be smaller"),
+    ],
+)
+def test_errors(call, shapes, match):
+    same_error(call, arrays(*shapes), match)
+
+
+def test_huge_arguments_do_not_crash():
+    x, w = swiftnet.ones(1, 1, 4, 4), swiftnet.ones(1, 1, 3, 3)
+    for options in ({"padding": 2**62}, {"dilation": 2**62}, {"stride": 2**62}, {"padding": 2**29}):
+        with pytest.raises((ValueError, RuntimeError, MemoryError)):
+            F.conv2d(x, w, **options)
+    with pytest.raises((ValueError, RuntimeError, MemoryError)):
+        F.conv_transpose2d(x, w, stride=2**29)
+
+
+def test_dtypes_must_agree():
+    with pytest.raises(RuntimeError, match="should be the same"):
+        F.conv2d(swiftnet.ones(1, 1, 4, 4).double(), swiftnet.ones(1, 1, 3, 3))
