@@ -37,8 +37,10 @@ from swiftnet._functions.creation import *  # noqa: F403
 from swiftnet._functions.elementwise import *  # noqa: F403
 from swiftnet._functions.indexing import *  # noqa: F403
 from swiftnet._functions.linalg import *  # noqa: F403
+from swiftnet._functions.rearranging import *  # noqa: F403
 from swiftnet._functions.reductions import *  # noqa: F403
 from swiftnet._functions.shapes import *  # noqa: F403
+from swiftnet._functions.sorting import *  # noqa: F403
 from swiftnet._printing import set_printoptions
 from swiftnet._tensor import (
     Size,

@@ -12,3 +12,4 @@ from swiftnet.nn.functional._convolution import (
 from swiftnet.nn.functional._dropout import (
     alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout,
 )  # fmt: skip
+from swiftnet.nn.functional._padding import one_hot, pad
