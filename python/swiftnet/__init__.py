@@ -42,9 +42,11 @@ from swiftnet._functions.limits import *  # noqa: F403
 from swiftnet._functions.linalg import *  # noqa: F403
 from swiftnet._functions.norms import *  # noqa: F403
 from swiftnet._functions.random import *  # noqa: F403
+from swiftnet._functions.rearranging import *  # noqa: F403
 from swiftnet._functions.reductions import *  # noqa: F403
 from swiftnet._functions.scans import *  # noqa: F403
 from swiftnet._functions.shapes import *  # noqa: F403
+from swiftnet._functions.sorting import *  # noqa: F403
 from swiftnet._printing import set_printoptions
 from swiftnet._tensor import (
     Size,

@@ -226,6 +226,126 @@ int32_t sn_record(const char *name, const sn_tensor *inputs, int64_t input_count
                   int64_t output_count, const int32_t *changed, const sn_tensor *saved, int64_t saved_count,
                   sn_backward_function backward, void *context, void (*release)(void *));
 
+/* ---- lists of tensors -------------------------------------------------------------------------------------- */
+
+/* What an operation with several results returns; NULL on failure. */
+typedef struct sn_list_s *sn_list;
+int64_t sn_list_count(sn_list list);
+/* Writes all tensors to `results`, which the caller then owns, and releases the list. */
+void sn_list_take(sn_list list, sn_tensor *results);
+
+/* ---- indexing ---------------------------------------------------------------------------------------------- */
+
+/* A view by basic indices, four integers each: kind, a, b, c. Kinds: 0 the position a; 1 the dimension as it is;
+ * 2 a new dimension; 3 as many whole dimensions as are left; 4 to 7 a slice a:b:c, where bit 0 says that the start
+ * is given and bit 1 that the end is. */
+sn_tensor sn_index_view(sn_tensor tensor, const int64_t *items, int64_t count);
+/* tensor[position] */
+sn_tensor sn_index_at(sn_tensor tensor, int64_t position);
+/* Index tensors by dimension, NULL for a whole dimension; masks (bool, uint8) cover as many as they have. */
+sn_tensor sn_index(sn_tensor tensor, const sn_tensor *indices, int64_t count);
+
+/* Functions with `in_place` change the tensor itself if it is not 0, and then return another handle on it. */
+
+sn_tensor sn_index_put(sn_tensor tensor, const sn_tensor *indices, int64_t count, sn_tensor values,
+                       int32_t accumulate, int32_t in_place);
+sn_tensor sn_index_select(sn_tensor tensor, int64_t dim, sn_tensor index);
+sn_tensor sn_index_add(sn_tensor tensor, int64_t dim, sn_tensor index, sn_tensor source, sn_scalar alpha,
+                       int32_t in_place);
+sn_tensor sn_index_copy(sn_tensor tensor, int64_t dim, sn_tensor index, sn_tensor source, int32_t in_place);
+/* A value of NULL takes the scalar beside it, here and below. */
+sn_tensor sn_index_fill(sn_tensor tensor, int64_t dim, sn_tensor index, sn_tensor value, sn_scalar number,
+                        int32_t in_place);
+sn_tensor sn_take(sn_tensor tensor, sn_tensor index);
+sn_tensor sn_put(sn_tensor tensor, sn_tensor index, sn_tensor source, int32_t accumulate, int32_t in_place);
+sn_tensor sn_gather(sn_tensor tensor, int64_t dim, sn_tensor index);
+sn_tensor sn_take_along_dim(sn_tensor tensor, sn_tensor index, int32_t has_dim, int64_t dim);
+sn_tensor sn_scatter(sn_tensor tensor, int64_t dim, sn_tensor index, sn_tensor source, sn_scalar number,
+                     int32_t in_place);
+sn_tensor sn_scatter_add(sn_tensor tensor, int64_t dim, sn_tensor index, sn_tensor source, int32_t in_place);
+/* reduction: "sum", "prod", "mean", "amax" or "amin" */
+sn_tensor sn_scatter_reduce(sn_tensor tensor, int64_t dim, sn_tensor index, sn_tensor source, const char *reduction,
+                            int32_t include_self, int32_t in_place);
+sn_tensor sn_masked_fill(sn_tensor tensor, sn_tensor mask, sn_tensor value, sn_scalar number, int32_t in_place);
+sn_tensor sn_masked_select(sn_tensor tensor, sn_tensor mask);
+sn_tensor sn_masked_scatter(sn_tensor tensor, sn_tensor mask, sn_tensor source, int32_t in_place);
+/* One row per nonzero element; the list has one tensor per dimension. */
+sn_tensor sn_nonzero(sn_tensor tensor);
+sn_list sn_nonzero_indices(sn_tensor tensor);
+
+/* ---- sorting and searching --------------------------------------------------------------------------------- */
+
+/* Lists of values and indices. */
+sn_list sn_sort(sn_tensor tensor, int64_t dim, int32_t descending);
+sn_list sn_topk(sn_tensor tensor, int64_t k, int64_t dim, int32_t largest);
+sn_list sn_kthvalue(sn_tensor tensor, int64_t k, int64_t dim, int32_t keepdim);
+sn_list sn_median(sn_tensor tensor, int64_t dim, int32_t keepdim, int32_t ignore_nan);
+sn_list sn_mode(sn_tensor tensor, int64_t dim, int32_t keepdim);
+sn_tensor sn_argsort(sn_tensor tensor, int64_t dim, int32_t descending);
+/* The median of all elements. */
+sn_tensor sn_median_all(sn_tensor tensor, int32_t ignore_nan);
+/* interpolation: "linear", "lower", "higher", "midpoint" or "nearest" */
+sn_tensor sn_quantile(sn_tensor tensor, sn_tensor q, int32_t has_dim, int64_t dim, int32_t keepdim,
+                      const char *interpolation, int32_t ignore_nan);
+/* sorter may be NULL */
+sn_tensor sn_searchsorted(sn_tensor sorted, sn_tensor values, int32_t right, sn_tensor sorter);
+sn_tensor sn_isin(sn_tensor tensor, sn_tensor test, int32_t invert);
+/* weights may be NULL */
+sn_tensor sn_bincount(sn_tensor tensor, sn_tensor weights, int64_t min_length);
+sn_tensor sn_histc(sn_tensor tensor, int64_t bins, double low, double high);
+/* classes -1: as many as the largest element asks for */
+sn_tensor sn_one_hot(sn_tensor tensor, int64_t classes);
+/* Lists of values, inverse and counts. consecutive: only neighbours count as equal, nothing is sorted */
+sn_list sn_unique(sn_tensor tensor, int32_t has_dim, int64_t dim, int32_t consecutive);
+
+/* ---- rearranging ------------------------------------------------------------------------------------------- */
+
+sn_tensor sn_tril(sn_tensor tensor, int64_t diagonal, int32_t in_place);
+sn_tensor sn_triu(sn_tensor tensor, int64_t diagonal, int32_t in_place);
+sn_tensor sn_triangle_indices(int64_t rows, int64_t columns, int64_t offset, int32_t lower, int32_t dtype);
+sn_tensor sn_diag(sn_tensor tensor, int64_t diagonal);
+sn_tensor sn_diag_embed(sn_tensor tensor, int64_t offset, int64_t dim1, int64_t dim2);
+sn_tensor sn_trace(sn_tensor tensor);
+sn_tensor sn_block_diag(const sn_tensor *tensors, int64_t count);
+sn_list sn_meshgrid(const sn_tensor *tensors, int64_t count, int32_t transposed);
+sn_tensor sn_cartesian_prod(const sn_tensor *tensors, int64_t count);
+sn_tensor sn_combinations(sn_tensor tensor, int64_t r, int32_t with_replacement);
+sn_list sn_broadcast_tensors(const sn_tensor *tensors, int64_t count);
+sn_tensor sn_flip(sn_tensor tensor, const int64_t *dims, int64_t count);
+sn_tensor sn_roll(sn_tensor tensor, const int64_t *shifts, int64_t shift_count, const int64_t *dims, int64_t count);
+sn_tensor sn_rot90(sn_tensor tensor, int64_t k, const int64_t *dims, int64_t count);
+sn_tensor sn_repeat(sn_tensor tensor, const int64_t *sizes, int64_t count);
+sn_tensor sn_tile(sn_tensor tensor, const int64_t *sizes, int64_t count);
+/* output_size -1: whatever it is */
+sn_tensor sn_repeat_interleave(sn_tensor tensor, sn_tensor repeats, int32_t has_dim, int64_t dim,
+                               int64_t output_size);
+sn_tensor sn_movedim(sn_tensor tensor, const int64_t *source, int64_t source_count, const int64_t *destination,
+                     int64_t destination_count);
+sn_tensor sn_unflatten(sn_tensor tensor, int64_t dim, const int64_t *sizes, int64_t count);
+/* A view with at least 1, 2 or 3 dimensions. */
+sn_tensor sn_at_least(sn_tensor tensor, int64_t rank);
+sn_list sn_split(sn_tensor tensor, int64_t size, int64_t dim);
+sn_list sn_split_sizes(sn_tensor tensor, const int64_t *sizes, int64_t count, int64_t dim);
+sn_list sn_chunk(sn_tensor tensor, int64_t chunks, int64_t dim);
+sn_list sn_tensor_split(sn_tensor tensor, int64_t sections, int64_t dim);
+sn_list sn_tensor_split_indices(sn_tensor tensor, const int64_t *indices, int64_t count, int64_t dim);
+sn_list sn_unbind(sn_tensor tensor, int64_t dim);
+sn_tensor sn_stack(const sn_tensor *tensors, int64_t count, int64_t dim);
+/* axis: 0 vstack, 1 hstack, 2 dstack, 3 column_stack */
+sn_tensor sn_stack_along(const sn_tensor *tensors, int64_t count, int32_t axis);
+sn_tensor sn_select_scatter(sn_tensor tensor, sn_tensor source, int64_t dim, int64_t index);
+sn_tensor sn_slice_scatter(sn_tensor tensor, sn_tensor source, int64_t dim, int32_t has_start, int64_t start,
+                           int32_t has_end, int64_t end, int64_t step);
+sn_tensor sn_diagonal_scatter(sn_tensor tensor, sn_tensor source, int64_t offset, int64_t dim1, int64_t dim2);
+/* mode: "constant", "reflect", "replicate" or "circular"; amounts from the last dimension on */
+sn_tensor sn_pad(sn_tensor tensor, const int64_t *padding, int64_t count, const char *mode, sn_scalar value);
+
+/* ---- comparing ---------------------------------------------------------------------------------------------- */
+
+/* 1, 0, or -1 on failure */
+int32_t sn_equal(sn_tensor a, sn_tensor b);
+int32_t sn_allclose(sn_tensor a, sn_tensor b, double rtol, double atol, int32_t equal_nan);
+sn_tensor sn_isclose(sn_tensor a, sn_tensor b, double rtol, double atol, int32_t equal_nan);
 /* ---- functions of neural networks -------------------------------------------------------------------------- */
 
 /* Biases and weights that may be absent are NULL then. Lists of spatial sizes hold one number per dimension, or one for
