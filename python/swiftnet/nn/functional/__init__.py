@@ -28,3 +28,7 @@ from swiftnet.nn.functional._losses import (
     multilabel_margin_loss, multilabel_soft_margin_loss, nll_loss, poisson_nll_loss, smooth_l1_loss, soft_margin_loss,
     triplet_margin_loss, triplet_margin_with_distance_loss,
 )  # fmt: skip
+from swiftnet.nn.functional._vision import (
+    channel_shuffle, embedding, interpolate, pixel_shuffle, pixel_unshuffle, scaled_dot_product_attention, upsample,
+    upsample_bilinear, upsample_nearest,
+)  # fmt: skip
