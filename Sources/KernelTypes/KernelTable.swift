@@ -10,6 +10,8 @@ public struct KernelTable {
   public var norm = NormKernels()
   public var softmax = SoftmaxKernels()
   public var optimizers = OptimizerKernels()
+  public var sort = SortKernels()
+  public var loss = LossKernels()
   public var winograd = WinogradKernels()
 
   public init(name: String) {

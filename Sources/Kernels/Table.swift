@@ -26,6 +26,8 @@ public func makeKernelTable() -> KernelTable {
   registerPooling(&table.pool)
   registerNormalization(&table.norm)
   registerSoftmax(&table.softmax)
+  registerSorting(&table.sort)
+  registerCrossEntropy(&table.loss)
   registerOptimizers(&table.optimizers)
   registerWinograd(&table.winograd)
   return table

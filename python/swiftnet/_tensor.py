@@ -186,7 +186,8 @@ class Tensor:
         return self.dtype.is_signed
 
     def is_inference(self):
-        return False
+        """Whether this tensor was made in inference mode, so that it takes no part in any graph."""
+        return bool(lib.sn_is_inference(self._h))
 
     @property
     def _version(self):

@@ -211,13 +211,20 @@ typedef sn_tensor (*sn_hook)(void *context, sn_tensor grad, int32_t *status);
 int64_t sn_register_hook(sn_tensor tensor, sn_hook hook, void *context, void (*release)(void *));
 int32_t sn_remove_hook(sn_tensor tensor, int64_t hook);
 
+/* What a custom function saved; valid until its backward returns. */
+typedef struct sn_backward_context_s *sn_backward_context;
+/* A saved tensor as a new handle. Fails if it was changed in place since. */
+sn_tensor sn_saved_tensor(sn_backward_context saved, int64_t index);
+
 /* A custom function. backward receives the gradients of the outputs (NULL where none came), and writes those of the
  * inputs as new handles or NULL. */
-typedef int32_t (*sn_backward_function)(void *context, const sn_tensor *gradients, int64_t count, sn_tensor *results,
-                                        int64_t result_count);
-/* Makes `outputs` the results of a node with the given inputs. */
+typedef int32_t (*sn_backward_function)(void *context, sn_backward_context saved, const sn_tensor *gradients,
+                                        int64_t count, sn_tensor *results, int64_t result_count);
+/* Makes `outputs` the results of a node with the given inputs. changed: for each output whether it is an input that
+ * was changed in place, or NULL. saved: tensors that backward will ask for. */
 int32_t sn_record(const char *name, const sn_tensor *inputs, int64_t input_count, const sn_tensor *outputs,
-                  int64_t output_count, sn_backward_function backward, void *context, void (*release)(void *));
+                  int64_t output_count, const int32_t *changed, const sn_tensor *saved, int64_t saved_count,
+                  sn_backward_function backward, void *context, void (*release)(void *));
 
 /* ---- lists of tensors -------------------------------------------------------------------------------------- */
 
@@ -363,6 +370,364 @@ sn_tensor sn_transposed_convolution(sn_tensor x, sn_tensor weight, sn_tensor bia
                                     int64_t stride_count, const int64_t *padding, int64_t padding_count,
                                     const int64_t *output_padding, int64_t output_padding_count,
                                     const int64_t *dilation, int64_t dilation_count, int64_t groups);
+
+/* Puts a result, computed from `target` or not, in its place: values and history. */
+int32_t sn_assign(sn_tensor target, sn_tensor result);
+
+/* ---- limits and special functions -------------------------------------------------------------------------- */
+
+/* A tensor or, where it is NULL, a number; kind -1: absent. */
+sn_tensor sn_clamp(sn_tensor x, sn_tensor low, sn_scalar low_value, sn_tensor high, sn_scalar high_value);
+int32_t sn_clamp_(sn_tensor x, sn_tensor low, sn_scalar low_value, sn_tensor high, sn_scalar high_value);
+/* From x to `end` by the fraction `weight` (or weight_value where it is NULL). */
+sn_tensor sn_lerp(sn_tensor x, sn_tensor end, sn_tensor weight, double weight_value);
+/* x + value * a * b, x + value * a / b */
+sn_tensor sn_addcmul(sn_tensor x, sn_tensor a, sn_tensor b, sn_scalar value);
+sn_tensor sn_addcdiv(sn_tensor x, sn_tensor a, sn_tensor b, sn_scalar value);
+sn_tensor sn_polygamma(int64_t n, sn_tensor x);
+sn_tensor sn_mvlgamma(sn_tensor x, int64_t p);
+/* "entr", "i0", "i1", "erfcx", "log_ndtr", "deg2rad", "rad2deg" */
+sn_tensor sn_special(const char *name, sn_tensor x);
+/* In double precision; a NULL operand takes the number beside it. */
+sn_tensor sn_float_power(sn_tensor a, sn_scalar a_value, sn_tensor b, sn_scalar b_value);
+
+/* The dtype that two dtypes, or the operands, promote to. */
+int32_t sn_promote_types(int32_t a, int32_t b);
+int32_t sn_can_cast(int32_t from, int32_t to);
+int32_t sn_result_type(sn_tensor a, sn_scalar a_value, sn_tensor b, sn_scalar b_value);
+
+/* ---- running and extreme elements -------------------------------------------------------------------------- */
+
+/* op: "sum", "prod", "logsumexp" */
+sn_tensor sn_cumulate(const char *op, sn_tensor x, int64_t dim, int32_t dtype);
+/* Values and indices, written to results[0] and results[1]. */
+int32_t sn_cumulative_extremum(sn_tensor x, int64_t dim, int32_t largest, sn_tensor *results);
+int32_t sn_extremum_dim(sn_tensor x, int64_t dim, int32_t keepdim, int32_t largest, sn_tensor *results);
+sn_tensor sn_extremum(sn_tensor x, int32_t largest);
+/* has_dim 0: of all elements */
+sn_tensor sn_arg_extremum(sn_tensor x, int32_t has_dim, int64_t dim, int32_t keepdim, int32_t largest);
+int32_t sn_aminmax(sn_tensor x, int32_t has_dim, int64_t dim, int32_t keepdim, sn_tensor *results);
+sn_tensor sn_diff(sn_tensor x, int64_t n, int64_t dim, sn_tensor prepend, sn_tensor append);
+/* x: positions or NULL for the constant step dx */
+sn_tensor sn_trapezoid(sn_tensor y, sn_tensor x, double dx, int64_t dim, int32_t cumulative);
+
+/* ---- norms and further reductions -------------------------------------------------------------------------- */
+
+sn_tensor sn_vector_norm(sn_tensor x, double p, const int64_t *dims, int64_t count, int32_t keepdim, int32_t dtype);
+/* frobenius: `order` does not matter */
+sn_tensor sn_matrix_norm(sn_tensor x, int32_t frobenius, double order, const int64_t *dims, int64_t count,
+                         int32_t keepdim);
+sn_tensor sn_logsumexp(sn_tensor x, const int64_t *dims, int64_t count, int32_t keepdim);
+sn_tensor sn_nansum(sn_tensor x, const int64_t *dims, int64_t count, int32_t keepdim, int32_t dtype);
+sn_tensor sn_nanmean(sn_tensor x, const int64_t *dims, int64_t count, int32_t keepdim, int32_t dtype);
+sn_tensor sn_count_nonzero(sn_tensor x, const int64_t *dims, int64_t count);
+sn_tensor sn_dist(sn_tensor a, sn_tensor b, double p);
+sn_tensor sn_cdist(sn_tensor a, sn_tensor b, double p);
+sn_tensor sn_pairwise_distance(sn_tensor a, sn_tensor b, double p, double eps, int32_t keepdim);
+sn_tensor sn_cosine_similarity(sn_tensor a, sn_tensor b, int64_t dim, double eps);
+sn_tensor sn_renorm(sn_tensor x, double p, int64_t dim, double limit);
+sn_tensor sn_cross(sn_tensor a, sn_tensor b, int32_t has_dim, int64_t dim);
+
+/* ---- products of matrices and vectors ---------------------------------------------------------------------- */
+
+sn_tensor sn_mv(sn_tensor matrix, sn_tensor vector);
+sn_tensor sn_dot(sn_tensor a, sn_tensor b);
+sn_tensor sn_inner(sn_tensor a, sn_tensor b);
+sn_tensor sn_outer(sn_tensor a, sn_tensor b);
+/* beta * x + alpha * product of a and b. op: "addmm", "addmv", "addbmm", "baddbmm", "addr" */
+sn_tensor sn_add_product(const char *op, sn_tensor x, sn_tensor a, sn_tensor b, sn_scalar beta, sn_scalar alpha);
+sn_tensor sn_multi_dot(const sn_tensor *tensors, int64_t count);
+sn_tensor sn_tensordot(sn_tensor a, sn_tensor b, const int64_t *dims_a, int64_t count_a, const int64_t *dims_b,
+                       int64_t count_b);
+sn_tensor sn_einsum(const char *equation, const sn_tensor *tensors, int64_t count);
+sn_tensor sn_kron(sn_tensor a, sn_tensor b);
+sn_tensor sn_matrix_power(sn_tensor x, int64_t n);
+sn_tensor sn_inverse(sn_tensor x);
+sn_tensor sn_solve(sn_tensor a, sn_tensor b);
+sn_tensor sn_det(sn_tensor x);
+int32_t sn_slogdet(sn_tensor x, sn_tensor *results);
+sn_tensor sn_cholesky(sn_tensor x, int32_t upper);
+
+/* ---- random numbers ---------------------------------------------------------------------------------------- */
+
+/* A source of random numbers; NULL stands for the default one. */
+typedef struct sn_generator_s *sn_generator;
+sn_generator sn_generator_new(void);
+void sn_generator_release(sn_generator generator);
+int32_t sn_manual_seed(sn_generator generator, uint64_t seed);
+/* Seeds from the system's randomness and returns the seed. */
+uint64_t sn_seed(sn_generator generator);
+uint64_t sn_initial_seed(sn_generator generator);
+int64_t sn_rng_state_size(void);
+int32_t sn_get_rng_state(sn_generator generator, void *state);
+int32_t sn_set_rng_state(sn_generator generator, const void *state, int64_t bytes);
+
+/* Fills in place. distribution: "uniform" (from, to), "normal" (mean, std), "exponential" (lambda), "log_normal"
+ * (mean, std), "cauchy" (median, sigma), "geometric" (p), "bernoulli" (p). */
+int32_t sn_random_(sn_tensor x, const char *distribution, double p, double q, sn_generator generator);
+/* Integers in [from, to); bounds 0: all that the dtype holds, 1: from `from` on, 2: both. */
+int32_t sn_random_integers_(sn_tensor x, int32_t bounds, int64_t from, int64_t to, sn_generator generator);
+int32_t sn_bernoulli_(sn_tensor x, sn_tensor probabilities, sn_generator generator);
+sn_tensor sn_randperm(int64_t n, int32_t dtype, sn_generator generator);
+sn_tensor sn_multinomial(sn_tensor weights, int64_t samples, int32_t replacement, sn_generator generator);
+sn_tensor sn_poisson(sn_tensor rates, sn_generator generator);
+/* A tensor like another, with undefined contents in the same memory order. dtype -1: the same */
+sn_tensor sn_empty_like(sn_tensor tensor, int32_t dtype);
+
+/* ---- more of automatic differentiation --------------------------------------------------------------------- */
+
+int32_t sn_is_inference(sn_tensor tensor);
+int32_t sn_retains_grad(sn_tensor tensor);
+int32_t sn_is_anomaly_enabled(void);
+int32_t sn_set_anomaly_enabled(int32_t enabled);
+/* Called each time backward has added to a leaf's gradient; nonzero reports failure. Returns an identity for
+ * sn_remove_hook, or -1. */
+typedef int32_t (*sn_accumulate_hook)(void *context);
+int64_t sn_register_accumulate_hook(sn_tensor tensor, sn_accumulate_hook hook, void *context, void (*release)(void *));
+
+/* A function of tensors: writes at most `capacity` new handles to `outputs` and their number to `output_count`. */
+typedef int32_t (*sn_function)(void *context, const sn_tensor *inputs, int64_t count, sn_tensor *outputs,
+                               int64_t capacity, int64_t *output_count);
+/* Compares the gradients of a function with finite differences. 1: they agree; 0: they do not, and sn_last_error
+ * tells where; -1: the check itself failed. */
+int32_t sn_gradcheck(sn_function function, void *context, const sn_tensor *inputs, int64_t count, double eps,
+                     double atol, double rtol, double nondeterminism);
+/* The same for second derivatives; grad_count -1: random gradients of the outputs. */
+int32_t sn_gradgradcheck(sn_function function, void *context, const sn_tensor *inputs, int64_t count,
+                         const sn_tensor *grad_outputs, int64_t grad_count, double eps, double atol, double rtol,
+                         double nondeterminism);
+
+/* ---- exchange by DLPack ------------------------------------------------------------------------------------ */
+
+/* https://dmlc.github.io/dlpack/latest/c_api.html */
+typedef struct {
+  int32_t device_type;
+  int32_t device_id;
+} sn_dl_device;
+typedef struct {
+  uint8_t code;
+  uint8_t bits;
+  uint16_t lanes;
+} sn_dl_dtype;
+typedef struct {
+  void *data;
+  sn_dl_device device;
+  int32_t ndim;
+  sn_dl_dtype dtype;
+  int64_t *shape;
+  int64_t *strides;
+  uint64_t byte_offset;
+} sn_dl_tensor;
+typedef struct sn_dl_managed_s {
+  sn_dl_tensor tensor;
+  void *context;
+  void (*deleter)(struct sn_dl_managed_s *self);
+} sn_dl_managed;
+typedef struct sn_dl_versioned_s {
+  uint32_t major;
+  uint32_t minor;
+  void *context;
+  void (*deleter)(struct sn_dl_versioned_s *self);
+  uint64_t flags;
+  sn_dl_tensor tensor;
+} sn_dl_versioned;
+
+/* A tensor for others; whoever receives it calls its deleter. */
+sn_dl_managed *sn_to_dlpack(sn_tensor tensor);
+sn_dl_versioned *sn_to_dlpack_versioned(sn_tensor tensor);
+/* Somebody else's tensor, whose deleter is called with the last use of its memory. */
+sn_tensor sn_from_dlpack(sn_dl_managed *managed);
+sn_tensor sn_from_dlpack_versioned(sn_dl_versioned *managed);
+/* ---- values ------------------------------------------------------------------------------------------------- */
+
+typedef enum {
+  SN_NONE = 0,
+  SN_TENSOR = 1,
+  SN_BOOL = 2,
+  SN_INT = 3,
+  SN_DOUBLE = 4,
+  SN_STRING = 5,
+  SN_INTS = 6,
+  SN_DOUBLES = 7,
+  SN_LIST = 8,
+  SN_TUPLE = 9,
+  /* something of the caller's language that is only handed on */
+  SN_OBJECT = 10
+} sn_value_kind;
+
+/* A setting, or what goes into a module and comes out of it. As an argument it and all that it points to stay the
+ * caller's, except that an object's release(object) is called when the library no longer needs it. A value that the
+ * library writes is given back with sn_value_clear. */
+typedef struct sn_value_s {
+  int32_t kind;
+  int64_t integer; /* SN_INT, SN_BOOL */
+  double number;   /* SN_DOUBLE */
+  sn_tensor tensor;
+  const char *text;
+  int64_t count; /* of integers, numbers or items */
+  const int64_t *integers;
+  const double *numbers;
+  const struct sn_value_s *items;
+  void *object;
+  void (*release)(void *);
+  void *owner; /* of an object that the library wrote; otherwise NULL */
+} sn_value;
+
+void sn_value_clear(sn_value *value);
+
+/* ---- modules ------------------------------------------------------------------------------------------------ */
+
+/* Layers, losses, models: parameters, buffers, children and settings under names. The handle of a module is always
+ * the same pointer, so that two handles can be compared. */
+typedef struct sn_module_s *sn_module;
+
+/* A module by its type ("Conv2d") and its settings, as in PyTorch's constructor; dtype -1: the default dtype. Without
+ * `build` it has its settings only, no parameters, buffers or children. */
+sn_module sn_module_create(const char *type, const char *const *names, const sn_value *values, int64_t count,
+                           int32_t dtype, int32_t build);
+/* A module whose forward is a callback, see sn_module_set_override. */
+sn_module sn_module_foreign(const char *type);
+sn_module sn_module_retain(sn_module module);
+void sn_module_release(sn_module module);
+/* The text lives until the next function that gives a name, on this thread. */
+const char *sn_module_type(sn_module module);
+/* The module's own computation, without override. For modules that map one or two tensors to one. */
+sn_tensor sn_module_forward(sn_module module, sn_tensor input);
+sn_tensor sn_module_forward2(sn_module module, sn_tensor input, sn_tensor other);
+/* The same for any values. */
+int32_t sn_module_forward_values(sn_module module, const sn_value *inputs, int64_t count, sn_value *result);
+/* As a container runs the module: through the override, if there is one. */
+int32_t sn_module_call(sn_module module, const sn_value *inputs, int64_t count, sn_value *result);
+/* Draws the parameters anew. */
+int32_t sn_module_reset_parameters(sn_module module);
+int32_t sn_module_training(sn_module module);
+/* This module only, not its children. */
+int32_t sn_module_set_training(sn_module module, int32_t training);
+
+/* Runs instead of the module's own forward wherever another module calls it. The value that it writes to `result` has
+ * new handles for its tensors, which the library takes over; the arrays and texts in it stay the callback's and have to
+ * live until it is called again. */
+typedef int32_t (*sn_forward_function)(void *context, const sn_value *inputs, int64_t count, sn_value *result);
+/* function NULL takes the override away. release(context) is called when it is gone. */
+int32_t sn_module_set_override(sn_module module, sn_forward_function function, void *context,
+                               void (*release)(void *));
+
+int64_t sn_module_setting_count(sn_module module);
+const char *sn_module_setting_name(sn_module module, int64_t index);
+int32_t sn_module_setting(sn_module module, const char *name, sn_value *value);
+int32_t sn_module_set_setting(sn_module module, const char *name, const sn_value *value);
+
+/* Members. kind: 0 parameters, 1 buffers, 2 children. */
+int64_t sn_module_member_count(sn_module module, int32_t kind);
+const char *sn_module_member_name(sn_module module, int32_t kind, int64_t index);
+int32_t sn_module_remove_member(sn_module module, int32_t kind, const char *name);
+/* A parameter or buffer, or a child; NULL with status SN_OK for a name without a value. */
+sn_tensor sn_module_tensor(sn_module module, int32_t kind, const char *name);
+sn_module sn_module_child(sn_module module, const char *name);
+/* NULL registers the name without a value. */
+int32_t sn_module_set_tensor(sn_module module, int32_t kind, const char *name, sn_tensor tensor,
+                             int32_t persistent);
+int32_t sn_module_set_child(sn_module module, const char *name, sn_module child);
+int32_t sn_module_buffer_is_persistent(sn_module module, const char *name);
+
+/* Initial values in place, by PyTorch's names without the underscore ("kaiming_uniform"). numbers: the function's
+ * number arguments in order; mode: "fan_in" or "fan_out" and nonlinearity where the function has them, or NULL. */
+int32_t sn_initialize(const char *name, sn_tensor tensor, const double *numbers, int64_t count, const char *mode,
+                      const char *nonlinearity);
+int32_t sn_calculate_gain(const char *nonlinearity, double slope, double *gain);
+/* Pooling over 1 to 3 spatial dimensions. No strides: the kernel's size. `indices`, if not NULL, receives the places of
+ * the largest elements (int64). */
+sn_tensor sn_max_pool(sn_tensor x, int32_t dimensions, const int64_t *kernel, int64_t kernel_count,
+                      const int64_t *stride, int64_t stride_count, const int64_t *padding, int64_t padding_count,
+                      const int64_t *dilation, int64_t dilation_count, int32_t ceil_mode, sn_tensor *indices);
+/* Sizes of -1 keep the input's. */
+sn_tensor sn_adaptive_max_pool(sn_tensor x, const int64_t *size, int64_t count, sn_tensor *indices);
+sn_tensor sn_max_unpool(sn_tensor x, sn_tensor indices, const int64_t *size, int64_t count);
+sn_tensor sn_avg_pool(sn_tensor x, int32_t dimensions, const int64_t *kernel, int64_t kernel_count,
+                      const int64_t *stride, int64_t stride_count, const int64_t *padding, int64_t padding_count,
+                      int32_t ceil_mode, int32_t count_includes_padding, int32_t has_divisor, int64_t divisor);
+sn_tensor sn_adaptive_avg_pool(sn_tensor x, const int64_t *size, int64_t count);
+sn_tensor sn_lp_pool(sn_tensor x, int32_t dimensions, double p, const int64_t *kernel, int64_t kernel_count,
+                     const int64_t *stride, int64_t stride_count, int32_t ceil_mode);
+
+/* Running statistics, weight and bias may be NULL. In training the running statistics are updated. */
+sn_tensor sn_batch_norm(sn_tensor x, sn_tensor mean, sn_tensor variance, sn_tensor weight, sn_tensor bias,
+                        int32_t training, double momentum, double eps);
+sn_tensor sn_instance_norm(sn_tensor x, sn_tensor mean, sn_tensor variance, sn_tensor weight, sn_tensor bias,
+                           int32_t use_input, double momentum, double eps);
+sn_tensor sn_layer_norm(sn_tensor x, const int64_t *shape, int64_t count, sn_tensor weight, sn_tensor bias, double eps);
+sn_tensor sn_group_norm(sn_tensor x, int64_t groups, sn_tensor weight, sn_tensor bias, double eps);
+sn_tensor sn_rms_norm(sn_tensor x, const int64_t *shape, int64_t count, sn_tensor weight, int32_t has_eps, double eps);
+sn_tensor sn_local_response_norm(sn_tensor x, int64_t size, double alpha, double beta, double k);
+sn_tensor sn_normalize(sn_tensor x, double p, const int64_t *dims, int64_t count, double eps);
+sn_tensor sn_cosine_similarity(sn_tensor x, sn_tensor y, int64_t dim, double eps);
+sn_tensor sn_pairwise_distance(sn_tensor x, sn_tensor y, double p, double eps, int32_t keepdim);
+sn_tensor sn_pdist(sn_tensor x, double p);
+
+/* ---- optimizers --------------------------------------------------------------------------------------------- */
+
+typedef struct sn_optimizer_s *sn_optimizer;
+
+/* By name: "SGD", "Adam", "AdamW". It has no groups yet. */
+sn_optimizer sn_optimizer_create(const char *type);
+void sn_optimizer_release(sn_optimizer optimizer);
+/* Gives a group its parameters; `group` may be the number of groups, then one is added with the default options. */
+int32_t sn_optimizer_set_group(sn_optimizer optimizer, int64_t group, const sn_tensor *parameters, int64_t count);
+/* Takes away the groups from `count` on. */
+int32_t sn_optimizer_keep_groups(sn_optimizer optimizer, int64_t count);
+/* Options by PyTorch's names as numbers: flags are 0 or 1, betas are "beta1" and "beta2". */
+int32_t sn_optimizer_set_option(sn_optimizer optimizer, int64_t group, const char *name, double value);
+int32_t sn_optimizer_option(sn_optimizer optimizer, int64_t group, const char *name, double *value);
+/* Whether the group's options make sense. */
+int32_t sn_optimizer_check(sn_optimizer optimizer, int64_t group);
+/* Changes every parameter that has a gradient, all in one call. */
+int32_t sn_optimizer_step(sn_optimizer optimizer);
+
+/* What is remembered of a parameter. Steps taken, -1 if there is no state; tensors by PyTorch's names ("exp_avg"), NULL
+ * with status SN_OK where there is none. */
+double sn_optimizer_steps(sn_optimizer optimizer, sn_tensor parameter);
+int32_t sn_optimizer_set_steps(sn_optimizer optimizer, sn_tensor parameter, double steps);
+sn_tensor sn_optimizer_state(sn_optimizer optimizer, sn_tensor parameter, const char *name);
+int32_t sn_optimizer_set_state(sn_optimizer optimizer, sn_tensor parameter, const char *name, sn_tensor value);
+/* parameter NULL: of all. */
+int32_t sn_optimizer_clear_state(sn_optimizer optimizer, sn_tensor parameter);
+/* Losses. reduction: 0 none, 1 mean, 2 sum, 3 sum over the batch size. Weights may be NULL. */
+sn_tensor sn_cross_entropy(sn_tensor x, sn_tensor target, sn_tensor weight, int64_t ignore_index, int32_t reduction,
+                           double smoothing);
+sn_tensor sn_nll_loss(sn_tensor x, sn_tensor target, sn_tensor weight, int64_t ignore_index, int32_t reduction);
+typedef enum {
+  SN_MSE = 0,
+  SN_L1 = 1,
+  /* p: beta */
+  SN_SMOOTH_L1 = 2,
+  /* p: delta */
+  SN_HUBER = 3,
+  SN_BCE = 4,
+  /* p: 1 for a logarithmic target */
+  SN_KL_DIVERGENCE = 5,
+  /* p: margin */
+  SN_HINGE_EMBEDDING = 6,
+  SN_SOFT_MARGIN = 7,
+  SN_MULTILABEL_MARGIN = 8,
+  SN_MULTILABEL_SOFT_MARGIN = 9
+} sn_loss;
+/* A loss of two tensors with one parameter at most; the weight is used by SN_MSE, SN_L1, SN_HUBER, SN_BCE and
+ * SN_MULTILABEL_SOFT_MARGIN. */
+sn_tensor sn_pointwise_loss(sn_loss kind, sn_tensor x, sn_tensor y, sn_tensor weight, double p, int32_t reduction);
+sn_tensor sn_bce_with_logits(sn_tensor x, sn_tensor y, sn_tensor weight, sn_tensor positive_weight,
+                             int32_t reduction);
+sn_tensor sn_poisson_nll_loss(sn_tensor x, sn_tensor y, int32_t log_input, int32_t full, double eps,
+                              int32_t reduction);
+sn_tensor sn_gaussian_nll_loss(sn_tensor x, sn_tensor y, sn_tensor variance, int32_t full, double eps,
+                               int32_t reduction);
+sn_tensor sn_margin_ranking_loss(sn_tensor x, sn_tensor y, sn_tensor target, double margin, int32_t reduction);
+sn_tensor sn_cosine_embedding_loss(sn_tensor x, sn_tensor y, sn_tensor target, double margin, int32_t reduction);
+sn_tensor sn_multi_margin_loss(sn_tensor x, sn_tensor target, int64_t p, double margin, sn_tensor weight,
+                               int32_t reduction);
+sn_tensor sn_triplet_margin_loss(sn_tensor anchor, sn_tensor positive, sn_tensor negative, double margin, double p,
+                                 double eps, int32_t swap, int32_t reduction);
+/* The same from distances; `other` (positive to negative) may be NULL. */
+sn_tensor sn_triplet_loss(sn_tensor near, sn_tensor far, sn_tensor other, double margin, int32_t reduction);
 
 #ifdef __cplusplus
 }

@@ -49,6 +49,16 @@ public enum Engine {
     return results
   }
 
+  /// The recorded gradients of `outputs` with respect to `inputs`, from within another backward: walks no further than
+  /// to the inputs, whose own history may be in use.
+  static func gradientsWithin(
+    _ outputs: [Tensor], inputs: [Tensor], gradients: [Tensor?]
+  ) throws -> [Tensor?] {
+    try run(
+      outputs, gradients: gradients, retainGraph: true, createGraph: true, inputs: inputs, accumulates: false,
+      stopsAtInputs: true)
+  }
+
   private struct Capture {
     let index: Int
     let input: Int
@@ -56,7 +66,7 @@ public enum Engine {
 
   private static func run(
     _ outputs: [Tensor], gradients: [Tensor?], retainGraph: Bool, createGraph: Bool, inputs: [Tensor],
-    accumulates: Bool
+    accumulates: Bool, stopsAtInputs: Bool = false
   ) throws -> [Tensor?] {
     try require(
       outputs.count == gradients.count, "got \(outputs.count) tensors and \(gradients.count) gradients")
@@ -77,7 +87,7 @@ public enum Engine {
     }
     var results = [Tensor?](repeating: nil, count: inputs.count)
     let run = Run(id: runs.add(1, ordering: .relaxed).newValue)
-    try run.claim(from: roots.map(\.edge.node))
+    try run.claim(from: roots.map(\.edge.node), until: stopsAtInputs ? Set(captures.keys) : [])
     let useful = accumulates ? nil : nodesLeading(to: captures, run.nodes)
     // Each root counts as one more gradient to come, so that a root that other roots lead to waits for them.
     for (edge, _) in roots {
@@ -95,11 +105,13 @@ public enum Engine {
         if !node.hooks.isEmpty { try applyHooks(node, &gradients) }
         if let wanted = captures[ObjectIdentifier(node)] {
           for capture in wanted { results[capture.input] = gradients[capture.index] }
+          if stopsAtInputs { continue }
         }
         if let leaf = node.leaf {
           if accumulates, let gradient = gradients[0] {
             gradients = []
             try accumulate(gradient, into: leaf, createGraph: createGraph)
+            for (_, hook) in leaf.autograd?.postAccumulateHooks ?? [] { try hook() }
           }
           continue
         }
@@ -118,6 +130,7 @@ public enum Engine {
           produced = try backward(BackwardContext(node: node, gradients: gradients, createsGraph: createGraph))
         }
         gradients = []
+        if ThreadState.current.checksAnomaly { try checkNumbers(produced, of: node) }
         if !retainGraph { node.releaseSaved() }
         for (position, edge) in node.edges.enumerated() {
           guard let edge else { continue }
@@ -131,6 +144,15 @@ public enum Engine {
       }
     }
     return results
+  }
+
+  private static func checkNumbers(_ gradients: [Tensor?], of node: GradNode) throws {
+    for (position, gradient) in gradients.enumerated() {
+      guard let gradient, gradient.dtype.isFloatingPoint else { continue }
+      let found = try noGrad { try gradient.unary(.isnan).any().item() }
+      try require(
+        found.isZero, "Function '\(node.name)' returned nan values in its \(position)th output.")
+    }
   }
 
   private static func rootGradient(of output: Tensor, given: Tensor?) throws -> Tensor {
@@ -179,7 +201,7 @@ public enum Engine {
     }
 
     /// Claims all nodes that can be reached, and counts the gradients that each will receive.
-    func claim(from roots: [GradNode]) throws {
+    func claim(from roots: [GradNode], until ends: Set<ObjectIdentifier>) throws {
       var stack: [GradNode] = []
       func take(_ node: GradNode) throws {
         if node.leaf != nil {
@@ -196,7 +218,7 @@ public enum Engine {
         node.pending = 0
         node.buffer = []
         nodes.append(node)
-        stack.append(node)
+        if !ends.contains(ObjectIdentifier(node)) { stack.append(node) }
       }
       for root in roots { try take(root) }
       while let node = stack.popLast() {

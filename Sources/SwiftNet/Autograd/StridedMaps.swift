@@ -70,7 +70,7 @@ private func addElements(of source: Tensor, to target: Tensor) throws {
   if !overlapping { return try copyElements(from: source, to: target) }
   let flat = try source.contiguous()
   let index = try Tensor.stridedPositions(target.geometry)
-  let memory = try target.alias(shape: [try target.storage.byteCount / target.dtype.size], strides: [1], offset: 0)
+  let memory = try target.alias(shape: [target.memory.byteCount / target.dtype.size], strides: [1], offset: 0)
   memory.count = memory.shape[0]
   try memory.addAt(index: index, source: flat)
 }

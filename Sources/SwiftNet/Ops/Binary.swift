@@ -30,6 +30,7 @@ public enum Binary {
     .eq: .bool, .ne: .bool, .lt: .bool, .le: .bool, .gt: .bool, .ge: .bool,
     .logicalAnd: .bool, .logicalOr: .bool, .logicalXor: .bool,
   ]
+  static let isChecked: [Bool] = ElementwiseOp.allCases.map { BinaryChecks.operations.contains($0) }
   private static let resultRules: [ResultRule] = ElementwiseOp.allCases.map { results[$0] ?? .promoted }
 
   private static let rules: [ElementwiseOp: Rule] = [
@@ -42,7 +43,7 @@ public enum Binary {
     .pow: Rule(
       a: ([.a, .b], { context in
         // b·a^(b-1), and 0 where b is 0.
-        let power = try apply(.pow, context.a, .tensor(operand(context.b, minus: 1)))
+        let power = try apply(.pow, context.a, lowered(context.b))
         let slope = try mul(power, context.b)
         let zero = try apply(.eq, context.b, .scalar(0))
         return try whereSelect(zero, .scalar(0.0), .tensor(try mul(context.grad, .tensor(slope))))
@@ -126,7 +127,7 @@ public enum Binary {
       guard x.autograd != nil || y.autograd != nil, ThreadState.current.isGradEnabled else { return out }
       return try recordIfNeeded(op, a, b, out, alpha)
     }
-    if !rule.isPlain || op == .add || op == .sub { try checkDTypes(op, a, b, alpha) }
+    if isChecked[op.rawValue] { try BinaryChecks.check(op, a, b, alpha) }
     let out = try elementwise(op, [a, b], rule: rule, scalars: alpha.scalars)
     guard out.dtype.isFloatingPoint, ThreadState.current.isGradEnabled else { return out }
     return try recordIfNeeded(op, a, b, out, alpha)
@@ -195,27 +196,6 @@ public enum Binary {
     }
   }
 
-  /// The checks that PyTorch makes beyond promotion.
-  private static func checkDTypes(
-    _ op: ElementwiseOp, _ a: ElementwiseOperand, _ b: ElementwiseOperand, _ alpha: Scalar
-  ) throws {
-    guard op == .add || op == .sub else { return }
-    let result = TypePromotion.result([a, b])
-    if op == .sub, a.dtype == .bool, b.dtype == .bool {
-      throw SwiftNetError.runtime(
-        "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
-          + "operator instead.")
-    }
-    if op == .sub, a.dtype == .bool || b.dtype == .bool, case .tensor = a, case .tensor = b {
-      throw SwiftNetError.runtime(
-        "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use "
-          + "the `~` or `logical_not()` operator instead.")
-    }
-    if case .float = alpha, !result.isFloatingPoint {
-      throw SwiftNetError.runtime("For integral input tensors, argument alpha must not be a floating point number.")
-    }
-  }
-
   // Short forms for the rules above.
 
   static func mul(_ a: Tensor, _ b: ElementwiseOperand) throws -> Tensor { try apply(.mul, .tensor(a), b) }
@@ -223,6 +203,15 @@ public enum Binary {
 
   private static func operand(_ operand: ElementwiseOperand, minus value: Double) throws -> Tensor {
     try apply(.sub, .tensor(operandTensor(operand)), .scalar(.float(value)))
+  }
+
+  /// b - 1; a number stays a number, so that it keeps its precision.
+  private static func lowered(_ operand: ElementwiseOperand) throws -> ElementwiseOperand {
+    switch operand {
+    case .scalar(.float(let value)): .scalar(.float(value - 1))
+    case .scalar(let value): .scalar(.int(value.int64 &- 1))
+    case .tensor(let tensor): .tensor(try tensor - 1)
+    }
   }
 
   private static func operandTensor(_ operand: ElementwiseOperand) throws -> Tensor {
@@ -255,10 +244,6 @@ public enum Binary {
       ? try whereSelect(taken, .tensor(context.grad), .scalar(0.0))
       : try whereSelect(taken, .scalar(0.0), .tensor(context.grad))
   }
-}
-
-extension ResultRule {
-  fileprivate var isPlain: Bool { if case .promoted = self { true } else { false } }
 }
 
 extension ElementwiseOperand {
@@ -305,10 +290,12 @@ extension Tensor {
 
   /// An operation that writes its result into this tensor.
   public func binaryInPlace(_ op: ElementwiseOp, _ other: ElementwiseOperand, alpha: Scalar = 1) throws {
+    try checkWritable()
     if needsRecording([self]) || (other.requiresGrad && ThreadState.current.isGradEnabled) {
       try inPlace { try Binary.apply(op, .tensor($0), other, alpha: alpha) }
     } else {
       let rule = Binary.rule(of: op)
+      if Binary.isChecked[op.rawValue] { try BinaryChecks.check(op, .tensor(self), other, alpha) }
       _ = try elementwise(op, [.tensor(self), other], rule: rule, scalars: alpha.scalars, into: self)
     }
   }
@@ -332,13 +319,10 @@ public func whereSelect(
   for case .tensor(let tensor) in [a, b, .tensor(condition)] where strides == nil && tensor.shape == shape {
     if tensor.isDense { strides = tensor.strides }
   }
-  let out = try Tensor(empty: shape, dtype: dtype, strides: strides)
-  let program = ElementwiseProgram(
-    lane: dtype.lane, leaves: [.tensor(condition), a, b],
-    steps: [
-      .init(kernel: kernel, sources: [.leaf(0), .leaf(1), .leaf(2)], scalars: Scalars(), roundTo: nil)
-    ])
-  try program.run(into: out)
+  let narrow = dtype == .float16 || dtype == .bfloat16
+  let program = try ElementwiseProgram.fusing(
+    kernel, [.tensor(condition), a, b], lane: dtype.lane, scalars: Scalars(), roundTo: narrow ? dtype : nil)
+  let out = try program.result(dtype: dtype, shape: shape, strides: strides ?? Shape.contiguousStrides(shape))
   var inputs: [Tensor] = []
   var isFirst: [Bool] = []
   if case .tensor(let tensor) = a {

@@ -66,7 +66,7 @@ extension Tensor {
       strides[rank - 1] = 1
     }
     return Tensor(
-      storage: try storage, dtype: dtype, shape: shape, strides: strides, offset: offset,
+      storage: memory, dtype: dtype, shape: shape, strides: strides, offset: offset,
       count: try Shape.count(shape))
   }
 
@@ -289,7 +289,7 @@ extension Tensor {
       "mismatch in length of strides and shape: \(shape.count) and \(strides.count)")
     try require(!strides.contains { $0 < 0 }, "as_strided: Negative strides are not supported at the moment")
     let start = offset ?? self.offset
-    let elements = try storage.byteCount / dtype.size
+    let elements = memory.byteCount / dtype.size
     _ = try Shape.count(shape)
     var last = start
     for (size, stride) in zip(shape, strides) where !shape.contains(0) {

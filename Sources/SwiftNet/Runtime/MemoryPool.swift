@@ -25,7 +25,7 @@ public final class MemoryPool: @unchecked Sendable {
     var capacity: Int
   }
 
-  private static let alignment = 64
+  static let alignment = 64
   private static let largeLimit = 1 << 20
   private static let largeUnit = 1 << 16
 

@@ -1,0 +1,5 @@
+"""Optimizers and learning-rate schedules."""
+
+from swiftnet.optim.adam import Adam, AdamW
+from swiftnet.optim.optimizer import Optimizer
+from swiftnet.optim.sgd import SGD
