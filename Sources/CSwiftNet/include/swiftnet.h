@@ -732,6 +732,20 @@ sn_tensor sn_triplet_margin_loss(sn_tensor anchor, sn_tensor positive, sn_tensor
 /* The same from distances; `other` (positive to negative) may be NULL. */
 sn_tensor sn_triplet_loss(sn_tensor near, sn_tensor far, sn_tensor other, double margin, int32_t reduction);
 
+/* mode: 0 nearest, 1 nearest-exact, 2 linear, 3 cubic, 4 area. scales: one per dimension, or NULL for the ratio of the
+ * sizes. */
+sn_tensor sn_interpolate(sn_tensor x, const int64_t *size, int64_t count, const double *scales, int32_t mode,
+                         int32_t align_corners, int32_t antialias);
+sn_tensor sn_pixel_shuffle(sn_tensor x, int64_t factor);
+sn_tensor sn_pixel_unshuffle(sn_tensor x, int64_t factor);
+sn_tensor sn_channel_shuffle(sn_tensor x, int64_t groups);
+/* padding -1: none. max_norm below 0: none. */
+sn_tensor sn_embedding(sn_tensor weight, sn_tensor indices, int64_t padding, double max_norm, double norm_type,
+                       int32_t scale_by_frequency);
+/* mask may be NULL. shares_heads: query heads share key and value heads. */
+sn_tensor sn_attention(sn_tensor query, sn_tensor key, sn_tensor value, sn_tensor mask, double dropout,
+                       int32_t is_causal, int32_t has_scale, double scale, int32_t shares_heads);
+
 #ifdef __cplusplus
 }
 #endif

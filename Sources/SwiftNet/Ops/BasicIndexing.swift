@@ -10,6 +10,19 @@ public enum BasicIndex {
   case new
   /// As many whole dimensions as the other entries leave.
   case rest
+
+  /// PyTorch's name of the node for the last entry that changes something.
+  fileprivate static func name(_ items: [BasicIndex]) -> String {
+    for item in items.reversed() {
+      switch item {
+      case .at: return "Select"
+      case .slice: return "Slice"
+      case .new: return "Unsqueeze"
+      case .all, .rest: continue
+      }
+    }
+    return "Alias"
+  }
 }
 
 extension Tensor {
@@ -27,11 +40,26 @@ extension Tensor {
       "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim "
         + "tensor to a number")
     try require(used <= rank, .index, "too many indices for tensor of dimension \(rank)")
-    var own = Cut(shape, strides, offset)
-    var dense = Cut(shape, requiresGrad ? Shape.contiguousStrides(shape) : strides, 0)
+    let own = try cut(items, strides, offset, whole: rank - used)
+    if !needsRecording([self]) {
+      return try view("Slice", shape: own.shape, strides: own.strides, offset: own.offset) { [try $0.grad] }
+    }
+    // Backward maps through the shape laid out row-major, whatever the strides of the input.
+    let dense = Shape.contiguousStrides(shape)
+    let whole = Geometry(shape: shape, strides: dense, offset: 0)
+    let part = try cut(items, dense, 0, whole: rank - used)
+    return try view(BasicIndex.name(items), shape: own.shape, strides: own.strides, offset: own.offset) {
+      [try $0.grad.scattered(part, into: whole)]
+    }
+  }
+
+  /// Where the selected elements lie; `whole` dimensions are left for `rest`.
+  private func cut(_ items: [BasicIndex], _ strides: [Int], _ offset: Int, whole: Int) throws -> Geometry {
+    var result = Geometry(shape: [], strides: [], offset: offset)
+    result.shape.reserveCapacity(rank + 1)
+    result.strides.reserveCapacity(rank + 1)
     var source = 0
     var expanded = false
-    var name = "Alias"
     for item in items {
       switch item {
       case .at(let index):
@@ -39,11 +67,8 @@ extension Tensor {
         try require(
           index >= -size && index < size, .index,
           "index \(index) is out of bounds for dimension \(source) with size \(size)")
-        let position = index < 0 ? index + size : index
-        own.drop(source, at: position)
-        dense.drop(source, at: position)
+        result.offset += (index < 0 ? index + size : index) * strides[source]
         source += 1
-        name = "Select"
       case .slice(let start, let end, let step):
         try require(step > 0, .value, "step must be greater than zero")
         let size = shape[source]
@@ -52,77 +77,34 @@ extension Tensor {
         // Steps beyond the size select the first element alone; clamping them keeps the arithmetic in range.
         let stride = min(step, max(size, 1))
         let length = (last - first + stride - 1) / stride
-        own.cut(source, first, length, stride)
-        dense.cut(source, first, length, stride)
+        if length > 0 { result.offset += first * strides[source] }
+        result.shape.append(length)
+        result.strides.append(strides[source] &* stride)
         source += 1
-        name = "Slice"
       case .all:
-        own.keep(source)
-        dense.keep(source)
+        result.shape.append(shape[source])
+        result.strides.append(strides[source])
         source += 1
       case .new:
-        own.add()
-        dense.add()
-        name = "Unsqueeze"
+        result.shape.append(1)
+        result.strides.append(1)
       case .rest:
         if expanded { continue }
         expanded = true
-        for _ in used..<rank {
-          own.keep(source)
-          dense.keep(source)
+        for _ in 0..<whole {
+          result.shape.append(shape[source])
+          result.strides.append(strides[source])
           source += 1
         }
       }
     }
-    while source < rank {
-      own.keep(source)
-      dense.keep(source)
-      source += 1
-    }
-    let whole = Geometry(shape: shape, strides: dense.sourceStrides, offset: 0)
-    let part = dense.geometry
-    return try view(name, shape: own.shape, strides: own.strides, offset: own.offset) {
-      [try $0.grad.scattered(part, into: whole)]
-    }
+    result.shape += shape[source...]
+    result.strides += strides[source...]
+    return result
   }
 
   private static func clamp(_ value: Int, _ size: Int) -> Int {
     let counted = value < 0 ? value &+ size : value
     return max(0, min(counted, size))
-  }
-
-  /// A view in the making.
-  private struct Cut {
-    let sourceShape: [Int]
-    let sourceStrides: [Int]
-    var shape: [Int] = []
-    var strides: [Int] = []
-    var offset: Int
-
-    var geometry: Geometry { Geometry(shape: shape, strides: strides, offset: offset) }
-
-    init(_ shape: [Int], _ strides: [Int], _ offset: Int) {
-      sourceShape = shape
-      sourceStrides = strides
-      self.offset = offset
-    }
-
-    mutating func drop(_ d: Int, at position: Int) { offset += position * sourceStrides[d] }
-
-    mutating func cut(_ d: Int, _ first: Int, _ length: Int, _ step: Int) {
-      if length > 0 { offset += first * sourceStrides[d] }
-      shape.append(length)
-      strides.append(sourceStrides[d] &* step)
-    }
-
-    mutating func keep(_ d: Int) {
-      shape.append(sourceShape[d])
-      strides.append(sourceStrides[d])
-    }
-
-    mutating func add() {
-      shape.append(1)
-      strides.append(1)
-    }
   }
 }

@@ -210,9 +210,13 @@ extension Tensor {
     try require(
       value.rank == 0,
       "index_fill_ only supports a 0-dimensional value tensor, but got tensor with \(value.rank) dimension(s).")
-    if rank == 0 { return try view([1]).indexFill(dim, index, value).view([]) }
-    let (_, selection) = try slices("index_fill", dim, index)
-    return try indexPut(selection, try value.to(dtype), accumulate: false)
+    let d = try Shape.dimension(dim, rank: rank)
+    // Through a mask: an index that comes twice must not count twice in the gradient of the value.
+    let length = rank == 0 ? 1 : shape[d]
+    let chosen = try Tensor.full([length], false).indexFill(0, index, true)
+    var maskShape = [Int](repeating: 1, count: rank)
+    if rank > 0 { maskShape[d] = length }
+    return try maskedFill(try chosen.view(maskShape), value)
   }
 
   /// The elements at the given positions of the flattened tensor, in the shape of `index`.

@@ -179,8 +179,8 @@ extension Tensor {
     return try tensors.map { try $0.expand(common) }
   }
 
-  /// Coordinate grids: result i has the values of tensor i along dimension i. `transposed` exchanges the first two
-  /// dimensions ("xy" indexing).
+  /// Coordinate grids: result i has the values of tensor i along dimension i. With `transposed`
+  /// the first two exchange their dimensions ("xy" indexing).
   public static func meshgrid(_ tensors: [Tensor], transposed: Bool = false) throws -> [Tensor] {
     try require(!tensors.isEmpty, "meshgrid expects a non-empty TensorList")
     for tensor in tensors {
@@ -200,10 +200,7 @@ extension Tensor {
       shape[d] = vector.count
       return try vector.view(shape).expand(sizes)
     }
-    if swaps {
-      grids = try grids.map { try $0.transpose(0, 1) }
-      grids.swapAt(0, 1)
-    }
+    if swaps { grids.swapAt(0, 1) }
     return grids
   }
 

@@ -238,7 +238,11 @@ extension Tensor {
       let b = try sorted.gather(-1, high)
       // Where both are the same element there is nothing to interpolate, and ∞ - ∞ would give NaN.
       let same = try Binary.apply(.eq, .tensor(low), .tensor(high))
-      let between = try a + (b - a) * weight
+      // From the nearer end, so that infinite neighbours give what lies next to them.
+      let near = try Binary.apply(.lt, .tensor(weight), .scalar(0.5))
+      let step = try b - a
+      let between = try whereSelect(
+        near, .tensor(a + step * weight), .tensor(b - step * (weight.negated() + 1.0)))
       result = try whereSelect(same, .tensor(a), .tensor(between))
     }
     let last = result.rank - 1
