@@ -159,6 +159,23 @@ extension Tensor {
     try (self - other + .float(eps)).vectorNorm(p, [-1], keepdim: keepdim)
   }
 
+  /// Σ a·b / (max(‖a‖, eps) · max(‖b‖, eps)) along a dimension.
+  public func cosineSimilarity(_ other: Tensor, _ dim: Int = 1, eps: Double = 1e-8) throws -> Tensor {
+    let dtype = TypePromotion.promote(self.dtype, other.dtype)
+    try require(
+      dtype.isFloatingPoint,
+      "expected common dtype to be floating point, yet common dtype is \(dtype.scalarTypeName)")
+    let (a, b) = (try to(dtype), try other.to(dtype))
+    let shape = try Shape.broadcast(a.shape, b.shape)
+    let d = try Shape.dimension(dim, rank: shape.count)
+    let (x, y) = (try a.expand(shape), try b.expand(shape))
+    let dims = shape.isEmpty ? nil : [d]
+    func unit(_ v: Tensor) throws -> Tensor {
+      try v / v.vectorNorm(2, dims, keepdim: true).clamp(.scalar(.float(eps)), nil)
+    }
+    return try (unit(x) * unit(y)).sum(dims)
+  }
+
   /// Slices along a dimension whose p-norm exceeds `limit`, scaled down to it.
   public func renorm(_ p: Double, _ dim: Int, _ limit: Double) throws -> Tensor {
     try require(dtype.isFloatingPoint, "renorm: input must be a floating point tensor")
