@@ -219,7 +219,9 @@ def _add(archive, name, content):
 
 
 def _rebuild_tensor(storage, offset, size, stride, requires_grad, hooks=None, metadata=None):
-    tensor = wrap(lib.sn_as_strided(storage._h, tuple(size), len(size), tuple(stride), offset))
+    if len(size) != len(stride):
+        raise pickle.UnpicklingError("a tensor in the file has sizes and strides of different numbers")
+    tensor = wrap(lib.sn_as_strided(storage._h, tuple(size), tuple(stride), len(size), offset))
     return tensor.requires_grad_() if requires_grad else tensor
 
 
