@@ -70,10 +70,5 @@ public func sn_normalize(
   make { try tensor(x).normalize(p: p, dims: integers(dims, count), eps: eps) }
 }
 
-@c(sn_cosine_similarity) @implementation
-public func sn_cosine_similarity(_ x: sn_tensor?, _ y: sn_tensor?, _ dim: Int64, _ eps: Double) -> sn_tensor? {
-  make { try tensor(x).cosineSimilarity(try tensor(y), Int(dim), eps: eps) }
-}
-
 @c(sn_pdist) @implementation
 public func sn_pdist(_ x: sn_tensor?, _ p: Double) -> sn_tensor? { make { try tensor(x).pairDistances(p: p) } }
