@@ -9,9 +9,8 @@ import inspect
 import sys
 from pathlib import Path
 
-import torch
-
 import swiftnet
+import torch
 
 PAGE = Path(__file__).with_name("coverage.md")
 
@@ -76,7 +75,7 @@ def names(library, namespace):
         value = getattr(place, name, None)
         if inspect.ismodule(value) or (namespace == "" and isinstance(value, type) and name[0].isupper()):
             continue
-        if namespace != "Tensor" and not callable(value) and not type(value).__name__ == "dtype":
+        if namespace != "Tensor" and not callable(value) and type(value).__name__ != "dtype":
             continue
         if namespace == "nn" and not inspect.isclass(value):
             continue

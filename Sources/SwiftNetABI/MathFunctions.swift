@@ -237,6 +237,11 @@ public func sn_pairwise_distance(
   make { try tensor(a).pairwiseDistance(try tensor(b), p: p, eps: eps, keepdim: keepdim != 0) }
 }
 
+@c(sn_cosine_similarity) @implementation
+public func sn_cosine_similarity(_ a: sn_tensor?, _ b: sn_tensor?, _ dim: Int64, _ eps: Double) -> sn_tensor? {
+  make { try tensor(a).cosineSimilarity(try tensor(b), Int(dim), eps: eps) }
+}
+
 @c(sn_renorm) @implementation
 public func sn_renorm(_ x: sn_tensor?, _ p: Double, _ dim: Int64, _ limit: Double) -> sn_tensor? {
   make { try tensor(x).renorm(p, Int(dim), limit) }

@@ -342,7 +342,9 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=No
     try:
         archive = zipfile.ZipFile(f)
     except zipfile.BadZipFile:
-        raise RuntimeError(f"{f} is not a file that swiftnet.save or torch.save has written, or it is damaged") from None
+        raise RuntimeError(
+            f"{f} is not a file that swiftnet.save or torch.save has written, or it is damaged"
+        ) from None
     with archive:
         name = next((n for n in archive.namelist() if n.count("/") == 1 and n.endswith("/data.pkl")), None)
         if name is None:

@@ -53,7 +53,9 @@ class Fuzzer:
         """(how to say it, function, whether the first argument is a tensor)"""
         found = {}
         modules = [swiftnet, nn.functional, nn.init]
-        modules += [getattr(swiftnet, name) for name in ("linalg", "special", "fft", "autograd") if hasattr(swiftnet, name)]
+        modules += [
+            getattr(swiftnet, name) for name in ("linalg", "special", "fft", "autograd") if hasattr(swiftnet, name)
+        ]
         for module in modules:
             for name in sorted(dir(module)):
                 value = getattr(module, name)
@@ -121,7 +123,9 @@ class Fuzzer:
         return r.choice(
             [
                 self.integer,
-                lambda: slice(r.choice([None, self.integer()]), r.choice([None, self.integer()]), r.choice([None, 1, 2, -1, 0])),
+                lambda: slice(
+                    r.choice([None, self.integer()]), r.choice([None, self.integer()]), r.choice([None, 1, 2, -1, 0])
+                ),
                 lambda: None,
                 lambda: ...,
                 lambda: r.random() < 0.5,

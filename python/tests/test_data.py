@@ -115,7 +115,9 @@ def test_samplers(make):
     same(run)
 
 
-@pytest.mark.parametrize("lengths", [[6, 4], [0.7, 0.3], [0.35, 0.35, 0.3], [1.0], [10], [5, 4], [0.5, 0.4], [1.5, -0.5]])
+@pytest.mark.parametrize(
+    "lengths", [[6, 4], [0.7, 0.3], [0.35, 0.35, 0.3], [1.0], [10], [5, 4], [0.5, 0.4], [1.5, -0.5]]
+)
 def test_random_split(lengths):
     def run(library, data):
         library.manual_seed(2)
@@ -216,7 +218,9 @@ def stream(data, length):
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 3])
-@pytest.mark.parametrize("options", [{"batch_size": 3}, {"batch_size": 3, "drop_last": True}, {"batch_size": None}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"batch_size": 3}, {"batch_size": 3, "drop_last": True}, {"batch_size": None}], ids=str
+)
 def test_streams(workers, options):
     def run(library, data):
         loader = data.DataLoader(stream(data, 17), num_workers=workers, **options)
@@ -275,7 +279,9 @@ def test_errors_of_workers_carry_their_traceback(error):
     loader = iter(ours.DataLoader(Failing(error), num_workers=2))
     assert next(loader).item() == 0
     assert next(loader).item() == 1
-    with pytest.raises(expected, match=rf"(?s){type(error).__name__} in DataLoader worker process 0.*__getitem__.*raise self.error"):
+    with pytest.raises(
+        expected, match=rf"(?s){type(error).__name__} in DataLoader worker process 0.*__getitem__.*raise self.error"
+    ):
         next(loader)
     assert next(loader).item() == 3
 
@@ -419,7 +425,11 @@ except KeyboardInterrupt:
     print("stopped", flush=True)
 """
     child = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     try:
         assert child.stdout.readline() == "batch\n"

@@ -22,9 +22,18 @@ def example(library):
     whole = library.arange(6).view(2, 3).to(library.float32)
     content = {name: library.ones(3).to(getattr(library, name)) for name in DTYPES}
     content.update(
-        whole=whole, row=whole[1], turned=whole.t(), again=whole, empty=library.zeros(0, 2), scalar=library.tensor(3),
-        parameter=library.nn.Parameter(library.ones(2)), frozen=library.nn.Parameter(library.ones(1), requires_grad=False),
-        leaf=library.ones(2, requires_grad=True), shape=whole.shape, dtype=library.float16, device=library.device("cpu"),
+        whole=whole,
+        row=whole[1],
+        turned=whole.t(),
+        again=whole,
+        empty=library.zeros(0, 2),
+        scalar=library.tensor(3),
+        parameter=library.nn.Parameter(library.ones(2)),
+        frozen=library.nn.Parameter(library.ones(1), requires_grad=False),
+        leaf=library.ones(2, requires_grad=True),
+        shape=whole.shape,
+        dtype=library.float16,
+        device=library.device("cpu"),
         plain=[1, -(2**40), 2.5, None, True, "text", b"bytes", (1, (2,)), {"a": {3}}],
         ordered=collections.OrderedDict(b=1, a=2),
     )
@@ -140,7 +149,12 @@ def test_hostile_pickles_are_refused(pickled):
 
 def test_a_tensor_cannot_reach_beyond_its_storage():
     storage = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x02tQ"
-    for place in (b"K\x00(K\x64t(K\x01t", b"K\x05(K\x01t(K\x01t", b"J\xff\xff\xff\xff(K\x01t(K\x01t", b"K\x00(K\x02t(K\x64t"):
+    for place in (
+        b"K\x00(K\x64t(K\x01t",
+        b"K\x05(K\x01t(K\x01t",
+        b"J\xff\xff\xff\xff(K\x01t(K\x01t",
+        b"K\x00(K\x02t(K\x64t",
+    ):
         pickled = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + place + b"\x89ccollections\nOrderedDict\n)RtR."
         with pytest.raises((RuntimeError, ValueError)):
             swiftnet.load(archive_of(pickled, _0=bytes(8)))

@@ -429,6 +429,7 @@ sn_tensor sn_count_nonzero(sn_tensor x, const int64_t *dims, int64_t count);
 sn_tensor sn_dist(sn_tensor a, sn_tensor b, double p);
 sn_tensor sn_cdist(sn_tensor a, sn_tensor b, double p);
 sn_tensor sn_pairwise_distance(sn_tensor a, sn_tensor b, double p, double eps, int32_t keepdim);
+sn_tensor sn_cosine_similarity(sn_tensor a, sn_tensor b, int64_t dim, double eps);
 sn_tensor sn_renorm(sn_tensor x, double p, int64_t dim, double limit);
 sn_tensor sn_cross(sn_tensor a, sn_tensor b, int32_t has_dim, int64_t dim);
 
@@ -664,7 +665,6 @@ sn_tensor sn_group_norm(sn_tensor x, int64_t groups, sn_tensor weight, sn_tensor
 sn_tensor sn_rms_norm(sn_tensor x, const int64_t *shape, int64_t count, sn_tensor weight, int32_t has_eps, double eps);
 sn_tensor sn_local_response_norm(sn_tensor x, int64_t size, double alpha, double beta, double k);
 sn_tensor sn_normalize(sn_tensor x, double p, const int64_t *dims, int64_t count, double eps);
-sn_tensor sn_cosine_similarity(sn_tensor x, sn_tensor y, int64_t dim, double eps);
 sn_tensor sn_pdist(sn_tensor x, double p);
 
 /* ---- optimizers --------------------------------------------------------------------------------------------- */
