@@ -157,7 +157,8 @@ def layers():
         yield Case("layer, both ways, 16×64×56²", name, both_ways(image, build), images=images)
     volume = (16, 16, 30, 30, 30)
     yield Case(
-        "layer, both ways, 16×16×30³", "max pooling 2×2×2, stride 1",
+        "layer, both ways, 16×16×30³",
+        "max pooling 2×2×2, stride 1",
         both_ways(volume, lambda library: library.nn.MaxPool3d(2, 1)),
     )
     yield Case(
@@ -207,11 +208,14 @@ def optimizers():
         return {"fused": True} if library.name != "swiftnet" else {}
 
     yield Case(
-        "optimizer, 24 M parameters", "SGD with momentum",
+        "optimizer, 24 M parameters",
+        "SGD with momentum",
         make_step(lambda library, p: library.optim.SGD(p, 0.01, momentum=0.9, weight_decay=1e-4, **fused(library))),
     )
     yield Case(
-        "optimizer, 24 M parameters", "Adam", make_step(lambda library, p: library.optim.Adam(p, 1e-3, **fused(library)))
+        "optimizer, 24 M parameters",
+        "Adam",
+        make_step(lambda library, p: library.optim.Adam(p, 1e-3, **fused(library))),
     )
 
 

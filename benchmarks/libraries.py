@@ -64,8 +64,7 @@ def torch(channels_last=False, compiled=False):
 
 def versions():
     """What was measured."""
-    import torch
-
     import swiftnet
+    import torch
 
     return {"swiftnet": swiftnet.__version__, "torch": torch.__version__, "threads": swiftnet.get_num_threads()}

@@ -53,9 +53,7 @@ def medians(functions, rounds=7, budget=1.0):
 
 def in_child(program, *arguments):
     """What a Python program prints, as a float, from a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], check=True, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True, text=True)
     return float(done.stdout.strip().splitlines()[-1])
 
 

@@ -128,9 +128,8 @@ def main():
     parser.add_argument("--threads", type=int, help="threads of both libraries")
     parser.add_argument("--no-compile", dest="compile", action="store_false", help="leave torch.compile out")
     options = parser.parse_args()
-    import torch
-
     import swiftnet
+    import torch
 
     if options.threads:
         swiftnet.set_num_threads(options.threads)

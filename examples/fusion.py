@@ -18,14 +18,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
-from tqdm import tqdm
-
 import swiftnet
 import swiftnet.nn.functional as F
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 from swiftnet import nn, optim
 from swiftnet.utils.data import DataLoader, Dataset
+from tqdm import tqdm
 
 BRANCHES = 3
 CLASSES = 10
@@ -235,7 +234,8 @@ def run(options, checkpoint):
         if known and known["settings"] == settings:
             state = known
             done = len(known["progress"].get("history", {}).get("loss", []))
-            print(f"Resuming {checkpoint}: {known['current']} fusion after epoch {done}. `make demo DEMO=--restart` starts over.")
+            print(f"Resuming {checkpoint}: {known['current'] or 'next'} fusion, after epoch {done}.")
+            print("`make demo DEMO=--restart` starts over.")
         else:
             print(f"Starting over: {checkpoint} is not used.")
     for name, make in NETWORKS.items():
@@ -302,7 +302,10 @@ def draw(results, test, folder):
             axes.text(column, row, counts[row, column], ha="center", va="center", color=shade)
     axes.set(
         title=f"{best} fusion: {results[best]['accuracy']:.2%} of {len(test)} test images",
-        xlabel="predicted", ylabel="digit", xticks=range(CLASSES), yticks=range(CLASSES),
+        xlabel="predicted",
+        ylabel="digit",
+        xticks=range(CLASSES),
+        yticks=range(CLASSES),
     )
     figure.savefig(folder / "confusion.png", dpi=120)
 
@@ -333,7 +336,8 @@ def main():
     try:
         results, test = run(options, checkpoint)
     except KeyboardInterrupt:
-        print(f"\nStopped. {'The last complete epoch is in ' + str(checkpoint) if checkpoint.exists() else 'No epoch was complete'}; run again to go on.")
+        kept = f"The last complete epoch is in {checkpoint}" if checkpoint.exists() else "No epoch was complete"
+        print(f"\nStopped. {kept}; run again to go on.")
         sys.exit(130)
     print_table(results)
     draw(results, test, options.folder)

@@ -219,7 +219,9 @@ def _add(archive, name, content):
 
 
 def _rebuild_tensor(storage, offset, size, stride, requires_grad, hooks=None, metadata=None):
-    tensor = wrap(lib.sn_as_strided(storage._h, tuple(size), len(size), tuple(stride), offset))
+    if len(size) != len(stride):
+        raise pickle.UnpicklingError("a tensor in the file has sizes and strides of different numbers")
+    tensor = wrap(lib.sn_as_strided(storage._h, tuple(size), tuple(stride), len(size), offset))
     return tensor.requires_grad_() if requires_grad else tensor
 
 
@@ -340,7 +342,9 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=No
     try:
         archive = zipfile.ZipFile(f)
     except zipfile.BadZipFile:
-        raise RuntimeError(f"{f} is not a file that swiftnet.save or torch.save has written, or it is damaged") from None
+        raise RuntimeError(
+            f"{f} is not a file that swiftnet.save or torch.save has written, or it is damaged"
+        ) from None
     with archive:
         name = next((n for n in archive.namelist() if n.count("/") == 1 and n.endswith("/data.pkl")), None)
         if name is None:

@@ -74,8 +74,7 @@ def _collate_sequences(first, batch):
 def _require_numbers(value):
     if value.dtype.kind in "SUO":
         raise TypeError(
-            "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found "
-            f"{value.dtype}"
+            f"default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {value.dtype}"
         )
 
 

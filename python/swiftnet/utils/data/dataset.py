@@ -108,9 +108,7 @@ def _samples(dataset, indices):
         return [dataset[index] for index in indices]
     samples = at_once(indices)
     if len(samples) != len(indices):
-        raise ValueError(
-            f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(samples)}"
-        )
+        raise ValueError(f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(samples)}")
     return samples
 
 
@@ -149,9 +147,7 @@ class ConcatDataset(Dataset[T]):
     @property
     def cummulative_sizes(self):
         """The old spelling of `cumulative_sizes`."""
-        warnings.warn(
-            "cummulative_sizes attribute is renamed to cumulative_sizes", DeprecationWarning, stacklevel=2
-        )
+        warnings.warn("cummulative_sizes attribute is renamed to cumulative_sizes", DeprecationWarning, stacklevel=2)
         return self.cumulative_sizes
 
 
