@@ -11,12 +11,16 @@ ROOT = Path(__file__).resolve().parent.parent
 CALLBACKS = """
 extern "Python" {
     sn_tensor swiftnet_hook(void *, sn_tensor, int32_t *);
-    int32_t swiftnet_backward(void *, const sn_tensor *, int64_t, sn_tensor *, int64_t);
+    int32_t swiftnet_accumulate_hook(void *);
+    int32_t swiftnet_backward(void *, sn_backward_context, const sn_tensor *, int64_t, sn_tensor *, int64_t);
+    int32_t swiftnet_function(void *, const sn_tensor *, int64_t, sn_tensor *, int64_t, int64_t *);
     void swiftnet_release(void *);
     int32_t swiftnet_forward(void *, const sn_value *, int64_t, sn_value *);
     int32_t swiftnet_module_backward(void *, const sn_tensor *, int64_t, sn_tensor *, int64_t);
 }
 int32_t swiftnet_check_signals(void);
+void swiftnet_drop_dlpack(void *);
+void swiftnet_drop_dlpack_versioned(void *);
 """
 
 # Runs Python's own signal handlers; asked by the library during long work, while the GIL is released.
@@ -29,6 +33,19 @@ static int32_t swiftnet_check_signals(void) {
     if (stop) PyErr_Clear();
     PyGILState_Release(state);
     return stop;
+}
+
+/* Destructors of DLPack capsules: what nobody has taken over is given back. */
+static void swiftnet_drop_dlpack(void *capsule) {
+    if (!PyCapsule_IsValid((PyObject *)capsule, "dltensor")) return;
+    sn_dl_managed *managed = PyCapsule_GetPointer((PyObject *)capsule, "dltensor");
+    if (managed && managed->deleter) managed->deleter(managed);
+}
+
+static void swiftnet_drop_dlpack_versioned(void *capsule) {
+    if (!PyCapsule_IsValid((PyObject *)capsule, "dltensor_versioned")) return;
+    sn_dl_versioned *managed = PyCapsule_GetPointer((PyObject *)capsule, "dltensor_versioned");
+    if (managed && managed->deleter) managed->deleter(managed);
 }
 """
 

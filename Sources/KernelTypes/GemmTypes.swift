@@ -19,6 +19,7 @@ public struct ProductKernels {
   public var packColumns: PackKernel = { _, _, _, _, _, _ in }
   public var block: BlockKernel = { _ in }
   public var dot: DotKernel = { _, _, _, _, _, _, _ in }
+  public var addRows: AddRowsKernel = { _, _, _, _, _, _ in }
   public var gatherRows: GatherRowsKernel = { _, _, _, _, _ in }
   public var convolveRows: ConvolveRowsKernel = { _ in }
   public var gatherSources: GatherSourcesKernel = { _, _, _, _, _ in 0 }
@@ -84,6 +85,11 @@ public struct BlockArguments {
 /// every row, all of length k with adjacent elements; results [row][4].
 public typealias DotKernel = (
   UnsafeRawPointer, Int, Int, UnsafeRawPointer, (stride: Int, count: Int), Int, UnsafeMutableRawPointer
+) -> Void
+
+/// `(rows, row stride, row count, factors, columns, result)`: adds rows times their factors to the result.
+public typealias AddRowsKernel = (
+  UnsafeRawPointer, Int, Int, UnsafeRawPointer, Int, UnsafeMutableRawPointer
 ) -> Void
 
 /// How the rows of an implicit matrix (one row per output place, one stretch of `run` numbers per tap) lie in

@@ -158,7 +158,7 @@ struct RowPlace {
 
 /// Longest stretch of terms that one accumulator takes before it is added to the tile: bounds the rounding error
 /// like a blocked summation.
-private let accumulatedTerms = 1024
+private let accumulatedTerms = 256
 
 /// Tiles of a convolution:
 ///

@@ -15,6 +15,7 @@ private func productKernels<T: ProductScalar>(_: T.Type) -> ProductKernels {
   kernels.packColumns = { packPanels($0, $1, $2, $3, $4, $5, width: T.tileColumns, T.self) }
   kernels.block = { gemmBlock($0, T.self) }
   kernels.dot = { dotRows($0, $1, $2, $3, $4.stride, $4.count, $5, $6, T.self) }
+  kernels.addRows = { addRows($0, $1, $2, $3, $4, $5, T.self) }
   kernels.transpose = { transposeMatrix($0, $1, $2, $3, $4, $5, T.self) }
   kernels.gatherRows = { gatherTables($0, $1, $2, $3, $4) }
   kernels.convolveRows = { convolveRows($0, T.self) }

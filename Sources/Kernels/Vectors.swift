@@ -72,7 +72,7 @@ extension SIMD16: FloatVector where Scalar == Float {
   static func joinBits(_ a: Self, _ b: Self) -> Self { Self(bits: a.bits | b.bits) }
   @inline(__always) func adding(_ a: Self, times b: Self) -> Self {
     #if SN_FMA || arch(arm64)
-      addingProduct(a, b)
+      sn_fma_f16(a, b, self)
     #else
       self + a * b
     #endif
@@ -95,7 +95,7 @@ extension SIMD8: FloatVector where Scalar == Double {
   static func joinBits(_ a: Self, _ b: Self) -> Self { Self(bits: a.bits | b.bits) }
   @inline(__always) func adding(_ a: Self, times b: Self) -> Self {
     #if SN_FMA || arch(arm64)
-      addingProduct(a, b)
+      sn_fma_d8(a, b, self)
     #else
       self + a * b
     #endif

@@ -150,24 +150,52 @@ public func sn_remove_hook(_ t: sn_tensor?, _ hook: Int64) -> Int32 {
   attempt { try tensor(t).removeHook(Int(hook)) }
 }
 
+/// What a backward callback reads saved tensors from.
+private final class SavedHandle {
+  let context: BackwardContext
+  init(_ context: BackwardContext) { self.context = context }
+}
+
+@c(sn_saved_tensor) @implementation
+public func sn_saved_tensor(_ saved: sn_backward_context?, _ index: Int64) -> sn_tensor? {
+  make {
+    guard let saved else { throw SwiftNetError(.type, "expected a backward context, got NULL") }
+    let context = Unmanaged<SavedHandle>.fromOpaque(UnsafeRawPointer(saved)).takeUnretainedValue().context
+    guard index >= 0, index < context.savedCount else {
+      throw SwiftNetError(.index, "saved tensor \(index) of \(context.savedCount)")
+    }
+    return try context.saved(Int(index))
+  }
+}
+
 @c(sn_record) @implementation
 public func sn_record(
   _ name: UnsafePointer<CChar>?, _ inputs: UnsafePointer<sn_tensor?>?, _ inputCount: Int64,
-  _ outputs: UnsafePointer<sn_tensor?>?, _ outputCount: Int64, _ backward: sn_backward_function?,
+  _ outputs: UnsafePointer<sn_tensor?>?, _ outputCount: Int64, _ changed: UnsafePointer<Int32>?,
+  _ saved: UnsafePointer<sn_tensor?>?, _ savedCount: Int64, _ backward: sn_backward_function?,
   _ context: UnsafeMutableRawPointer?, _ release: (@convention(c) (UnsafeMutableRawPointer?) -> Void)?
 ) -> Int32 {
   let owner = ForeignContext(context, release)
   return attempt {
     guard let backward else { throw SwiftNetError(.type, "backward is NULL") }
     let inputs = try tensors(inputs, inputCount)
+    let outputs = try tensors(outputs, outputCount)
     let count = inputs.count
+    let outputCount = outputs.count
     try Tensor.recordForeign(
-      name.map { String(cString: $0) } ?? "Function", inputs, try tensors(outputs, outputCount)
-    ) { gradients in
-      let handles: [sn_tensor?] = gradients.map { $0.map(handle) }
+      name.map { String(cString: $0) } ?? "Function", inputs, outputs,
+      changed: changed.map { flags in outputs.indices.map { flags[$0] != 0 } } ?? [],
+      saving: try tensors(saved, savedCount)
+    ) { context in
+      let handles: [sn_tensor?] = (0..<outputCount).map { context.gradIfAny($0).map(handle) }
       defer { for handle in handles { sn_release(handle) } }
       var results = [sn_tensor?](repeating: nil, count: count)
-      let status = backward(owner.pointer, handles, Int64(handles.count), &results, Int64(count))
+      let saved = SavedHandle(context)
+      let status = withExtendedLifetime(saved) {
+        backward(
+          owner.pointer, sn_backward_context(Unmanaged.passUnretained(saved).toOpaque()), handles,
+          Int64(handles.count), &results, Int64(count))
+      }
       let made = results.map(adopt)
       if status != 0 { throw SwiftNetError(.callback, "the backward of a custom function failed") }
       return made

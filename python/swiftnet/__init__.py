@@ -8,6 +8,7 @@ tensor([[2., 4.],
         [6., 8.]])
 """
 
+from swiftnet import autograd, cuda, linalg, memory, random, return_types, special
 from swiftnet import autograd, cuda, memory, nn, optim
 from swiftnet._core import ffi, lib
 from swiftnet._core import check as _check
@@ -36,9 +37,16 @@ from swiftnet._dtypes import int_ as int
 from swiftnet._functions.creation import *  # noqa: F403
 from swiftnet._functions.elementwise import *  # noqa: F403
 from swiftnet._functions.indexing import *  # noqa: F403
+from swiftnet._functions.interop import from_dlpack, to_dlpack
+from swiftnet._functions.limits import *  # noqa: F403
 from swiftnet._functions.linalg import *  # noqa: F403
+from swiftnet._functions.norms import *  # noqa: F403
+from swiftnet._functions.random import *  # noqa: F403
+from swiftnet._functions.rearranging import *  # noqa: F403
 from swiftnet._functions.reductions import *  # noqa: F403
+from swiftnet._functions.scans import *  # noqa: F403
 from swiftnet._functions.shapes import *  # noqa: F403
+from swiftnet._functions.sorting import *  # noqa: F403
 from swiftnet._printing import set_printoptions
 from swiftnet._tensor import (
     Size,
@@ -51,6 +59,14 @@ from swiftnet._tensor import (
     tensor,
 )
 from swiftnet.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+
+is_anomaly_enabled = autograd.is_anomaly_enabled
+
+
+def is_inference_mode_enabled():
+    """Whether results are kept out of every graph."""
+    return bool(lib.sn_is_inference_mode())
+
 
 __version__ = "0.1.0"
 

@@ -186,7 +186,8 @@ class Tensor:
         return self.dtype.is_signed
 
     def is_inference(self):
-        return False
+        """Whether this tensor was made in inference mode, so that it takes no part in any graph."""
+        return bool(lib.sn_is_inference(self._h))
 
     @property
     def _version(self):
@@ -254,11 +255,6 @@ class Tensor:
         if self.ndim == 0:
             raise TypeError("len() of a 0-d tensor")
         return self.shape[0]
-
-    def __iter__(self):
-        if self.ndim == 0:
-            raise TypeError("iteration over a 0-d tensor")
-        return iter([wrap(lib.sn_select(self._h, 0, i)) for i in range(self.shape[0])])
 
     def tolist(self):
         """The values as nested lists of Python numbers."""
@@ -401,18 +397,6 @@ class Tensor:
         from swiftnet import autograd
 
         autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
-
-    # ---- indexing ----
-
-    def __getitem__(self, index):
-        from swiftnet._functions.indexing import get
-
-        return get(self, index)
-
-    def __setitem__(self, index, value):
-        from swiftnet._functions.indexing import put
-
-        put(self, index, value)
 
     def __repr__(self):
         from swiftnet._printing import describe

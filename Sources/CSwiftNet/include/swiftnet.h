@@ -211,14 +211,141 @@ typedef sn_tensor (*sn_hook)(void *context, sn_tensor grad, int32_t *status);
 int64_t sn_register_hook(sn_tensor tensor, sn_hook hook, void *context, void (*release)(void *));
 int32_t sn_remove_hook(sn_tensor tensor, int64_t hook);
 
+/* What a custom function saved; valid until its backward returns. */
+typedef struct sn_backward_context_s *sn_backward_context;
+/* A saved tensor as a new handle. Fails if it was changed in place since. */
+sn_tensor sn_saved_tensor(sn_backward_context saved, int64_t index);
+
 /* A custom function. backward receives the gradients of the outputs (NULL where none came), and writes those of the
  * inputs as new handles or NULL. */
-typedef int32_t (*sn_backward_function)(void *context, const sn_tensor *gradients, int64_t count, sn_tensor *results,
-                                        int64_t result_count);
-/* Makes `outputs` the results of a node with the given inputs. */
+typedef int32_t (*sn_backward_function)(void *context, sn_backward_context saved, const sn_tensor *gradients,
+                                        int64_t count, sn_tensor *results, int64_t result_count);
+/* Makes `outputs` the results of a node with the given inputs. changed: for each output whether it is an input that
+ * was changed in place, or NULL. saved: tensors that backward will ask for. */
 int32_t sn_record(const char *name, const sn_tensor *inputs, int64_t input_count, const sn_tensor *outputs,
-                  int64_t output_count, sn_backward_function backward, void *context, void (*release)(void *));
+                  int64_t output_count, const int32_t *changed, const sn_tensor *saved, int64_t saved_count,
+                  sn_backward_function backward, void *context, void (*release)(void *));
 
+/* ---- lists of tensors -------------------------------------------------------------------------------------- */
+
+/* What an operation with several results returns; NULL on failure. */
+typedef struct sn_list_s *sn_list;
+int64_t sn_list_count(sn_list list);
+/* Writes all tensors to `results`, which the caller then owns, and releases the list. */
+void sn_list_take(sn_list list, sn_tensor *results);
+
+/* ---- indexing ---------------------------------------------------------------------------------------------- */
+
+/* A view by basic indices, four integers each: kind, a, b, c. Kinds: 0 the position a; 1 the dimension as it is;
+ * 2 a new dimension; 3 as many whole dimensions as are left; 4 to 7 a slice a:b:c, where bit 0 says that the start
+ * is given and bit 1 that the end is. */
+sn_tensor sn_index_view(sn_tensor tensor, const int64_t *items, int64_t count);
+/* tensor[position] */
+sn_tensor sn_index_at(sn_tensor tensor, int64_t position);
+/* Index tensors by dimension, NULL for a whole dimension; masks (bool, uint8) cover as many as they have. */
+sn_tensor sn_index(sn_tensor tensor, const sn_tensor *indices, int64_t count);
+
+/* Functions with `in_place` change the tensor itself if it is not 0, and then return another handle on it. */
+
+sn_tensor sn_index_put(sn_tensor tensor, const sn_tensor *indices, int64_t count, sn_tensor values,
+                       int32_t accumulate, int32_t in_place);
+sn_tensor sn_index_select(sn_tensor tensor, int64_t dim, sn_tensor index);
+sn_tensor sn_index_add(sn_tensor tensor, int64_t dim, sn_tensor index, sn_tensor source, sn_scalar alpha,
+                       int32_t in_place);
+sn_tensor sn_index_copy(sn_tensor tensor, int64_t dim, sn_tensor index, sn_tensor source, int32_t in_place);
+/* A value of NULL takes the scalar beside it, here and below. */
+sn_tensor sn_index_fill(sn_tensor tensor, int64_t dim, sn_tensor index, sn_tensor value, sn_scalar number,
+                        int32_t in_place);
+sn_tensor sn_take(sn_tensor tensor, sn_tensor index);
+sn_tensor sn_put(sn_tensor tensor, sn_tensor index, sn_tensor source, int32_t accumulate, int32_t in_place);
+sn_tensor sn_gather(sn_tensor tensor, int64_t dim, sn_tensor index);
+sn_tensor sn_take_along_dim(sn_tensor tensor, sn_tensor index, int32_t has_dim, int64_t dim);
+sn_tensor sn_scatter(sn_tensor tensor, int64_t dim, sn_tensor index, sn_tensor source, sn_scalar number,
+                     int32_t in_place);
+sn_tensor sn_scatter_add(sn_tensor tensor, int64_t dim, sn_tensor index, sn_tensor source, int32_t in_place);
+/* reduction: "sum", "prod", "mean", "amax" or "amin" */
+sn_tensor sn_scatter_reduce(sn_tensor tensor, int64_t dim, sn_tensor index, sn_tensor source, const char *reduction,
+                            int32_t include_self, int32_t in_place);
+sn_tensor sn_masked_fill(sn_tensor tensor, sn_tensor mask, sn_tensor value, sn_scalar number, int32_t in_place);
+sn_tensor sn_masked_select(sn_tensor tensor, sn_tensor mask);
+sn_tensor sn_masked_scatter(sn_tensor tensor, sn_tensor mask, sn_tensor source, int32_t in_place);
+/* One row per nonzero element; the list has one tensor per dimension. */
+sn_tensor sn_nonzero(sn_tensor tensor);
+sn_list sn_nonzero_indices(sn_tensor tensor);
+
+/* ---- sorting and searching --------------------------------------------------------------------------------- */
+
+/* Lists of values and indices. */
+sn_list sn_sort(sn_tensor tensor, int64_t dim, int32_t descending);
+sn_list sn_topk(sn_tensor tensor, int64_t k, int64_t dim, int32_t largest);
+sn_list sn_kthvalue(sn_tensor tensor, int64_t k, int64_t dim, int32_t keepdim);
+sn_list sn_median(sn_tensor tensor, int64_t dim, int32_t keepdim, int32_t ignore_nan);
+sn_list sn_mode(sn_tensor tensor, int64_t dim, int32_t keepdim);
+sn_tensor sn_argsort(sn_tensor tensor, int64_t dim, int32_t descending);
+/* The median of all elements. */
+sn_tensor sn_median_all(sn_tensor tensor, int32_t ignore_nan);
+/* interpolation: "linear", "lower", "higher", "midpoint" or "nearest" */
+sn_tensor sn_quantile(sn_tensor tensor, sn_tensor q, int32_t has_dim, int64_t dim, int32_t keepdim,
+                      const char *interpolation, int32_t ignore_nan);
+/* sorter may be NULL */
+sn_tensor sn_searchsorted(sn_tensor sorted, sn_tensor values, int32_t right, sn_tensor sorter);
+sn_tensor sn_isin(sn_tensor tensor, sn_tensor test, int32_t invert);
+/* weights may be NULL */
+sn_tensor sn_bincount(sn_tensor tensor, sn_tensor weights, int64_t min_length);
+sn_tensor sn_histc(sn_tensor tensor, int64_t bins, double low, double high);
+/* classes -1: as many as the largest element asks for */
+sn_tensor sn_one_hot(sn_tensor tensor, int64_t classes);
+/* Lists of values, inverse and counts. consecutive: only neighbours count as equal, nothing is sorted */
+sn_list sn_unique(sn_tensor tensor, int32_t has_dim, int64_t dim, int32_t consecutive);
+
+/* ---- rearranging ------------------------------------------------------------------------------------------- */
+
+sn_tensor sn_tril(sn_tensor tensor, int64_t diagonal, int32_t in_place);
+sn_tensor sn_triu(sn_tensor tensor, int64_t diagonal, int32_t in_place);
+sn_tensor sn_triangle_indices(int64_t rows, int64_t columns, int64_t offset, int32_t lower, int32_t dtype);
+sn_tensor sn_diag(sn_tensor tensor, int64_t diagonal);
+sn_tensor sn_diag_embed(sn_tensor tensor, int64_t offset, int64_t dim1, int64_t dim2);
+sn_tensor sn_trace(sn_tensor tensor);
+sn_tensor sn_block_diag(const sn_tensor *tensors, int64_t count);
+sn_list sn_meshgrid(const sn_tensor *tensors, int64_t count, int32_t transposed);
+sn_tensor sn_cartesian_prod(const sn_tensor *tensors, int64_t count);
+sn_tensor sn_combinations(sn_tensor tensor, int64_t r, int32_t with_replacement);
+sn_list sn_broadcast_tensors(const sn_tensor *tensors, int64_t count);
+sn_tensor sn_flip(sn_tensor tensor, const int64_t *dims, int64_t count);
+sn_tensor sn_roll(sn_tensor tensor, const int64_t *shifts, int64_t shift_count, const int64_t *dims, int64_t count);
+sn_tensor sn_rot90(sn_tensor tensor, int64_t k, const int64_t *dims, int64_t count);
+sn_tensor sn_repeat(sn_tensor tensor, const int64_t *sizes, int64_t count);
+sn_tensor sn_tile(sn_tensor tensor, const int64_t *sizes, int64_t count);
+/* output_size -1: whatever it is */
+sn_tensor sn_repeat_interleave(sn_tensor tensor, sn_tensor repeats, int32_t has_dim, int64_t dim,
+                               int64_t output_size);
+sn_tensor sn_movedim(sn_tensor tensor, const int64_t *source, int64_t source_count, const int64_t *destination,
+                     int64_t destination_count);
+sn_tensor sn_unflatten(sn_tensor tensor, int64_t dim, const int64_t *sizes, int64_t count);
+/* A view with at least 1, 2 or 3 dimensions. */
+sn_tensor sn_at_least(sn_tensor tensor, int64_t rank);
+sn_list sn_split(sn_tensor tensor, int64_t size, int64_t dim);
+sn_list sn_split_sizes(sn_tensor tensor, const int64_t *sizes, int64_t count, int64_t dim);
+sn_list sn_chunk(sn_tensor tensor, int64_t chunks, int64_t dim);
+sn_list sn_tensor_split(sn_tensor tensor, int64_t sections, int64_t dim);
+sn_list sn_tensor_split_indices(sn_tensor tensor, const int64_t *indices, int64_t count, int64_t dim);
+sn_list sn_unbind(sn_tensor tensor, int64_t dim);
+sn_tensor sn_stack(const sn_tensor *tensors, int64_t count, int64_t dim);
+/* axis: 0 vstack, 1 hstack, 2 dstack, 3 column_stack */
+sn_tensor sn_stack_along(const sn_tensor *tensors, int64_t count, int32_t axis);
+sn_tensor sn_select_scatter(sn_tensor tensor, sn_tensor source, int64_t dim, int64_t index);
+sn_tensor sn_slice_scatter(sn_tensor tensor, sn_tensor source, int64_t dim, int32_t has_start, int64_t start,
+                           int32_t has_end, int64_t end, int64_t step);
+sn_tensor sn_diagonal_scatter(sn_tensor tensor, sn_tensor source, int64_t offset, int64_t dim1, int64_t dim2);
+/* mode: "constant", "reflect", "replicate" or "circular"; amounts from the last dimension on */
+sn_tensor sn_pad(sn_tensor tensor, const int64_t *padding, int64_t count, const char *mode, sn_scalar value);
+
+/* ---- comparing ---------------------------------------------------------------------------------------------- */
+
+/* 1, 0, or -1 on failure */
+int32_t sn_equal(sn_tensor a, sn_tensor b);
+int32_t sn_allclose(sn_tensor a, sn_tensor b, double rtol, double atol, int32_t equal_nan);
+sn_tensor sn_isclose(sn_tensor a, sn_tensor b, double rtol, double atol, int32_t equal_nan);
 /* ---- functions of neural networks -------------------------------------------------------------------------- */
 
 /* Biases and weights that may be absent are NULL then. Lists of spatial sizes hold one number per dimension, or one for
@@ -244,6 +371,173 @@ sn_tensor sn_transposed_convolution(sn_tensor x, sn_tensor weight, sn_tensor bia
                                     const int64_t *output_padding, int64_t output_padding_count,
                                     const int64_t *dilation, int64_t dilation_count, int64_t groups);
 
+/* Puts a result, computed from `target` or not, in its place: values and history. */
+int32_t sn_assign(sn_tensor target, sn_tensor result);
+
+/* ---- limits and special functions -------------------------------------------------------------------------- */
+
+/* A tensor or, where it is NULL, a number; kind -1: absent. */
+sn_tensor sn_clamp(sn_tensor x, sn_tensor low, sn_scalar low_value, sn_tensor high, sn_scalar high_value);
+int32_t sn_clamp_(sn_tensor x, sn_tensor low, sn_scalar low_value, sn_tensor high, sn_scalar high_value);
+/* From x to `end` by the fraction `weight` (or weight_value where it is NULL). */
+sn_tensor sn_lerp(sn_tensor x, sn_tensor end, sn_tensor weight, double weight_value);
+/* x + value * a * b, x + value * a / b */
+sn_tensor sn_addcmul(sn_tensor x, sn_tensor a, sn_tensor b, sn_scalar value);
+sn_tensor sn_addcdiv(sn_tensor x, sn_tensor a, sn_tensor b, sn_scalar value);
+sn_tensor sn_polygamma(int64_t n, sn_tensor x);
+sn_tensor sn_mvlgamma(sn_tensor x, int64_t p);
+/* "entr", "i0", "i1", "erfcx", "log_ndtr", "deg2rad", "rad2deg" */
+sn_tensor sn_special(const char *name, sn_tensor x);
+/* In double precision; a NULL operand takes the number beside it. */
+sn_tensor sn_float_power(sn_tensor a, sn_scalar a_value, sn_tensor b, sn_scalar b_value);
+
+/* The dtype that two dtypes, or the operands, promote to. */
+int32_t sn_promote_types(int32_t a, int32_t b);
+int32_t sn_can_cast(int32_t from, int32_t to);
+int32_t sn_result_type(sn_tensor a, sn_scalar a_value, sn_tensor b, sn_scalar b_value);
+
+/* ---- running and extreme elements -------------------------------------------------------------------------- */
+
+/* op: "sum", "prod", "logsumexp" */
+sn_tensor sn_cumulate(const char *op, sn_tensor x, int64_t dim, int32_t dtype);
+/* Values and indices, written to results[0] and results[1]. */
+int32_t sn_cumulative_extremum(sn_tensor x, int64_t dim, int32_t largest, sn_tensor *results);
+int32_t sn_extremum_dim(sn_tensor x, int64_t dim, int32_t keepdim, int32_t largest, sn_tensor *results);
+sn_tensor sn_extremum(sn_tensor x, int32_t largest);
+/* has_dim 0: of all elements */
+sn_tensor sn_arg_extremum(sn_tensor x, int32_t has_dim, int64_t dim, int32_t keepdim, int32_t largest);
+int32_t sn_aminmax(sn_tensor x, int32_t has_dim, int64_t dim, int32_t keepdim, sn_tensor *results);
+sn_tensor sn_diff(sn_tensor x, int64_t n, int64_t dim, sn_tensor prepend, sn_tensor append);
+/* x: positions or NULL for the constant step dx */
+sn_tensor sn_trapezoid(sn_tensor y, sn_tensor x, double dx, int64_t dim, int32_t cumulative);
+
+/* ---- norms and further reductions -------------------------------------------------------------------------- */
+
+sn_tensor sn_vector_norm(sn_tensor x, double p, const int64_t *dims, int64_t count, int32_t keepdim, int32_t dtype);
+/* frobenius: `order` does not matter */
+sn_tensor sn_matrix_norm(sn_tensor x, int32_t frobenius, double order, const int64_t *dims, int64_t count,
+                         int32_t keepdim);
+sn_tensor sn_logsumexp(sn_tensor x, const int64_t *dims, int64_t count, int32_t keepdim);
+sn_tensor sn_nansum(sn_tensor x, const int64_t *dims, int64_t count, int32_t keepdim, int32_t dtype);
+sn_tensor sn_nanmean(sn_tensor x, const int64_t *dims, int64_t count, int32_t keepdim, int32_t dtype);
+sn_tensor sn_count_nonzero(sn_tensor x, const int64_t *dims, int64_t count);
+sn_tensor sn_dist(sn_tensor a, sn_tensor b, double p);
+sn_tensor sn_cdist(sn_tensor a, sn_tensor b, double p);
+sn_tensor sn_pairwise_distance(sn_tensor a, sn_tensor b, double p, double eps, int32_t keepdim);
+sn_tensor sn_cosine_similarity(sn_tensor a, sn_tensor b, int64_t dim, double eps);
+sn_tensor sn_renorm(sn_tensor x, double p, int64_t dim, double limit);
+sn_tensor sn_cross(sn_tensor a, sn_tensor b, int32_t has_dim, int64_t dim);
+
+/* ---- products of matrices and vectors ---------------------------------------------------------------------- */
+
+sn_tensor sn_mv(sn_tensor matrix, sn_tensor vector);
+sn_tensor sn_dot(sn_tensor a, sn_tensor b);
+sn_tensor sn_inner(sn_tensor a, sn_tensor b);
+sn_tensor sn_outer(sn_tensor a, sn_tensor b);
+/* beta * x + alpha * product of a and b. op: "addmm", "addmv", "addbmm", "baddbmm", "addr" */
+sn_tensor sn_add_product(const char *op, sn_tensor x, sn_tensor a, sn_tensor b, sn_scalar beta, sn_scalar alpha);
+sn_tensor sn_multi_dot(const sn_tensor *tensors, int64_t count);
+sn_tensor sn_tensordot(sn_tensor a, sn_tensor b, const int64_t *dims_a, int64_t count_a, const int64_t *dims_b,
+                       int64_t count_b);
+sn_tensor sn_einsum(const char *equation, const sn_tensor *tensors, int64_t count);
+sn_tensor sn_kron(sn_tensor a, sn_tensor b);
+sn_tensor sn_matrix_power(sn_tensor x, int64_t n);
+sn_tensor sn_inverse(sn_tensor x);
+sn_tensor sn_solve(sn_tensor a, sn_tensor b);
+sn_tensor sn_det(sn_tensor x);
+int32_t sn_slogdet(sn_tensor x, sn_tensor *results);
+sn_tensor sn_cholesky(sn_tensor x, int32_t upper);
+
+/* ---- random numbers ---------------------------------------------------------------------------------------- */
+
+/* A source of random numbers; NULL stands for the default one. */
+typedef struct sn_generator_s *sn_generator;
+sn_generator sn_generator_new(void);
+void sn_generator_release(sn_generator generator);
+int32_t sn_manual_seed(sn_generator generator, uint64_t seed);
+/* Seeds from the system's randomness and returns the seed. */
+uint64_t sn_seed(sn_generator generator);
+uint64_t sn_initial_seed(sn_generator generator);
+int64_t sn_rng_state_size(void);
+int32_t sn_get_rng_state(sn_generator generator, void *state);
+int32_t sn_set_rng_state(sn_generator generator, const void *state, int64_t bytes);
+
+/* Fills in place. distribution: "uniform" (from, to), "normal" (mean, std), "exponential" (lambda), "log_normal"
+ * (mean, std), "cauchy" (median, sigma), "geometric" (p), "bernoulli" (p). */
+int32_t sn_random_(sn_tensor x, const char *distribution, double p, double q, sn_generator generator);
+/* Integers in [from, to); bounds 0: all that the dtype holds, 1: from `from` on, 2: both. */
+int32_t sn_random_integers_(sn_tensor x, int32_t bounds, int64_t from, int64_t to, sn_generator generator);
+int32_t sn_bernoulli_(sn_tensor x, sn_tensor probabilities, sn_generator generator);
+sn_tensor sn_randperm(int64_t n, int32_t dtype, sn_generator generator);
+sn_tensor sn_multinomial(sn_tensor weights, int64_t samples, int32_t replacement, sn_generator generator);
+sn_tensor sn_poisson(sn_tensor rates, sn_generator generator);
+/* A tensor like another, with undefined contents in the same memory order. dtype -1: the same */
+sn_tensor sn_empty_like(sn_tensor tensor, int32_t dtype);
+
+/* ---- more of automatic differentiation --------------------------------------------------------------------- */
+
+int32_t sn_is_inference(sn_tensor tensor);
+int32_t sn_retains_grad(sn_tensor tensor);
+int32_t sn_is_anomaly_enabled(void);
+int32_t sn_set_anomaly_enabled(int32_t enabled);
+/* Called each time backward has added to a leaf's gradient; nonzero reports failure. Returns an identity for
+ * sn_remove_hook, or -1. */
+typedef int32_t (*sn_accumulate_hook)(void *context);
+int64_t sn_register_accumulate_hook(sn_tensor tensor, sn_accumulate_hook hook, void *context, void (*release)(void *));
+
+/* A function of tensors: writes at most `capacity` new handles to `outputs` and their number to `output_count`. */
+typedef int32_t (*sn_function)(void *context, const sn_tensor *inputs, int64_t count, sn_tensor *outputs,
+                               int64_t capacity, int64_t *output_count);
+/* Compares the gradients of a function with finite differences. 1: they agree; 0: they do not, and sn_last_error
+ * tells where; -1: the check itself failed. */
+int32_t sn_gradcheck(sn_function function, void *context, const sn_tensor *inputs, int64_t count, double eps,
+                     double atol, double rtol, double nondeterminism);
+/* The same for second derivatives; grad_count -1: random gradients of the outputs. */
+int32_t sn_gradgradcheck(sn_function function, void *context, const sn_tensor *inputs, int64_t count,
+                         const sn_tensor *grad_outputs, int64_t grad_count, double eps, double atol, double rtol,
+                         double nondeterminism);
+
+/* ---- exchange by DLPack ------------------------------------------------------------------------------------ */
+
+/* https://dmlc.github.io/dlpack/latest/c_api.html */
+typedef struct {
+  int32_t device_type;
+  int32_t device_id;
+} sn_dl_device;
+typedef struct {
+  uint8_t code;
+  uint8_t bits;
+  uint16_t lanes;
+} sn_dl_dtype;
+typedef struct {
+  void *data;
+  sn_dl_device device;
+  int32_t ndim;
+  sn_dl_dtype dtype;
+  int64_t *shape;
+  int64_t *strides;
+  uint64_t byte_offset;
+} sn_dl_tensor;
+typedef struct sn_dl_managed_s {
+  sn_dl_tensor tensor;
+  void *context;
+  void (*deleter)(struct sn_dl_managed_s *self);
+} sn_dl_managed;
+typedef struct sn_dl_versioned_s {
+  uint32_t major;
+  uint32_t minor;
+  void *context;
+  void (*deleter)(struct sn_dl_versioned_s *self);
+  uint64_t flags;
+  sn_dl_tensor tensor;
+} sn_dl_versioned;
+
+/* A tensor for others; whoever receives it calls its deleter. */
+sn_dl_managed *sn_to_dlpack(sn_tensor tensor);
+sn_dl_versioned *sn_to_dlpack_versioned(sn_tensor tensor);
+/* Somebody else's tensor, whose deleter is called with the last use of its memory. */
+sn_tensor sn_from_dlpack(sn_dl_managed *managed);
+sn_tensor sn_from_dlpack_versioned(sn_dl_versioned *managed);
 /* ---- values ------------------------------------------------------------------------------------------------- */
 
 typedef enum {

@@ -11,6 +11,8 @@ final class AutogradMeta {
   /// Hooks of a leaf, put on its accumulator.
   var leafHooks: [(id: Int, hook: GradNode.Hook)] = []
   var retainsGrad = false
+  /// Called after a gradient was added to a leaf's `grad`.
+  var postAccumulateHooks: [(id: Int, hook: () throws -> Void)] = []
   /// For a differentiable view: the tensor it was taken from, and that tensor's history at the time.
   var base: Tensor?
   weak var baseNode: GradNode?
@@ -58,7 +60,7 @@ extension Tensor {
       "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
         + "subgraph that doesn't require differentiation use var_no_grad = var.detach().")
     try require(
-      !isInference || !value, "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+      !isInference || !value || ThreadState.current.isInferenceMode, "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
     meta.requiresGrad = value
   }
 
@@ -118,7 +120,20 @@ extension Tensor {
     return id
   }
 
+  /// Calls `hook` each time backward has added to this leaf's gradient.
+  public func registerPostAccumulateHook(_ hook: @escaping () throws -> Void) throws -> Int {
+    try require(requiresGrad, "cannot register a hook on a tensor that doesn't require gradient")
+    try require(isLeaf, "post accumulate grad hooks cannot be registered on non-leaf tensors")
+    let id = GradNode.newHookIdentity()
+    meta.postAccumulateHooks.append((id, hook))
+    return id
+  }
+
+  /// Whether `retainGrad()` was called on a tensor that is not a leaf.
+  public var retainsGrad: Bool { !isLeaf && autograd?.retainsGrad ?? false }
+
   public func removeHook(_ id: Int) {
+    autograd?.postAccumulateHooks.removeAll { $0.id == id }
     gradNode?.removeHook(id)
     autograd?.accumulator?.removeHook(id)
     autograd?.leafHooks.removeAll { $0.id == id }

@@ -111,6 +111,7 @@ public enum Engine {
           if accumulates, let gradient = gradients[0] {
             gradients = []
             try accumulate(gradient, into: leaf, createGraph: createGraph)
+            for (_, hook) in leaf.autograd?.postAccumulateHooks ?? [] { try hook() }
           }
           continue
         }
@@ -129,6 +130,7 @@ public enum Engine {
           produced = try backward(BackwardContext(node: node, gradients: gradients, createsGraph: createGraph))
         }
         gradients = []
+        if ThreadState.current.checksAnomaly { try checkNumbers(produced, of: node) }
         if !retainGraph { node.releaseSaved() }
         for (position, edge) in node.edges.enumerated() {
           guard let edge else { continue }
@@ -142,6 +144,15 @@ public enum Engine {
       }
     }
     return results
+  }
+
+  private static func checkNumbers(_ gradients: [Tensor?], of node: GradNode) throws {
+    for (position, gradient) in gradients.enumerated() {
+      guard let gradient, gradient.dtype.isFloatingPoint else { continue }
+      let found = try noGrad { try gradient.unary(.isnan).any().item() }
+      try require(
+        found.isZero, "Function '\(node.name)' returned nan values in its \(position)th output.")
+    }
   }
 
   private static func rootGradient(of output: Tensor, given: Tensor?) throws -> Tensor {

@@ -83,10 +83,12 @@ public final class GradNode {
   }
 
   func addHook(output: Int, _ hook: @escaping Hook) -> Int {
-    let id = GradNode.hookCounter.add(1, ordering: .relaxed).oldValue
+    let id = GradNode.newHookIdentity()
     hooks.append((output, id, hook))
     return id
   }
+
+  static func newHookIdentity() -> Int { hookCounter.add(1, ordering: .relaxed).oldValue }
 
   func removeHook(_ id: Int) { hooks.removeAll { $0.id == id } }
 }
@@ -115,6 +117,8 @@ public struct BackwardContext {
 
   public func needs(_ input: Int) -> Bool { node.edges[input] != nil }
 
+  public var savedCount: Int { node.saved.count }
+
   /// A saved tensor. Throws if it was changed in place since.
   public func saved(_ index: Int) throws -> Tensor { try node.saved[index].unpack(for: node) }
 }
@@ -128,6 +132,11 @@ public struct SavedTensor {
   private let outputIndex: Int?
 
   init(_ tensor: Tensor, outputIndex: Int? = nil) throws {
+    try require(
+      !tensor.isInference,
+      "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
+        + "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it "
+        + "in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`.")
     self.outputIndex = outputIndex
     if outputIndex != nil || tensor.gradNode != nil {
       self.tensor = try tensor.alias()

@@ -66,13 +66,8 @@ extension Tensor {
   /// result's history. Other views of the same memory see the change, in value and in gradient.
   func inPlace(_ operation: (Tensor) throws -> Tensor) throws {
     let recording = ThreadState.current.isGradEnabled
-    if recording, requiresGrad {
-      try require(isLeaf == false, "a leaf Variable that requires grad is being used in an in-place operation.")
-      if let base = autograd?.base {
-        try require(
-          !base.isLeaf, "a view of a leaf Variable that requires grad is being used in an in-place operation.")
-      }
-    }
+    try checkWritable()
+    if recording, requiresGrad { try checkChangeable() }
     let before = try alias()
     if let edge = gradEdge { before.autograd = AutogradMeta(gradNode: edge.node, outputIndex: edge.index) }
     var result = try operation(before)
@@ -97,6 +92,20 @@ extension Tensor {
   /// Makes an operation on this tensor, whose result is `result`, one in place.
   public func become(_ result: Tensor) throws { try inPlace { _ in result } }
 
+  /// Runs an operation in place, for users outside of this module.
+  public func changeInPlace(_ operation: (Tensor) throws -> Tensor) throws { try inPlace(operation) }
+
+  /// Throws for a leaf that requires a gradient, and for a view of one.
+  fileprivate func checkChangeable() throws {
+    guard requiresGrad else { return }
+    try require(!isLeaf, "a leaf Variable that requires grad is being used in an in-place operation.")
+    if let base = autograd?.base {
+      try require(
+        !base.isLeaf || !base.requiresGrad,
+        "a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    }
+  }
+
   /// Takes the values and the history of `result`, which has this tensor's shape and dtype.
   private func adopt(_ result: Tensor) throws {
     let target = memory
@@ -108,6 +117,11 @@ extension Tensor {
     if result.memory !== target { try copyElements(from: result, to: self) }
     bumpVersion()
     guard let edge = result.gradEdge, ThreadState.current.isGradEnabled else { return }
+    takeHistory(edge)
+  }
+
+  /// Makes the edge the history of this tensor, whose contents have changed; of a view, of its base too.
+  fileprivate func takeHistory(_ edge: GradNode.Edge) {
     if let base = autograd?.base {
       let whole = base.geometry
       let part = geometry
@@ -129,14 +143,29 @@ extension Tensor {
 
 extension Tensor {
   /// Records outputs that were computed elsewhere, with a backward of their own.
+  ///
+  /// - Parameters:
+  ///   - changed: for each output whether it is an input that was changed in place.
+  ///   - saving: tensors for backward: inputs, outputs or others. It gets them from the context.
   public static func recordForeign(
-    _ name: String, _ inputs: [Tensor], _ outputs: [Tensor], backward: @escaping ([Tensor?]) throws -> [Tensor?]
+    _ name: String, _ inputs: [Tensor], _ outputs: [Tensor], changed: [Bool] = [], saving: [Tensor] = [],
+    backward: @escaping (BackwardContext) throws -> [Tensor?]
   ) throws {
     guard needsRecording(inputs) else { return }
-    let node = GradNode(name: name, edges: inputs.map(\.gradEdge), saved: []) { try backward($0.gradients) }
+    for (index, output) in outputs.enumerated() where index < changed.count && changed[index] {
+      try output.checkChangeable()
+    }
+    let saved = try saving.map { tensor in
+      try SavedTensor(tensor, outputIndex: outputs.firstIndex { $0 === tensor })
+    }
+    let node = GradNode(name: name, edges: inputs.map(\.gradEdge), saved: saved, backward: backward)
     node.outputs = outputs.map { ($0.shape, $0.dtype) }
     for (index, output) in outputs.enumerated() where output.dtype.isFloatingPoint {
-      output.setHistory(node, index: index)
+      if index < changed.count, changed[index] {
+        output.takeHistory(GradNode.Edge(node: node, index: index))
+      } else {
+        output.setHistory(node, index: index)
+      }
     }
   }
 }

@@ -47,7 +47,8 @@ extension Tensor {
     let result = try noGrad {
       let (asBase, asView) = try Tensor.buffer(base, view, dtype: dtype)
       try addElements(of: self, to: asView)
-      return try asBase.clone()
+      // Where the base fills the buffer it is the result; only a base with gaps has to be copied out.
+      return try asBase.storage.byteCount == asBase.count * asBase.dtype.size ? asBase : try asBase.clone()
     }
     return try result.recorded("AsStridedScatter", self) { [try $0.grad.read(view, of: base)] }
   }

@@ -4,6 +4,8 @@ public final class ThreadState {
   public var isGradEnabled = true
   /// Inside `inference_mode`: results never take part in a graph.
   public var isInferenceMode = false
+  /// Backward looks for NaN in every gradient and names the operation that made it.
+  public var checksAnomaly = false
   /// Nodes being freed one after the other instead of recursively.
   var graveyard: [GradNode.Remains] = []
   var isBurying = false

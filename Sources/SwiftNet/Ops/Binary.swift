@@ -30,6 +30,7 @@ public enum Binary {
     .eq: .bool, .ne: .bool, .lt: .bool, .le: .bool, .gt: .bool, .ge: .bool,
     .logicalAnd: .bool, .logicalOr: .bool, .logicalXor: .bool,
   ]
+  static let isChecked: [Bool] = ElementwiseOp.allCases.map { BinaryChecks.operations.contains($0) }
   private static let resultRules: [ResultRule] = ElementwiseOp.allCases.map { results[$0] ?? .promoted }
 
   private static let rules: [ElementwiseOp: Rule] = [
@@ -126,7 +127,7 @@ public enum Binary {
       guard x.autograd != nil || y.autograd != nil, ThreadState.current.isGradEnabled else { return out }
       return try recordIfNeeded(op, a, b, out, alpha)
     }
-    if !rule.isPlain || op == .add || op == .sub { try checkDTypes(op, a, b, alpha) }
+    if isChecked[op.rawValue] { try BinaryChecks.check(op, a, b, alpha) }
     let out = try elementwise(op, [a, b], rule: rule, scalars: alpha.scalars)
     guard out.dtype.isFloatingPoint, ThreadState.current.isGradEnabled else { return out }
     return try recordIfNeeded(op, a, b, out, alpha)
@@ -195,27 +196,6 @@ public enum Binary {
     }
   }
 
-  /// The checks that PyTorch makes beyond promotion.
-  private static func checkDTypes(
-    _ op: ElementwiseOp, _ a: ElementwiseOperand, _ b: ElementwiseOperand, _ alpha: Scalar
-  ) throws {
-    guard op == .add || op == .sub else { return }
-    let result = TypePromotion.result([a, b])
-    if op == .sub, a.dtype == .bool, b.dtype == .bool {
-      throw SwiftNetError.runtime(
-        "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
-          + "operator instead.")
-    }
-    if op == .sub, a.dtype == .bool || b.dtype == .bool, case .tensor = a, case .tensor = b {
-      throw SwiftNetError.runtime(
-        "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use "
-          + "the `~` or `logical_not()` operator instead.")
-    }
-    if case .float = alpha, !result.isFloatingPoint {
-      throw SwiftNetError.runtime("For integral input tensors, argument alpha must not be a floating point number.")
-    }
-  }
-
   // Short forms for the rules above.
 
   static func mul(_ a: Tensor, _ b: ElementwiseOperand) throws -> Tensor { try apply(.mul, .tensor(a), b) }
@@ -266,10 +246,6 @@ public enum Binary {
   }
 }
 
-extension ResultRule {
-  fileprivate var isPlain: Bool { if case .promoted = self { true } else { false } }
-}
-
 extension ElementwiseOperand {
   var requiresGrad: Bool {
     if case .tensor(let tensor) = self { return tensor.requiresGrad }
@@ -314,10 +290,12 @@ extension Tensor {
 
   /// An operation that writes its result into this tensor.
   public func binaryInPlace(_ op: ElementwiseOp, _ other: ElementwiseOperand, alpha: Scalar = 1) throws {
+    try checkWritable()
     if needsRecording([self]) || (other.requiresGrad && ThreadState.current.isGradEnabled) {
       try inPlace { try Binary.apply(op, .tensor($0), other, alpha: alpha) }
     } else {
       let rule = Binary.rule(of: op)
+      if Binary.isChecked[op.rawValue] { try BinaryChecks.check(op, .tensor(self), other, alpha) }
       _ = try elementwise(op, [.tensor(self), other], rule: rule, scalars: alpha.scalars, into: self)
     }
   }

@@ -50,6 +50,7 @@ extension Tensor {
         "The expanded size of the tensor must match: cannot copy a tensor of shape \(Shape.describe(source.shape)) "
           + "into one of shape \(Shape.describe(shape))")
     }
+    try checkWritable()
     if !needsRecording([self, source]) {
       let source = source.memory === memory ? try noGrad { try source.clone() } : source
       try copyElements(from: source, to: self)
@@ -68,6 +69,7 @@ extension Tensor {
 
   /// Sets every element to a value.
   public func fillInPlace(_ value: Scalar) throws {
+    try checkWritable()
     if !needsRecording([self]) {
       try fillUnrecorded(value)
       bumpVersion()

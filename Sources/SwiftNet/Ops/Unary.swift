@@ -227,6 +227,7 @@ extension Tensor {
 
   /// The same, into this tensor.
   public func unaryInPlace(_ op: ElementwiseOp, _ scalars: Scalars = Scalars()) throws {
+    try checkWritable()
     if needsRecording([self]) {
       try inPlace { try $0.unary(op, scalars) }
     } else {

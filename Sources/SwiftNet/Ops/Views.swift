@@ -2,7 +2,7 @@
 /// applies the inverse to the gradient.
 extension Tensor {
   /// A differentiable view: changes in place through it are seen by this tensor's history.
-  private func view(
+  func view(
     _ name: @autoclosure () -> String, shape: [Int], strides: [Int], offset: Int? = nil,
     backward: @autoclosure () -> GradNode.Backward
   ) throws -> Tensor {
@@ -10,7 +10,7 @@ extension Tensor {
     return try markView(result, name(), backward: backward())
   }
 
-  private func markView(
+  func markView(
     _ result: Tensor, _ name: @autoclosure () -> String, backward: @autoclosure () -> GradNode.Backward
   ) throws -> Tensor {
     result.isInference = isInference
@@ -357,7 +357,7 @@ extension Tensor {
   }
 
   /// This shape laid out row-major from 0: gradients are mapped through it, whatever the strides of the input.
-  private var denseGeometry: Geometry {
+  var denseGeometry: Geometry {
     Geometry(shape: shape, strides: Shape.contiguousStrides(shape), offset: 0)
   }
 }

@@ -6,7 +6,8 @@ private let mergedWidthChannels = 8
 extension ConvolutionShape {
   /// Whether a row of taps is treated as one stretch: a few channels make too short a stretch by themselves.
   var mergesWidth: Bool {
-    groups == 1 && inChannels <= mergedWidthChannels && dilation.width == 1 && kernel.width > 1
+    groups == 1 && inChannels > 0 && inChannels <= mergedWidthChannels && dilation.width == 1
+      && kernel.width > 1
   }
 
   /// Width of the input's rows with their padding, as far as any tap reaches.

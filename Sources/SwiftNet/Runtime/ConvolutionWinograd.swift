@@ -214,7 +214,7 @@ struct WinogradConvolution {
 extension ConvolutionShape {
   /// Whether Winograd's algorithm computes this convolution at all.
   func allowsWinograd(_ type: DType) -> Bool {
-    Backends.winograd && type == .float32 && groups == 1 && kernel == Extents(1, 3, 3)
+    Backends.winograd && type == .float32 && groups == 1 && inChannels > 0 && kernel == Extents(1, 3, 3)
       && stride == Extents(1, 1, 1) && dilation.height == 1 && dilation.width == 1 && padding.depth == 0
       && input.depth == output.depth
   }

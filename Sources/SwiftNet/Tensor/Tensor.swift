@@ -13,7 +13,7 @@ public final class Tensor {
   /// Number of elements.
   public internal(set) var count: Int
   /// Made in inference mode: never takes part in a graph.
-  var isInference = false
+  public internal(set) var isInference: Bool
 
   init(storage: Storage, dtype: DType, shape: [Int], strides: [Int], offset: Int, count: Int) {
     self.memory = storage
@@ -22,6 +22,7 @@ public final class Tensor {
     self.strides = strides
     self.offset = offset
     self.count = count
+    isInference = ThreadState.current.isInferenceMode
   }
 
   /// A new tensor with undefined contents, dense in the order of the given strides (row-major by default).
@@ -65,9 +66,19 @@ public final class Tensor {
 
   /// Another tensor over the same storage, without a place in any graph.
   func alias(shape: [Int]? = nil, strides: [Int]? = nil, offset: Int? = nil, count: Int? = nil) throws -> Tensor {
-    Tensor(
+    let result = Tensor(
       storage: memory, dtype: dtype, shape: shape ?? self.shape, strides: strides ?? self.strides,
       offset: offset ?? self.offset, count: count ?? self.count)
+    result.isInference = isInference
+    return result
+  }
+
+  /// Throws where an in-place operation is not allowed: on a tensor made in inference mode, outside of it.
+  func checkWritable() throws {
+    try require(
+      !isInference || ThreadState.current.isInferenceMode,
+      "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal "
+        + "tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details.")
   }
 
   /// Says that the contents have changed in place.

@@ -46,7 +46,7 @@ public enum TypePromotion {
 
   /// The common dtype of operands: tensors with dimensions decide, then tensors without, then numbers; a lower
   /// kind only matters if it is of a higher category (bool, integer, float).
-  static func result(_ operands: [ElementwiseOperand]) -> DType {
+  public static func result(_ operands: [ElementwiseOperand]) -> DType {
     var dimensioned: DType?
     var zeroDimensional: DType?
     var wrapped: DType?
@@ -74,7 +74,7 @@ public enum TypePromotion {
   }
 
   /// Whether a result of dtype `from` may be written into a tensor of dtype `to`.
-  static func canCast(_ from: DType, to: DType) -> Bool {
+  public static func canCast(_ from: DType, to: DType) -> Bool {
     if from.isFloatingPoint && !to.isFloatingPoint { return false }
     if from != .bool && to == .bool { return false }
     return true

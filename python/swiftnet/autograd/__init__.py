@@ -2,19 +2,18 @@
 
 from swiftnet._core import NULL, check, ffi, lib
 from swiftnet._tensor import Tensor, wrap
-from swiftnet.autograd import graph
+from swiftnet.autograd import function, functional, grad_mode, graph
+from swiftnet.autograd.anomaly_mode import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
+from swiftnet.autograd.function import Function
 from swiftnet.autograd.grad_mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from swiftnet.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
+from swiftnet.autograd.hooks import RemovableHandle
 
 __all__ = [
-    "backward",
-    "enable_grad",
-    "grad",
-    "graph",
-    "inference_mode",
-    "is_grad_enabled",
-    "no_grad",
-    "set_grad_enabled",
-]
+    "Function", "GradcheckError", "RemovableHandle", "backward", "detect_anomaly", "enable_grad", "function",
+    "functional", "grad", "grad_mode", "gradcheck", "gradgradcheck", "graph", "inference_mode", "is_anomaly_enabled",
+    "is_grad_enabled", "no_grad", "set_detect_anomaly", "set_grad_enabled",
+]  # fmt: skip
 
 
 def _sequence(value):

@@ -28,3 +28,4 @@ from swiftnet.nn.functional._losses import (
     multilabel_margin_loss, multilabel_soft_margin_loss, nll_loss, poisson_nll_loss, smooth_l1_loss, soft_margin_loss,
     triplet_margin_loss, triplet_margin_with_distance_loss,
 )  # fmt: skip
+from swiftnet.nn.functional._padding import one_hot, pad

@@ -1,0 +1,93 @@
+"""Linear algebra, under the names of `torch.linalg`."""
+
+from swiftnet import _dtypes, return_types
+from swiftnet._core import check, dims, ffi, integers, lib
+from swiftnet._tensor import wrap
+
+__all__ = [
+    "cholesky", "cross", "det", "inv", "matmul", "matrix_norm", "matrix_power", "multi_dot", "norm", "slogdet", "solve",
+    "vecdot", "vector_norm",
+]  # fmt: skip
+
+
+def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
+    """(Σ |x|^ord)^(1/ord) over the given dimensions, or over all elements; ±inf: the extreme |x|, 0: the number of
+    elements that are not zero."""
+    d = dims(dim)
+    return wrap(lib.sn_vector_norm(x._h, float(ord), d, len(d), keepdim, _dtypes.code(dtype)))
+
+
+def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
+    """Norms of matrices: 'fro', 1, -1 (sums over columns), inf, -inf (sums over rows)."""
+    if dtype is not None:
+        A = A.to(dtype)
+    if isinstance(ord, str) and ord != "fro":
+        raise NotImplementedError(f"linalg.matrix_norm: Order {ord} not supported: 'fro', 1, -1, inf and -inf are")
+    d = integers(dim)
+    is_frobenius = ord == "fro"
+    return wrap(lib.sn_matrix_norm(A._h, is_frobenius, 0.0 if is_frobenius else float(ord), d, len(d), keepdim))
+
+
+def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
+    """A norm of vectors (one dimension) or matrices (two); without `ord` the 2-norm of all elements."""
+    d = dims(dim)
+    if ord is not None and (len(d) == 2 or (dim is None and A.ndim == 2)):
+        return matrix_norm(A, ord, d or (-2, -1), keepdim, dtype=dtype)
+    if ord is not None and dim is None and A.ndim > 2:
+        raise RuntimeError("linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D.")
+    return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+
+
+def cross(input, other, *, dim=-1):
+    """The vector product along a dimension of size 3."""
+    return wrap(lib.sn_cross(input._h, other._h, 1, dim))
+
+
+def vecdot(x, y, *, dim=-1):
+    """Σ x·y along a dimension."""
+    return (x * y).sum(dim)
+
+
+def matmul(input, other):
+    """The matrix product, see `swiftnet.matmul`."""
+    return wrap(lib.sn_matmul(input._h, other._h))
+
+
+def multi_dot(tensors):
+    """The product of several matrices in the cheapest order."""
+    return wrap(lib.sn_multi_dot([t._h for t in tensors], len(tensors)))
+
+
+def matrix_power(A, n):
+    """A matrix to a whole power."""
+    return wrap(lib.sn_matrix_power(A._h, n))
+
+
+def inv(A):
+    """The inverse of a matrix, or of each of a stack."""
+    return wrap(lib.sn_inverse(A._h))
+
+
+def solve(A, B, *, left=True):
+    """X with A X = B (or X A = B if not `left`)."""
+    if not left:
+        transposed, right = A.mT, B.mT
+        return wrap(lib.sn_solve(transposed._h, right._h)).mT
+    return wrap(lib.sn_solve(A._h, B._h))
+
+
+def det(A):
+    """The determinant."""
+    return wrap(lib.sn_det(A._h))
+
+
+def slogdet(A):
+    """Sign and logarithm of the absolute value of the determinant."""
+    results = ffi.new("sn_tensor[2]")
+    check(lib.sn_slogdet(A._h, results))
+    return return_types.linalg_slogdet(wrap(results[0]), wrap(results[1]))
+
+
+def cholesky(A, *, upper=False):
+    """L with L Lᵀ = A, lower triangular; A is symmetric and positive definite."""
+    return wrap(lib.sn_cholesky(A._h, upper))
