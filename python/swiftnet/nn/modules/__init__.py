@@ -11,4 +11,5 @@ from swiftnet.nn.modules.linear import *  # noqa: F403
 from swiftnet.nn.modules.loss import *  # noqa: F403
 from swiftnet.nn.modules.module import Module
 from swiftnet.nn.modules.normalization import *  # noqa: F403
+from swiftnet.nn.modules.padding import *  # noqa: F403
 from swiftnet.nn.modules.pooling import *  # noqa: F403
