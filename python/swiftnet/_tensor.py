@@ -208,6 +208,8 @@ class Tensor:
         return wrap(lib.sn_unary(_ABS, self._h, 0, 0, 0))
 
     def __invert__(self):
+        if self.dtype.is_floating_point:
+            raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
         return wrap(lib.sn_unary(_NOT, self._h, 0, 0, 0))
 
     def __matmul__(self, other):

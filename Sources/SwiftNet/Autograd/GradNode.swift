@@ -62,11 +62,18 @@ public final class GradNode {
     var backward: Backward?
   }
 
-  deinit { GradNode.bury(Remains(edges: edges, saved: saved, backward: backward)) }
+  deinit {
+    // The node must let go of them first: what its own destruction releases would be freed recursively.
+    let remains = Remains(edges: edges, saved: saved, backward: backward)
+    edges = []
+    saved = []
+    backward = nil
+    GradNode.bury(consume remains)
+  }
 
-  private static func bury(_ remains: Remains) {
+  private static func bury(_ remains: consuming Remains) {
     let state = ThreadState.current
-    state.graveyard.append(remains)
+    state.graveyard.append(consume remains)
     if state.isBurying { return }
     state.isBurying = true
     while let next = state.graveyard.popLast() { withExtendedLifetime(next) {} }
@@ -79,7 +86,7 @@ public final class GradNode {
     let remains = Remains(edges: [], saved: saved, backward: backward)
     saved = []
     backward = nil
-    GradNode.bury(remains)
+    GradNode.bury(consume remains)
   }
 
   func addHook(output: Int, _ hook: @escaping Hook) -> Int {

@@ -25,8 +25,8 @@ public enum Binary {
   }
 
   private static let results: [ElementwiseOp: ResultRule] = [
-    .div: .floating, .atan2: .floating, .xlogy: .floating, .xlog1py: .floating, .hypot: .floating,
-    .logaddexp: .floating, .logaddexp2: .floating, .copysign: .floating, .ldexp: .floating,
+    .div: .floating, .atan2: .floating, .xlogy: .floating, .xlog1py: .floating, 
+    .copysign: .floating, .ldexp: .floating,
     .eq: .bool, .ne: .bool, .lt: .bool, .le: .bool, .gt: .bool, .ge: .bool,
     .logicalAnd: .bool, .logicalOr: .bool, .logicalXor: .bool,
   ]
@@ -62,7 +62,7 @@ public enum Binary {
     .fmax: Rule(a: ([.a, .b], { try pick($0, .ge, first: true) }), b: ([.a, .b], { try pick($0, .ge, first: false) })),
     .remainder: Rule(
       a: ([], { $0.grad }),
-      b: ([.a, .b], { try mul($0.grad, .tensor(apply(.floorDivide, $0.a, $0.b))).negated() })),
+      b: ([.a, .b], { try mul($0.grad, .tensor(floorQuotient($0))).negated() })),
     .fmod: Rule(
       a: ([], { $0.grad }),
       b: ([.a, .b], { try mul($0.grad, .tensor(apply(.truncDivide, $0.a, $0.b))).negated() })),
@@ -102,8 +102,10 @@ public enum Binary {
       }),
       b: ([.a, .b], { try mul($0.grad, .tensor(apply(.div, $0.a, .tensor(operand($0.b, minus: -1))))) })),
     .ldexp: Rule(
-      a: ([.b], { try mul($0.grad, .tensor(operandTensor($0.b).to(.float32).unary(.exp2))) }),
+      a: ([.b], { try mul($0.grad, .tensor(operandTensor($0.b).to($0.grad.dtype).unary(.exp2))) }),
       b: ([.out], { try mul($0.grad, .tensor($0.out!.times(.float(M_LN2)))) })),
+    .floorDivide: notDifferentiable("floor_divide"),
+    .heaviside: notDifferentiable("heaviside"),
     .prelu: Rule(
       a: ([.a, .b], { context in
         let positive = try apply(.gt, context.a, .scalar(0))
@@ -196,7 +198,19 @@ public enum Binary {
     }
   }
 
+  private static func notDifferentiable(_ name: String) -> Rule {
+    let gradient: Gradient = { _ in
+      throw SwiftNetError.runtime("derivative for aten::\(name) is not implemented")
+    }
+    return Rule(a: ([], gradient), b: ([], gradient))
+  }
+
   // Short forms for the rules above.
+
+  /// ⌊a / b⌋, a constant for derivatives.
+  private static func floorQuotient(_ context: Context) throws -> Tensor {
+    try noGrad { try apply(.floorDivide, context.a, context.b) }
+  }
 
   static func mul(_ a: Tensor, _ b: ElementwiseOperand) throws -> Tensor { try apply(.mul, .tensor(a), b) }
   static func div(_ a: Tensor, _ b: ElementwiseOperand) throws -> Tensor { try apply(.div, .tensor(a), b) }
@@ -295,7 +309,10 @@ extension Tensor {
       try inPlace { try Binary.apply(op, .tensor($0), other, alpha: alpha) }
     } else {
       let rule = Binary.rule(of: op)
-      if Binary.isChecked[op.rawValue] { try BinaryChecks.check(op, .tensor(self), other, alpha) }
+      if Binary.isChecked[op.rawValue] {
+        try BinaryChecks.checkResult(op, self, other)
+        try BinaryChecks.check(op, .tensor(self), other, alpha)
+      }
       _ = try elementwise(op, [.tensor(self), other], rule: rule, scalars: alpha.scalars, into: self)
     }
   }

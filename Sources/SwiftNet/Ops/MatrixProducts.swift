@@ -3,7 +3,8 @@ extension Tensor {
   private static func checkProduct(_ a: Tensor, _ b: Tensor, _ name: String) throws {
     try require(
       a.dtype == b.dtype,
-      "\(name): expected both tensors to have the same dtype, but got \(a.dtype.cTypeName) and \(b.dtype.cTypeName)")
+      "\(name): expected both tensors to have the same dtype, but got \(a.dtype.cTypeName) and \(b.dtype.cTypeName)"
+    )
   }
 
   /// Matrix times vector.
@@ -53,17 +54,15 @@ extension Tensor {
 
   /// beta · self + alpha · product; where beta is 0, this tensor's values (NaN too) do not matter.
   private func plus(_ beta: Scalar, _ product: Tensor, _ alpha: Scalar, rows: [Int]) throws -> Tensor {
-    if !product.dtype.isFloatingPoint {
-      for (name, value) in [("beta", beta), ("alpha", alpha)] {
-        if case .float = value {
-          throw SwiftNetError.runtime(
-            "For integral input tensors, argument \(name) must not be a floating point number.")
-        }
-      }
-    }
+    // Integers take the whole part of the factors.
+    let isFloat = product.dtype.isFloatingPoint
+    let (beta, alpha) = isFloat ? (beta, alpha) : (.int(beta.int64), .int(alpha.int64))
     let addend = try expand(rows)
     let scaled = try product.times(alpha)
-    if beta.isZero { return try scaled + addend.detach().times(0).unary(.nanToNum) }
+    if beta.isZero {
+      let nothing = try Tensor.zeros(rows, dtype: product.dtype).recorded("Zero", addend) { [try $0.grad.times(0.0)] }
+      return try scaled + nothing
+    }
     return try Binary.apply(.add, .tensor(scaled), .tensor(addend), alpha: beta)
   }
 
@@ -93,7 +92,8 @@ extension Tensor {
   }
 
   /// beta · self + alpha · matrix vector
-  public func addmv(_ matrix: Tensor, _ vector: Tensor, beta: Scalar = 1, alpha: Scalar = 1) throws -> Tensor {
+  public func addmv(_ matrix: Tensor, _ vector: Tensor, beta: Scalar = 1, alpha: Scalar = 1) throws -> Tensor
+  {
     try require(
       matrix.rank == 2 && vector.rank == 1 && rank <= 1,
       "vector + matrix @ vector expected, got \(rank), \(matrix.rank), \(vector.rank)")
@@ -136,7 +136,8 @@ extension Tensor {
       let (m, n) = (rank == 0 ? 1 : shape[i], other.rank == 0 ? 1 : other.shape[j])
       try require(
         m == n || m == 1 || n == 1,
-        "contracted dimensions need to match, but first has size \(m) in dim \(i) and second has size \(n) in dim \(j)")
+        "contracted dimensions need to match, but first has size \(m) in dim \(i) and second has size \(n) in dim \(j)"
+      )
     }
     if rank == 0 || other.rank == 0 { return try self * other }
     // A contracted dimension of size 1 stands for any size: the other side is summed over it.
@@ -186,7 +187,8 @@ extension Tensor {
     try require(rank >= 2, "\(name): The input tensor A must have at least 2 dimensions.")
     try require(
       shape[rank - 1] == shape[rank - 2],
-      "\(name): A must be batches of square matrices, but they are \(shape[rank - 2]) by \(shape[rank - 1]) matrices")
+      "\(name): A must be batches of square matrices, but they are \(shape[rank - 2]) by \(shape[rank - 1]) matrices"
+    )
   }
 
   /// The product of several matrices in the order of multiplications that needs the fewest (Cormen et al.,

@@ -12,7 +12,7 @@ extension Tensor {
   /// Σ a. Integers and bool sum as int64.
   public func sum(_ dims: [Int]? = nil, keepdim: Bool = false, dtype: DType? = nil) throws -> Tensor {
     let result = dtype ?? (self.dtype.isFloatingPoint ? self.dtype : .int64)
-    if result.lane == .i64 ? self.dtype.lane != .i64 : false { return try to(result).sum(dims, keepdim: keepdim) }
+    if result.lane == .i64 ? self.dtype.lane != .i64 : false { return try to(result).sum(dims, keepdim: keepdim, dtype: result) }
     let mask = try reductionMask(dims)
     let lane: Lane = result.lane == .i64 ? .i64 : (result == .float64 && self.dtype != .float32 ? .f64 : floatLane)
     let out = try reduce(.sum, mask, keepdim: keepdim, lane: lane).tensor(result)
@@ -54,7 +54,7 @@ extension Tensor {
   public func prod(_ dims: [Int]? = nil, keepdim: Bool = false, dtype: DType? = nil) throws -> Tensor {
     let result = dtype ?? (self.dtype.isFloatingPoint ? self.dtype : .int64)
     if result != self.dtype, !(result == .int64 && self.dtype.lane == .i64) {
-      return try to(result).prod(dims, keepdim: keepdim)
+      return try to(result).prod(dims, keepdim: keepdim, dtype: result)
     }
     let mask = try reductionMask(dims)
     let out = try reduce(.prod, mask, keepdim: keepdim).tensor(result)
@@ -123,7 +123,7 @@ extension Tensor {
   func checkNotEmpty(_ name: String, _ mask: [Bool], hasDims: Bool) throws {
     guard count == 0 else { return }
     try require(
-      hasDims, .index,
+      hasDims,
       "\(name)(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
         + "'dim' argument.")
     for d in shape.indices where mask[d] {

@@ -16,7 +16,8 @@ extension Tensor {
     result.isInference = isInference
     if !dtype.isFloatingPoint || !ThreadState.current.isGradEnabled { return result }
     let meta = result.meta
-    meta.base = autograd?.base ?? self
+    // A leaf that requires a gradient is a base of its own, even if it is a view: changes stop there.
+    meta.base = autograd?.requiresGrad == true ? self : autograd?.base ?? self
     meta.baseNode = meta.base?.autograd?.gradNode
     if requiresGrad { try result.recorded(name(), self, backward: backward()) }
     return result
