@@ -72,7 +72,7 @@ public func sn_normalize(
 
 @c(sn_cosine_similarity) @implementation
 public func sn_cosine_similarity(_ x: sn_tensor?, _ y: sn_tensor?, _ dim: Int64, _ eps: Double) -> sn_tensor? {
-  make { try tensor(x).cosineSimilarity(try tensor(y), dim: Int(dim), eps: eps) }
+  make { try tensor(x).cosineSimilarity(try tensor(y), Int(dim), eps: eps) }
 }
 
 @c(sn_pairwise_distance) @implementation

@@ -631,9 +631,10 @@ int32_t sn_module_set_child(sn_module module, const char *name, sn_module child)
 int32_t sn_module_buffer_is_persistent(sn_module module, const char *name);
 
 /* Initial values in place, by PyTorch's names without the underscore ("kaiming_uniform"). numbers: the function's
- * number arguments in order; mode: "fan_in" or "fan_out" and nonlinearity where the function has them, or NULL. */
+ * number arguments in order; mode: "fan_in" or "fan_out" and nonlinearity where the function has them, or NULL;
+ * generator NULL: the default one. */
 int32_t sn_initialize(const char *name, sn_tensor tensor, const double *numbers, int64_t count, const char *mode,
-                      const char *nonlinearity);
+                      const char *nonlinearity, sn_generator generator);
 int32_t sn_calculate_gain(const char *nonlinearity, double slope, double *gain);
 /* Pooling over 1 to 3 spatial dimensions. No strides: the kernel's size. `indices`, if not NULL, receives the places of
  * the largest elements (int64). */
@@ -742,6 +743,19 @@ int32_t sn_scale_gradients(const sn_tensor *parameters, int64_t count, double ma
  * "cyclic" (greatest, steps up, steps down, mode, gamma). fresh: the schedule starts at this epoch. */
 int32_t sn_schedule_rate(const char *name, const double *numbers, int64_t count, double epoch, double current,
                          double base, int32_t fresh, double *rate);
+/* mode: 0 nearest, 1 nearest-exact, 2 linear, 3 cubic, 4 area. scales: one per dimension, or NULL for the ratio of the
+ * sizes. */
+sn_tensor sn_interpolate(sn_tensor x, const int64_t *size, int64_t count, const double *scales, int32_t mode,
+                         int32_t align_corners, int32_t antialias);
+sn_tensor sn_pixel_shuffle(sn_tensor x, int64_t factor);
+sn_tensor sn_pixel_unshuffle(sn_tensor x, int64_t factor);
+sn_tensor sn_channel_shuffle(sn_tensor x, int64_t groups);
+/* padding -1: none. max_norm below 0: none. */
+sn_tensor sn_embedding(sn_tensor weight, sn_tensor indices, int64_t padding, double max_norm, double norm_type,
+                       int32_t scale_by_frequency);
+/* mask may be NULL. shares_heads: query heads share key and value heads. */
+sn_tensor sn_attention(sn_tensor query, sn_tensor key, sn_tensor value, sn_tensor mask, double dropout,
+                       int32_t is_causal, int32_t has_scale, double scale, int32_t shares_heads);
 
 #ifdef __cplusplus
 }

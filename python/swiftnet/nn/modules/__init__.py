@@ -13,3 +13,5 @@ from swiftnet.nn.modules.module import Module
 from swiftnet.nn.modules.normalization import *  # noqa: F403
 from swiftnet.nn.modules.padding import *  # noqa: F403
 from swiftnet.nn.modules.pooling import *  # noqa: F403
+from swiftnet.nn.modules.sparse import *  # noqa: F403
+from swiftnet.nn.modules.vision import *  # noqa: F403
