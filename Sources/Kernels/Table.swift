@@ -30,5 +30,6 @@ public func makeKernelTable() -> KernelTable {
   registerCrossEntropy(&table.loss)
   registerOptimizers(&table.optimizers)
   registerWinograd(&table.winograd)
+  registerPeak(&table)
   return table
 }

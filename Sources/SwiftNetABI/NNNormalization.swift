@@ -70,17 +70,5 @@ public func sn_normalize(
   make { try tensor(x).normalize(p: p, dims: integers(dims, count), eps: eps) }
 }
 
-@c(sn_cosine_similarity) @implementation
-public func sn_cosine_similarity(_ x: sn_tensor?, _ y: sn_tensor?, _ dim: Int64, _ eps: Double) -> sn_tensor? {
-  make { try tensor(x).cosineSimilarity(try tensor(y), dim: Int(dim), eps: eps) }
-}
-
-@c(sn_pairwise_distance) @implementation
-public func sn_pairwise_distance(
-  _ x: sn_tensor?, _ y: sn_tensor?, _ p: Double, _ eps: Double, _ keepdim: Int32
-) -> sn_tensor? {
-  make { try tensor(x).pairwiseDistance(try tensor(y), p: p, eps: eps, keepdim: keepdim != 0) }
-}
-
 @c(sn_pdist) @implementation
 public func sn_pdist(_ x: sn_tensor?, _ p: Double) -> sn_tensor? { make { try tensor(x).pairDistances(p: p) } }

@@ -48,6 +48,7 @@ from swiftnet._functions.scans import *  # noqa: F403
 from swiftnet._functions.shapes import *  # noqa: F403
 from swiftnet._functions.sorting import *  # noqa: F403
 from swiftnet._printing import set_printoptions
+from swiftnet._serialization import load, save
 from swiftnet._tensor import (
     Size,
     Tensor,

@@ -371,6 +371,11 @@ sn_tensor sn_transposed_convolution(sn_tensor x, sn_tensor weight, sn_tensor bia
                                     const int64_t *output_padding, int64_t output_padding_count,
                                     const int64_t *dilation, int64_t dilation_count, int64_t groups);
 
+/* ---- measurement ------------------------------------------------------------------------------------------- */
+
+/* Floating-point operations per second that all threads reach with multiply-adds in registers: what no float32 kernel
+ * can exceed. Takes about a tenth of a second. */
+double sn_measure_peak(void);
 /* Puts a result, computed from `target` or not, in its place: values and history. */
 int32_t sn_assign(sn_tensor target, sn_tensor result);
 
@@ -660,8 +665,6 @@ sn_tensor sn_group_norm(sn_tensor x, int64_t groups, sn_tensor weight, sn_tensor
 sn_tensor sn_rms_norm(sn_tensor x, const int64_t *shape, int64_t count, sn_tensor weight, int32_t has_eps, double eps);
 sn_tensor sn_local_response_norm(sn_tensor x, int64_t size, double alpha, double beta, double k);
 sn_tensor sn_normalize(sn_tensor x, double p, const int64_t *dims, int64_t count, double eps);
-sn_tensor sn_cosine_similarity(sn_tensor x, sn_tensor y, int64_t dim, double eps);
-sn_tensor sn_pairwise_distance(sn_tensor x, sn_tensor y, double p, double eps, int32_t keepdim);
 sn_tensor sn_pdist(sn_tensor x, double p);
 
 /* ---- optimizers --------------------------------------------------------------------------------------------- */
@@ -728,6 +731,20 @@ sn_tensor sn_triplet_margin_loss(sn_tensor anchor, sn_tensor positive, sn_tensor
                                  double eps, int32_t swap, int32_t reduction);
 /* The same from distances; `other` (positive to negative) may be NULL. */
 sn_tensor sn_triplet_loss(sn_tensor near, sn_tensor far, sn_tensor other, double margin, int32_t reduction);
+
+/* mode: 0 nearest, 1 nearest-exact, 2 linear, 3 cubic, 4 area. scales: one per dimension, or NULL for the ratio of the
+ * sizes. */
+sn_tensor sn_interpolate(sn_tensor x, const int64_t *size, int64_t count, const double *scales, int32_t mode,
+                         int32_t align_corners, int32_t antialias);
+sn_tensor sn_pixel_shuffle(sn_tensor x, int64_t factor);
+sn_tensor sn_pixel_unshuffle(sn_tensor x, int64_t factor);
+sn_tensor sn_channel_shuffle(sn_tensor x, int64_t groups);
+/* padding -1: none. max_norm below 0: none. */
+sn_tensor sn_embedding(sn_tensor weight, sn_tensor indices, int64_t padding, double max_norm, double norm_type,
+                       int32_t scale_by_frequency);
+/* mask may be NULL. shares_heads: query heads share key and value heads. */
+sn_tensor sn_attention(sn_tensor query, sn_tensor key, sn_tensor value, sn_tensor mask, double dropout,
+                       int32_t is_causal, int32_t has_scale, double scale, int32_t shares_heads);
 
 #ifdef __cplusplus
 }

@@ -91,7 +91,7 @@ public enum Engine {
     let useful = accumulates ? nil : nodesLeading(to: captures, run.nodes)
     // Each root counts as one more gradient to come, so that a root that other roots lead to waits for them.
     for (edge, _) in roots {
-      if edge.node.leaf != nil { run.leaf(edge.node).pending += 1 } else { edge.node.pending += 1 }
+      if edge.node.isLeaf { run.leaf(edge.node).pending += 1 } else { edge.node.pending += 1 }
     }
     for (edge, gradient) in roots {
       try run.add(gradient, to: edge)
@@ -107,8 +107,8 @@ public enum Engine {
           for capture in wanted { results[capture.input] = gradients[capture.index] }
           if stopsAtInputs { continue }
         }
-        if let leaf = node.leaf {
-          if accumulates, let gradient = gradients[0] {
+        if node.isLeaf {
+          if accumulates, let leaf = node.leaf, let gradient = gradients[0] {
             gradients = []
             try accumulate(gradient, into: leaf, createGraph: createGraph)
             for (_, hook) in leaf.autograd?.postAccumulateHooks ?? [] { try hook() }
@@ -204,7 +204,7 @@ public enum Engine {
     func claim(from roots: [GradNode], until ends: Set<ObjectIdentifier>) throws {
       var stack: [GradNode] = []
       func take(_ node: GradNode) throws {
-        if node.leaf != nil {
+        if node.isLeaf {
           _ = leaf(node)
           return
         }
@@ -224,14 +224,14 @@ public enum Engine {
       while let node = stack.popLast() {
         for case let edge? in node.edges {
           try take(edge.node)
-          if edge.node.leaf != nil { leaf(edge.node).pending += 1 } else { edge.node.pending += 1 }
+          if edge.node.isLeaf { leaf(edge.node).pending += 1 } else { edge.node.pending += 1 }
         }
       }
     }
 
     func add(_ gradient: Tensor, to edge: GradNode.Edge) throws {
       let node = edge.node
-      if node.leaf != nil {
+      if node.isLeaf {
         let state = leaf(node)
         state.sum = try state.sum?.adding(gradient) ?? gradient
         return
@@ -248,7 +248,7 @@ public enum Engine {
     /// Notes that one of the gradients for the edge's node has arrived.
     func release(_ edge: GradNode.Edge) {
       let node = edge.node
-      if node.leaf != nil {
+      if node.isLeaf {
         let state = leaf(node)
         state.pending -= 1
         if state.pending == 0 { queue.push(node) }
@@ -260,7 +260,7 @@ public enum Engine {
 
     /// The gradients that a node received; the run lets go of them.
     func take(_ node: GradNode) -> [Tensor?] {
-      if node.leaf != nil {
+      if node.isLeaf {
         let state = leaf(node)
         defer { state.sum = nil }
         return [state.sum]
@@ -276,7 +276,7 @@ public enum Engine {
   ) -> Set<ObjectIdentifier> {
     var useful = Set<ObjectIdentifier>()
     // Edges lead to nodes recorded earlier, so this order sees every target before its source.
-    for node in visited.sorted(by: { ($0.leaf == nil ? $0.sequence : -1) < ($1.leaf == nil ? $1.sequence : -1) }) {
+    for node in visited.sorted(by: { ($0.isLeaf ? -1 : $0.sequence) < ($1.isLeaf ? -1 : $1.sequence) }) {
       for case let edge? in node.edges {
         let id = ObjectIdentifier(edge.node)
         if captures[id] != nil || useful.contains(id) {

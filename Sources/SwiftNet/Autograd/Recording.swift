@@ -54,7 +54,7 @@ private func record(
     try SavedTensor(tensor, outputIndex: outputs.firstIndex { $0 === tensor })
   }
   let node = GradNode(
-    name: name + "Backward0", edges: inputs.map(\.gradEdge), saved: saved, backward: backward)
+    name: name, suffix: "Backward0", edges: inputs.map(\.gradEdge), saved: saved, backward: backward)
   node.outputs = outputs.map { ($0.shape, $0.dtype) }
   for (index, output) in outputs.enumerated() where output.dtype.isFloatingPoint {
     output.setHistory(node, index: index)

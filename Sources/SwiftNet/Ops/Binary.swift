@@ -184,7 +184,7 @@ public enum Binary {
       saved.append(out)
     }
     let count = inputs.count
-    try out.recorded(capitalized(op.name), inputs: inputs, saving: saved) { context in
+    try out.recorded(nodeNames[op.rawValue], inputs: inputs, saving: saved) { context in
       let values = Context(
         grad: try context.grad, a: slots.a >= 0 ? .tensor(try context.saved(slots.a)) : .scalar(scalars.a),
         b: slots.b >= 0 ? .tensor(try context.saved(slots.b)) : .scalar(scalars.b),
@@ -259,6 +259,9 @@ extension ElementwiseOperand {
     }
   }
 }
+
+/// Names of the nodes that elementwise operations record.
+let nodeNames: [String] = ElementwiseOp.allCases.map { capitalized($0.name) }
 
 /// "logSigmoid" to "LogSigmoid".
 func capitalized(_ name: String) -> String {

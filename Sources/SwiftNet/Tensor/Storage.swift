@@ -180,5 +180,6 @@ extension Tensor {
     strides = source.strides
     offset = source.offset
     count = source.count
+    autograd?.accumulator = nil
   }
 }

@@ -14,7 +14,7 @@ public final class Distance: Module, ModuleFamily {
       compute = { try $0.pairwiseDistance($1, p: p, eps: eps, keepdim: keepdim) }
     } else {
       let dim = try int("dim")
-      compute = { try $0.cosineSimilarity($1, dim: dim, eps: eps) }
+      compute = { try $0.cosineSimilarity($1, dim, eps: eps) }
     }
   }
 

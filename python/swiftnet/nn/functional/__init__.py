@@ -29,3 +29,7 @@ from swiftnet.nn.functional._losses import (
     triplet_margin_loss, triplet_margin_with_distance_loss,
 )  # fmt: skip
 from swiftnet.nn.functional._padding import one_hot, pad
+from swiftnet.nn.functional._vision import (
+    channel_shuffle, embedding, interpolate, pixel_shuffle, pixel_unshuffle, scaled_dot_product_attention, upsample,
+    upsample_bilinear, upsample_nearest,
+)  # fmt: skip
