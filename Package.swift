@@ -31,6 +31,11 @@ var kernelNames: [Target.Dependency] = ["Kernels"]
 #endif
 let dispatchDefines: [SwiftSetting] = kernelNames.count == 3 ? [.define("SN_X86_VARIANTS")] : []
 
+// The library carries Swift's runtime in itself, so that it runs where no Swift is installed. Only what contains
+// SwiftNetABI is linked so: the tests use XCTest, which brings the runtime as libraries.
+let libraryLinkerSettings: [LinkerSetting] =
+  portable ? [] : [.unsafeFlags(["-static-stdlib", "-Xlinker", "-s"], .when(platforms: [.linux]))]
+
 /// Exclusivity is a property of the sources, checked in debug builds; checking it at run time costs a fifth of a small
 /// operation.
 let librarySettings: [SwiftSetting] = portable ? [] : [.unsafeFlags(["-enforce-exclusivity=unchecked"])]
@@ -50,7 +55,9 @@ let package = Package(
       name: "SwiftNet", dependencies: ["KernelTypes", "CIntrinsics"] + kernelNames,
       swiftSettings: dispatchDefines + librarySettings),
     .target(name: "CSwiftNet"),
-    .target(name: "SwiftNetABI", dependencies: ["SwiftNet", "CSwiftNet"], swiftSettings: librarySettings),
+    .target(
+      name: "SwiftNetABI", dependencies: ["SwiftNet", "CSwiftNet"], swiftSettings: librarySettings,
+      linkerSettings: libraryLinkerSettings),
     .testTarget(
       name: "KernelsTests", dependencies: ["SwiftNet", "KernelTypes"] + kernelNames,
       swiftSettings: dispatchDefines),

@@ -1,5 +1,6 @@
 """Builds the Swift library and the Python glue around it. Needs Swift 6.3 and a C compiler."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -7,29 +8,40 @@ from pathlib import Path
 
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
-from wheel.bdist_wheel import bdist_wheel
+
+try:
+    from setuptools.command.bdist_wheel import bdist_wheel
+except ImportError:
+    from wheel.bdist_wheel import bdist_wheel
 
 ROOT = Path(__file__).resolve().parent
+# The tests build the library together with XCTest, in a folder of their own: see Makefile.
+SCRATCH = ROOT / os.environ.get("SWIFTNET_SCRATCH", ".build")
+SWIFT_FLAGS = os.environ.get("SWIFTNET_SWIFT_FLAGS", "--product swiftnet").split()
 LIBRARY = "libswiftnet.dylib" if sys.platform == "darwin" else "libswiftnet.so"
+
+
+def replace(source, target):
+    """Copies a library beside its place and moves it there: a process that has the old one loaded keeps it."""
+    beside = target.with_suffix(".new")
+    shutil.copy2(source, beside)
+    os.replace(beside, target)
 
 
 class BuildSwift(build_ext):
     """`swift build`, then the glue, which links against the result; both go into the package."""
 
     def run(self):
-        command = ["swift", "build", "-c", "release", "--product", "swiftnet"]
-        if sys.platform != "darwin":
-            command += ["-Xswiftc", "-static-stdlib", "-Xlinker", "-s"]
-        scratch = ROOT / ".build"
-        command += ["--scratch-path", str(scratch)]
         if shutil.which("swift") is None:
             raise SystemExit("swiftnet is written in Swift: install Swift 6.3 and make sure that `swift` is on PATH")
-        subprocess.run(command, cwd=ROOT, check=True)
-        built = scratch / "release" / LIBRARY
-        shutil.copy2(built, ROOT / "python/swiftnet" / LIBRARY)
+        subprocess.run(
+            ["swift", "build", "-c", "release", "--scratch-path", str(SCRATCH), *SWIFT_FLAGS], cwd=ROOT, check=True
+        )
+        built = SCRATCH / "release" / LIBRARY
+        replace(built, ROOT / "python/swiftnet" / LIBRARY)
         super().run()
         if not self.inplace:
-            shutil.copy2(built, Path(self.build_lib) / "swiftnet" / LIBRARY)
+            replace(built, Path(self.build_lib) / "swiftnet" / LIBRARY)
 
 
 class LimitedWheel(bdist_wheel):

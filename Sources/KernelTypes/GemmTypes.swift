@@ -19,10 +19,13 @@ public struct ProductKernels {
   public var packColumns: PackKernel = { _, _, _, _, _, _ in }
   public var block: BlockKernel = { _ in }
   public var dot: DotKernel = { _, _, _, _, _, _, _ in }
+  public var addRows: AddRowsKernel = { _, _, _, _, _, _ in }
   public var gatherRows: GatherRowsKernel = { _, _, _, _, _ in }
   public var convolveRows: ConvolveRowsKernel = { _ in }
   public var gatherSources: GatherSourcesKernel = { _, _, _, _, _ in 0 }
   public var gradientBlock: GradientBlockKernel = { _ in }
+  public var convolveLines: ConvolveLinesKernel = { _, _, _, _, _ in }
+  public var gradientLines: GradientLinesKernel = { _, _ in }
   public var packGradient: PackGradientKernel = { _, _, _, _, _, _ in }
   public var depthwiseGradient: DepthwiseGradientKernel = { _, _, _ in }
   public var packFilters: PackFiltersKernel = { _, _, _, _, _ in }
@@ -82,6 +85,11 @@ public struct BlockArguments {
 /// every row, all of length k with adjacent elements; results [row][4].
 public typealias DotKernel = (
   UnsafeRawPointer, Int, Int, UnsafeRawPointer, (stride: Int, count: Int), Int, UnsafeMutableRawPointer
+) -> Void
+
+/// `(rows, row stride, row count, factors, columns, result)`: adds rows times their factors to the result.
+public typealias AddRowsKernel = (
+  UnsafeRawPointer, Int, Int, UnsafeRawPointer, Int, UnsafeMutableRawPointer
 ) -> Void
 
 /// How the rows of an implicit matrix (one row per output place, one stretch of `run` numbers per tap) lie in
@@ -171,6 +179,8 @@ public struct ConvolveArguments {
   /// First output channel and number of channels.
   public var firstColumn: Int
   public var columns: Int
+  /// Elements from the tables' addresses to the first channel of this group.
+  public var sourceOffset: Int
   /// Whether row r of channel c uses input channel c only (weights [column block][tap][tile columns]).
   public var depthwise: Bool
   public var output: UnsafeMutableRawPointer
@@ -185,7 +195,8 @@ public struct ConvolveArguments {
 
   public init(
     tables: UnsafePointer<Int>, tableWords: Int, tiles: Int, lastRows: Int, run: Int,
-    weights: UnsafeRawPointer, panelStride: Int, firstColumn: Int, columns: Int, depthwise: Bool,
+    weights: UnsafeRawPointer, panelStride: Int, firstColumn: Int, columns: Int, sourceOffset: Int = 0,
+    depthwise: Bool,
     output: UnsafeMutableRawPointer, bias: UnsafeRawPointer?, scale: UnsafePointer<Float>?,
     shift: UnsafePointer<Float>?, residual: UnsafeRawPointer?, relu: Bool,
     sums: UnsafeMutablePointer<Double>?, sumsOfSquares: UnsafeMutablePointer<Double>?
@@ -199,6 +210,7 @@ public struct ConvolveArguments {
     self.panelStride = panelStride
     self.firstColumn = firstColumn
     self.columns = columns
+    self.sourceOffset = sourceOffset
     self.depthwise = depthwise
     self.output = output
     self.bias = bias
@@ -251,6 +263,55 @@ public struct GradientArguments {
   }
 }
 
+/// `(geometry, first line, lines, step, arguments)`: output lines of a convolution whose width taps form one
+/// stretch; neighbouring places lie `step` elements apart in the input. `tables` of the arguments are room for
+/// two words per tap.
+public typealias ConvolveLinesKernel = (
+  UnsafePointer<RowGeometry>, Int, Int, Int, UnsafePointer<ConvolveArguments>
+) -> Void
+
+/// `(geometry, arguments)`: adds to the weight gradient what some output lines contribute.
+public typealias GradientLinesKernel = (
+  UnsafePointer<RowGeometry>, UnsafePointer<LineGradientArguments>
+) -> Void
+
+public struct LineGradientArguments {
+  public var firstLine: Int
+  public var lines: Int
+  /// Elements of the input from one place to the next.
+  public var step: Int
+  /// Numbers per tap.
+  public var run: Int
+  /// Gradients of the outputs at the block's first channel, adjacent channels.
+  public var gradient: UnsafeRawPointer
+  /// Elements from one place to the next.
+  public var gradientStep: Int
+  public var columns: Int
+  /// [tap][run][tile columns], padded to whole register tiles; added to.
+  public var result: UnsafeMutableRawPointer
+  /// Sums of the gradients per channel, added to.
+  public var sums: UnsafeMutablePointer<Double>?
+  /// Words for taps and rows of a tile, then elements for a line of a tile's columns.
+  public var room: UnsafeMutableRawPointer
+
+  public init(
+    firstLine: Int, lines: Int, step: Int, run: Int, gradient: UnsafeRawPointer, gradientStep: Int,
+    columns: Int, result: UnsafeMutableRawPointer, sums: UnsafeMutablePointer<Double>?,
+    room: UnsafeMutableRawPointer
+  ) {
+    self.firstLine = firstLine
+    self.lines = lines
+    self.step = step
+    self.run = run
+    self.gradient = gradient
+    self.gradientStep = gradientStep
+    self.columns = columns
+    self.result = result
+    self.sums = sums
+    self.room = room
+  }
+}
+
 /// `(geometry, first row, rows, gradients, columns, panel)`: gradients of consecutive output places, one row of
 /// the tile's width each.
 public typealias PackGradientKernel = (
@@ -261,7 +322,8 @@ public typealias PackGradientKernel = (
 public typealias DepthwiseGradientKernel = (UnsafePointer<GradientArguments>, Int, Int) -> Void
 
 /// `(layout, filters, first panel, panels, output)`.
-public typealias PackFiltersKernel = (FilterLayout, UnsafeRawPointer, Int, Int, UnsafeMutableRawPointer) -> Void
+public typealias PackFiltersKernel = (FilterLayout, UnsafeRawPointer, Int, Int, UnsafeMutableRawPointer) ->
+  Void
 
 /// `(layout, panel data, panel number, taps per stretch, padded stretch, filters)`.
 public typealias UnpackFiltersKernel = (

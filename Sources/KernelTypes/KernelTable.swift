@@ -10,7 +10,13 @@ public struct KernelTable {
   public var norm = NormKernels()
   public var softmax = SoftmaxKernels()
   public var optimizers = OptimizerKernels()
+  public var sort = SortKernels()
+  public var loss = LossKernels()
   public var winograd = WinogradKernels()
+  /// `(rounds, factor)`: multiplies and adds in registers, for the benchmark; the result means nothing.
+  public var multiplyAdds: (Int, Float) -> Float = { _, _ in 0 }
+  /// Multiplications (and as many additions) of one round.
+  public var multiplyAddsPerRound = 1
 
   public init(name: String) {
     self.name = name

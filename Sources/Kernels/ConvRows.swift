@@ -158,7 +158,7 @@ struct RowPlace {
 
 /// Longest stretch of terms that one accumulator takes before it is added to the tile: bounds the rounding error
 /// like a blocked summation.
-private let accumulatedTerms = 1024
+private let accumulatedTerms = 256
 
 /// Tiles of a convolution:
 ///
@@ -183,7 +183,7 @@ func convolveRows<T: ProductScalar>(_ arguments: UnsafePointer<ConvolveArguments
         if x.depthwise {
           depthwiseTile(table, x.tableWords, panel, x.firstColumn + column, width, buffer)
         } else {
-          accumulate(table, x.tableWords, x.run, panel, narrow, buffer)
+          accumulate(table, x.tableWords, x.run, x.sourceOffset, panel, narrow, buffer)
         }
         finishTile(arguments, table + 1, rows, x.firstColumn + column, width, buffer)
       }
@@ -195,8 +195,8 @@ func convolveRows<T: ProductScalar>(_ arguments: UnsafePointer<ConvolveArguments
 /// All taps of one tile, in stretches of limited length.
 @inline(__always)
 private func accumulate<T: ProductScalar>(
-  _ table: UnsafePointer<Int>, _ tableWords: Int, _ run: Int, _ panel: UnsafePointer<T>, _ narrow: Bool,
-  _ buffer: UnsafeMutablePointer<T>
+  _ table: UnsafePointer<Int>, _ tableWords: Int, _ run: Int, _ offset: Int, _ panel: UnsafePointer<T>,
+  _ narrow: Bool, _ buffer: UnsafeMutablePointer<T>
 ) {
   let taps = table[0]
   let capacity = (tableWords - 1 - tileRows) / (1 + tileRows)
@@ -217,9 +217,11 @@ private func accumulate<T: ProductScalar>(
     while start < run {
       let length = min(piece, run - start)
       if narrow {
-        narrowTapTile(addresses + tap * tileRows, tapWeights + tap, count, start, length, panel, buffer, adding)
+        narrowTapTile(
+          addresses + tap * tileRows, tapWeights + tap, count, offset, start, length, panel, buffer, adding)
       } else {
-        tapTile(addresses + tap * tileRows, tapWeights + tap, count, start, length, panel, buffer, adding)
+        tapTile(
+          addresses + tap * tileRows, tapWeights + tap, count, offset, start, length, panel, buffer, adding)
       }
       adding = true
       start += length
@@ -236,7 +238,8 @@ private func pointer<T>(_ address: Int, _ offset: Int, _: T.Type) -> UnsafePoint
 /// Elements `start` to `start + length` of the stretches of `taps` (> 0) taps, from addresses of rows.
 @inline(never)
 private func tapTile<T: ProductScalar>(
-  _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ start: Int, _ length: Int,
+  _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ offset: Int, _ start: Int,
+  _ length: Int,
   _ panel: UnsafePointer<T>, _ out: UnsafeMutablePointer<T>, _ adding: Bool
 ) {
   let columns = T.tileColumns
@@ -244,7 +247,7 @@ private func tapTile<T: ProductScalar>(
   var addresses = addresses
   var tap = 0
   repeat {
-    let rows = RowPointers<T> { pointer(addresses[$0], start, T.self) }
+    let rows = RowPointers<T> { pointer(addresses[$0], offset + start, T.self) }
     var b = panel + tapWeights[tap] + start * columns
     var index = 0
     repeat {
@@ -260,7 +263,8 @@ private func tapTile<T: ProductScalar>(
 
 @inline(never)
 private func narrowTapTile<T: ProductScalar>(
-  _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ start: Int, _ length: Int,
+  _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ offset: Int, _ start: Int,
+  _ length: Int,
   _ panel: UnsafePointer<T>, _ out: UnsafeMutablePointer<T>, _ adding: Bool
 ) {
   let columns = T.tileColumns
@@ -268,7 +272,7 @@ private func narrowTapTile<T: ProductScalar>(
   var addresses = addresses
   var tap = 0
   repeat {
-    let rows = RowPointers<T> { pointer(addresses[$0], start, T.self) }
+    let rows = RowPointers<T> { pointer(addresses[$0], offset + start, T.self) }
     var b = panel + tapWeights[tap] + start * columns
     var index = 0
     repeat {
@@ -360,7 +364,9 @@ func finishTile<T: ProductScalar>(
       half += lanes
     }
   }
-  if let sums = arguments.pointee.sums { addColumnSums(buffer, columns, rows, width, sums + column, squares: false) }
+  if let sums = arguments.pointee.sums {
+    addColumnSums(buffer, columns, rows, width, sums + column, squares: false)
+  }
   if let sums = arguments.pointee.sumsOfSquares {
     addColumnSums(buffer, columns, rows, width, sums + column, squares: true)
   }
@@ -382,7 +388,8 @@ func finishTile<T: ProductScalar>(
 /// rows, then in Double.
 @inline(__always)
 func addColumnSums<T: ProductScalar>(
-  _ values: UnsafePointer<T>, _ stride: Int, _ rows: Int, _ columns: Int, _ sums: UnsafeMutablePointer<Double>,
+  _ values: UnsafePointer<T>, _ stride: Int, _ rows: Int, _ columns: Int,
+  _ sums: UnsafeMutablePointer<Double>,
   squares: Bool
 ) {
   typealias V = T.Vector

@@ -48,11 +48,13 @@ func packGradientRows<T: ProductScalar>(
   var row = 0
   while row < rows {
     let count = min(rows - row, place.rowsInLine(g))
-    let line = place.image * g.outputBatchStride + g.depth.outputs[place.depth] + g.height.outputs[place.height]
+    let line =
+      place.image * g.outputBatchStride + g.depth.outputs[place.depth] + g.height.outputs[place.height]
     for i in 0..<count {
       let offset =
         g.imagesInnermost
-        ? line + g.width.outputs[place.width] + i * g.outputBatchStride : line + g.width.outputs[place.width + i]
+        ? line + g.width.outputs[place.width] + i * g.outputBatchStride
+        : line + g.width.outputs[place.width + i]
       let from = source + offset
       if columns == T.tileColumns {
         store(load(from) as T.Vector, to)

@@ -55,7 +55,8 @@ func gemmBlock<T: ProductScalar>(_ arguments: BlockArguments, _: T.Type) {
 /// of b. k must not be 0.
 @inline(never)
 func stridedTile<T: ProductScalar>(
-  _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int, _ out: UnsafeMutablePointer<T>,
+  _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int,
+  _ out: UnsafeMutablePointer<T>,
   _ outStride: Int, _ adding: Bool
 ) {
   if adding {
@@ -69,6 +70,9 @@ func stridedTile<T: ProductScalar>(
   var b = b
   var left = k
   repeat {
+    // Rows of b that are not packed lie on pages of their own, which the processor does not prefetch.
+    sn_prefetch(b + 8 * bStride)
+    sn_prefetch(b + (8 * bStride + T.Vector.scalarCount))
     tile.add(load(b), load(b + T.Vector.scalarCount)) { i in
       (a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4], a[i + 5])
     }
@@ -81,7 +85,8 @@ func stridedTile<T: ProductScalar>(
 
 @inline(never)
 func stridedNarrowTile<T: ProductScalar>(
-  _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int, _ out: UnsafeMutablePointer<T>,
+  _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int,
+  _ out: UnsafeMutablePointer<T>,
   _ outStride: Int, _ adding: Bool
 ) {
   var tile = NarrowTile<T>()
@@ -217,5 +222,45 @@ func dotRows<T: ProductScalar>(
     out[1] = t1
     out[2] = t2
     out[3] = t3
+  }
+}
+
+/// Adds rows times their factors to the result, eight rows at a time: eight streams and one pass over the result.
+@inline(__always)
+func addRows<T: ProductScalar>(
+  _ rows: UnsafeRawPointer, _ rowStride: Int, _ rowCount: Int, _ factors: UnsafeRawPointer, _ columns: Int,
+  _ result: UnsafeMutableRawPointer, _: T.Type
+) {
+  typealias V = T.Vector
+  let factors = factors.assumingMemoryBound(to: T.self)
+  let out = result.assumingMemoryBound(to: T.self)
+  var row = 0
+  while row < rowCount {
+    let r = rows.assumingMemoryBound(to: T.self) + row * rowStride
+    let f = factors + row
+    var column = 0
+    if row + 8 <= rowCount {
+      let f0 = f[0], f1 = f[1], f2 = f[2], f3 = f[3], f4 = f[4], f5 = f[5], f6 = f[6], f7 = f[7]
+      while column + V.scalarCount <= columns {
+        let p = r + column
+        var even = (load(p) as V) * f0, odd = (load(p + rowStride) as V) * f1
+        multiplyAdd(&even, f2, load(p + 2 * rowStride))
+        multiplyAdd(&odd, f3, load(p + 3 * rowStride))
+        multiplyAdd(&even, f4, load(p + 4 * rowStride))
+        multiplyAdd(&odd, f5, load(p + 5 * rowStride))
+        multiplyAdd(&even, f6, load(p + 6 * rowStride))
+        multiplyAdd(&odd, f7, load(p + 7 * rowStride))
+        store(load(out + column) + (even + odd), out + column)
+        column += V.scalarCount
+      }
+    }
+    let count = min(8, rowCount - row)
+    while column < columns {
+      var sum: T = 0
+      for l in 0..<count { sum += f[l] * r[l * rowStride + column] }
+      out[column] += sum
+      column += 1
+    }
+    row += 8
   }
 }

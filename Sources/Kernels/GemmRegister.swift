@@ -15,6 +15,7 @@ private func productKernels<T: ProductScalar>(_: T.Type) -> ProductKernels {
   kernels.packColumns = { packPanels($0, $1, $2, $3, $4, $5, width: T.tileColumns, T.self) }
   kernels.block = { gemmBlock($0, T.self) }
   kernels.dot = { dotRows($0, $1, $2, $3, $4.stride, $4.count, $5, $6, T.self) }
+  kernels.addRows = { addRows($0, $1, $2, $3, $4, $5, T.self) }
   kernels.transpose = { transposeMatrix($0, $1, $2, $3, $4, $5, T.self) }
   kernels.gatherRows = { gatherTables($0, $1, $2, $3, $4) }
   kernels.convolveRows = { convolveRows($0, T.self) }
@@ -24,6 +25,8 @@ private func productKernels<T: ProductScalar>(_: T.Type) -> ProductKernels {
   kernels.depthwiseGradient = { depthwiseGradient($0, $1, $2, T.self) }
   kernels.packFilters = { packFilters($0, $1, $2, $3, $4, T.self) }
   kernels.unpackFilters = { unpackFilters($0, $1, $2, stretch: $3, paddedRun: $4, $5, T.self) }
+  kernels.convolveLines = { convolveLines($0, $1, $2, $3, $4, T.self) }
+  kernels.gradientLines = { gradientLines($0, $1, T.self) }
   kernels.addColumns = {
     addColumnSums($0.assumingMemoryBound(to: T.self), T.tileColumns, $1, $2, $3, squares: false)
   }

@@ -29,13 +29,65 @@ private func single<F: MathFunction2>(
     F.apply(x.high, y.high, s, SinglePrecision.self))
 }
 
+/// The loop of bodies so long that one copy of them must do: scalar operands and the values left at the end are
+/// laid out in scratch vectors, so that every step looks the same.
+@inline(__always)
+private func mapOnce<V: Lanes>(
+  _ operands: UnsafePointer<Operand>, _ operandCount: Int, _ out: UnsafeMutableRawPointer, _ n: Int,
+  _ type: V.Type, _ body: (V, V) -> V
+) {
+  if n <= 0 { return }
+  let step = MemoryLayout<V>.stride
+  let first = operands[0], second = operands[operandCount - 1]
+  withUnsafeTemporaryAllocation(byteCount: 3 * step, alignment: MemoryLayout<V>.alignment) { scratch in
+    guard let a = scratch.baseAddress else { return }
+    let b = a + step, result = a + 2 * step
+    var pointerA = first.pointer, pointerB = second.pointer, target = out
+    let stepA = first.isScalar ? 0 : step, stepB = second.isScalar ? 0 : step
+    if first.isScalar {
+      a.storeBytes(of: broadcast(first, V.self), as: V.self)
+      pointerA = UnsafeRawPointer(a)
+    }
+    if second.isScalar {
+      b.storeBytes(of: broadcast(second, V.self), as: V.self)
+      pointerB = UnsafeRawPointer(b)
+    }
+    var left = n
+    while left > 0 {
+      let isLast = left < V.scalarCount
+      if isLast {
+        if !first.isScalar {
+          a.storeBytes(of: loadTail(pointerA, left, V.self), as: V.self)
+          pointerA = UnsafeRawPointer(a)
+        }
+        if !second.isScalar {
+          b.storeBytes(of: loadTail(pointerB, left, V.self), as: V.self)
+          pointerB = UnsafeRawPointer(b)
+        }
+        target = result
+      }
+      let value = body(pointerA.loadUnaligned(as: V.self), pointerB.loadUnaligned(as: V.self))
+      target.storeBytes(of: value, as: V.self)
+      if isLast {
+        let place = out.assumingMemoryBound(to: V.Scalar.self) + (n - left)
+        let lanes = result.assumingMemoryBound(to: V.Scalar.self)
+        for i in 0..<left { place[i] = lanes[i] }
+      }
+      pointerA += stepA
+      pointerB += stepB
+      target += step
+      left -= V.scalarCount
+    }
+  }
+}
+
 extension ElementwiseKernels {
   /// For float32 only, where the C library serves float64.
   @inline(__always)
   mutating func mathSingle<F: MathFunction>(_ op: ElementwiseOp, _ type: F.Type) {
     self[op, .f32] = { operands, out, n, scalars in
       let s = Parameters<Doubles>(scalars)
-      map1(operands, out, n) { (x: Floats) in single(x, s, F.self) }
+      mapOnce(operands, 1, out, n, Floats.self) { x, _ in single(x, s, F.self) }
     }
   }
 
@@ -44,7 +96,7 @@ extension ElementwiseKernels {
     mathSingle(op, type)
     self[op, .f64] = { operands, out, n, scalars in
       let s = Parameters<Doubles>(scalars)
-      map1(operands, out, n) { (x: Doubles) in F.apply(x, s, DoublePrecision.self) }
+      mapOnce(operands, 1, out, n, Doubles.self) { x, _ in F.apply(x, s, DoublePrecision.self) }
     }
   }
 
@@ -52,7 +104,7 @@ extension ElementwiseKernels {
   mutating func mathSingle<F: MathFunction2>(_ op: ElementwiseOp, _ type: F.Type) {
     self[op, .f32] = { operands, out, n, scalars in
       let s = Parameters<Doubles>(scalars)
-      map2(operands, out, n) { (a: Floats, b: Floats) in single(a, b, s, F.self) }
+      mapOnce(operands, 2, out, n, Floats.self) { a, b in single(a, b, s, F.self) }
     }
   }
 
@@ -61,7 +113,7 @@ extension ElementwiseKernels {
     mathSingle(op, type)
     self[op, .f64] = { operands, out, n, scalars in
       let s = Parameters<Doubles>(scalars)
-      map2(operands, out, n) { (a: Doubles, b: Doubles) in F.apply(a, b, s, DoublePrecision.self) }
+      mapOnce(operands, 2, out, n, Doubles.self) { a, b in F.apply(a, b, s, DoublePrecision.self) }
     }
   }
 

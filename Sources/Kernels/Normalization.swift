@@ -33,7 +33,7 @@ extension SIMD16: WideningVector where Scalar == Float {
   typealias Wide = WidePair
   @inline(__always) static var wideZero: WidePair { WidePair(low: Doubles(0), high: Doubles(0)) }
   @inline(__always) var widened: WidePair {
-    WidePair(low: sn_d8_from_f8(lowHalf), high: sn_d8_from_f8(highHalf))
+    WidePair(low: sn_low_d8(self), high: sn_high_d8(self))
   }
   @inline(__always) static func loadWide(_ source: UnsafePointer<Double>, _ count: Int) -> WidePair {
     WidePair(

@@ -97,7 +97,7 @@ private func joinLanes<R: Reduction>(_ type: R.Type, _ v: Doubles) -> Double {
 
 @inline(__always)
 private func widen(_ v: Floats) -> (Doubles, Doubles) {
-  (sn_d8_from_f8(v.lowHalf), sn_d8_from_f8(v.highHalf))
+  (sn_low_d8(v), sn_high_d8(v))
 }
 
 /// Folds a block with four accumulators, so that additions overlap.

@@ -26,7 +26,10 @@ public func makeKernelTable() -> KernelTable {
   registerPooling(&table.pool)
   registerNormalization(&table.norm)
   registerSoftmax(&table.softmax)
+  registerSorting(&table.sort)
+  registerCrossEntropy(&table.loss)
   registerOptimizers(&table.optimizers)
   registerWinograd(&table.winograd)
+  registerPeak(&table)
   return table
 }

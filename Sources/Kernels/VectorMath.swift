@@ -264,7 +264,7 @@ extension SIMD8 where Scalar == Double {
 
 extension SIMD16 where Scalar == Float {
   @inline(__always) init(narrowing low: Doubles, _ high: Doubles) {
-    self.init(lowHalf: sn_f8_from_d8(low), highHalf: sn_f8_from_d8(high))
+    self = sn_f16_from_d8(low, high)
   }
   @inline(__always) var logarithm: Self {
     let wide = widened

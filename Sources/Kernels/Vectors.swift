@@ -27,7 +27,8 @@ protocol FloatVector: Lanes {
   static func .>= (a: Self, b: Self) -> Mask
   static func .== (a: Self, b: Self) -> Mask
   static func .!= (a: Self, b: Self) -> Mask
-  func replacing(with other: Self, where mask: Mask) -> Self
+  /// `a` where the mask holds, else `b`.
+  static func select(_ mask: Mask, _ a: Self, _ b: Self) -> Self
   func rounded(_ rule: FloatingPointRoundingRule) -> Self
   var root: Self { get }
   var absolute: Self { get }
@@ -50,19 +51,18 @@ extension FloatVector {
 
   @inline(__always) static prefix func - (a: Self) -> Self { a.negated }
 
-  /// `a` where the mask holds, else `b`.
-  @inline(__always)
-  static func select(_ mask: Mask, _ a: Self, _ b: Self) -> Self { b.replacing(with: a, where: mask) }
-
   /// 1 where the mask holds, else 0.
   @inline(__always)
-  static func flag(_ mask: Mask) -> Self { zero.replacing(with: one, where: mask) }
+  static func flag(_ mask: Mask) -> Self { select(mask, one, zero) }
 }
 
 extension SIMD16: FloatVector where Scalar == Float {
   typealias Mask = SIMDMask<SIMD16<Int32>>
   @inline(__always) init(_ value: Double) { self.init(repeating: Float(value)) }
   @inline(__always) var root: Self { sn_sqrt_f16(self) }
+  @inline(__always) static func select(_ mask: Mask, _ a: Self, _ b: Self) -> Self {
+    sn_select_f16(unsafeBitCast(mask, to: SIMD16<Int32>.self), a, b)
+  }
   @inline(__always) var bits: SIMD16<UInt32> { unsafeBitCast(self, to: SIMD16<UInt32>.self) }
   @inline(__always) init(bits: SIMD16<UInt32>) { self = unsafeBitCast(bits, to: Self.self) }
   @inline(__always) var absolute: Self { Self(bits: bits & SIMD16<UInt32>(repeating: 0x7fff_ffff)) }
@@ -72,7 +72,7 @@ extension SIMD16: FloatVector where Scalar == Float {
   static func joinBits(_ a: Self, _ b: Self) -> Self { Self(bits: a.bits | b.bits) }
   @inline(__always) func adding(_ a: Self, times b: Self) -> Self {
     #if SN_FMA || arch(arm64)
-      addingProduct(a, b)
+      sn_fma_f16(a, b, self)
     #else
       self + a * b
     #endif
@@ -83,6 +83,9 @@ extension SIMD8: FloatVector where Scalar == Double {
   typealias Mask = SIMDMask<SIMD8<Int64>>
   @inline(__always) init(_ value: Double) { self.init(repeating: value) }
   @inline(__always) var root: Self { sn_sqrt_d8(self) }
+  @inline(__always) static func select(_ mask: Mask, _ a: Self, _ b: Self) -> Self {
+    sn_select_d8(unsafeBitCast(mask, to: SIMD8<Int64>.self), a, b)
+  }
   @inline(__always) var bits: SIMD8<UInt64> { unsafeBitCast(self, to: SIMD8<UInt64>.self) }
   @inline(__always) init(bits: SIMD8<UInt64>) { self = unsafeBitCast(bits, to: Self.self) }
   @inline(__always) var absolute: Self { Self(bits: bits & SIMD8<UInt64>(repeating: UInt64.max >> 1)) }
@@ -92,7 +95,7 @@ extension SIMD8: FloatVector where Scalar == Double {
   static func joinBits(_ a: Self, _ b: Self) -> Self { Self(bits: a.bits | b.bits) }
   @inline(__always) func adding(_ a: Self, times b: Self) -> Self {
     #if SN_FMA || arch(arm64)
-      addingProduct(a, b)
+      sn_fma_d8(a, b, self)
     #else
       self + a * b
     #endif

@@ -15,8 +15,6 @@ func requiredOperand(_ handle: sn_tensor?, _ value: sn_scalar) throws -> Element
   return operand
 }
 
-func text(_ pointer: UnsafePointer<CChar>?) -> String { pointer.map { String(cString: $0) } ?? "" }
-
 /// Writes two results as new handles.
 func write(_ first: Tensor, _ second: Tensor, _ results: UnsafeMutablePointer<sn_tensor?>?) {
   results?[0] = handle(first)
@@ -79,7 +77,7 @@ public func sn_mvlgamma(_ x: sn_tensor?, _ p: Int64) -> sn_tensor? { make { try 
 public func sn_special(_ name: UnsafePointer<CChar>?, _ x: sn_tensor?) -> sn_tensor? {
   make {
     let x = try tensor(x)
-    switch text(name) {
+    switch try text(name) {
     case "entr": return try x.entr()
     case "i0": return try x.i0()
     case "i1": return try x.i1()
@@ -87,7 +85,7 @@ public func sn_special(_ name: UnsafePointer<CChar>?, _ x: sn_tensor?) -> sn_ten
     case "log_ndtr": return try x.logNdtr()
     case "deg2rad": return try x.deg2rad()
     case "rad2deg": return try x.rad2deg()
-    default: throw SwiftNetError(.value, "unknown special function \(text(name))")
+    default: throw try SwiftNetError(.value, "unknown special function \(text(name))")
     }
   }
 }
@@ -125,11 +123,11 @@ public func sn_cumulate(_ op: UnsafePointer<CChar>?, _ x: sn_tensor?, _ dim: Int
   make {
     let x = try tensor(x)
     let dtype = try optionalDType(type)
-    switch text(op) {
+    switch try text(op) {
     case "sum": return try x.cumsum(Int(dim), dtype: dtype)
     case "prod": return try x.cumprod(Int(dim), dtype: dtype)
     case "logsumexp": return try x.logcumsumexp(Int(dim))
-    default: throw SwiftNetError(.value, "unknown running reduction \(text(op))")
+    default: throw try SwiftNetError(.value, "unknown running reduction \(text(op))")
     }
   }
 }

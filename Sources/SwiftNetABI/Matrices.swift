@@ -27,13 +27,13 @@ public func sn_add_product(
   make {
     let (x, a, b) = (try tensor(x), try tensor(a), try tensor(b))
     let (beta, alpha) = (scalar(beta), scalar(alpha))
-    switch text(op) {
+    switch try text(op) {
     case "addmm": return try x.addmm(a, b, beta: beta, alpha: alpha)
     case "addmv": return try x.addmv(a, b, beta: beta, alpha: alpha)
     case "addbmm": return try x.addbmm(a, b, beta: beta, alpha: alpha)
     case "baddbmm": return try x.baddbmm(a, b, beta: beta, alpha: alpha)
     case "addr": return try x.addr(a, b, beta: beta, alpha: alpha)
-    default: throw SwiftNetError(.value, "unknown product \(text(op))")
+    default: throw try SwiftNetError(.value, "unknown product \(text(op))")
     }
   }
 }

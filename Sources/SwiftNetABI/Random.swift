@@ -54,7 +54,7 @@ public func sn_random_(
   attempt {
     let x = try tensor(x)
     let generator = generator(handle)
-    switch text(distribution) {
+    switch try text(distribution) {
     case "uniform": try x.uniformInPlace(p, q, generator: generator)
     case "normal": try x.normalInPlace(p, q, generator: generator)
     case "exponential": try x.exponentialInPlace(p, generator: generator)
@@ -62,7 +62,7 @@ public func sn_random_(
     case "cauchy": try x.cauchyInPlace(p, q, generator: generator)
     case "geometric": try x.geometricInPlace(p, generator: generator)
     case "bernoulli": try x.bernoulliInPlace(p, generator: generator)
-    default: throw SwiftNetError(.value, "unknown distribution \(text(distribution))")
+    default: throw try SwiftNetError(.value, "unknown distribution \(text(distribution))")
     }
   }
 }

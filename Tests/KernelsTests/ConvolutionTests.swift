@@ -81,7 +81,11 @@ final class ConvolutionTests: XCTestCase {
   private func check(_ shapes: [ConvolutionShape], winograd: Bool = false, line: UInt = #line) throws {
     let saved = Backends.winograd
     Backends.winograd = winograd
-    defer { Backends.winograd = saved }
+    Backends.alwaysWinograd = winograd
+    defer {
+      Backends.winograd = saved
+      Backends.alwaysWinograd = false
+    }
     for (index, s) in shapes.enumerated() {
       for name in CPU.available {
         let table = CPU.kernelTable(named: name)
@@ -188,6 +192,11 @@ final class ConvolutionTests: XCTestCase {
         shape(8, 64, 64, [4, 4], kernel: [3, 3], padding: 1),
         shape(2, 17, 32, [28, 28], kernel: [3, 3], padding: 1),
         shape(1, 128, 96, [7, 7], kernel: [3, 3], padding: 2),
+        shape(3, 32, 256, [8, 8], kernel: [3, 3], padding: 1),
+        shape(1, 256, 16, [5, 5], kernel: [3, 3], padding: 1),
+        shape(6, 16, 16, [2, 2], kernel: [3, 3], padding: 1),
+        shape(2, 16, 32, [1, 30], kernel: [3, 3], padding: 1),
+        shape(1, 16, 32, [3, 7, 6], kernel: [1, 3, 3], padding: 0),
       ], winograd: true)
   }
 

@@ -9,6 +9,7 @@ tensor([[2., 4.],
 """
 
 from swiftnet import autograd, cuda, linalg, memory, random, return_types, special
+from swiftnet import autograd, cuda, memory, nn, optim
 from swiftnet._core import ffi, lib
 from swiftnet._core import check as _check
 from swiftnet._device import device
@@ -41,10 +42,13 @@ from swiftnet._functions.limits import *  # noqa: F403
 from swiftnet._functions.linalg import *  # noqa: F403
 from swiftnet._functions.norms import *  # noqa: F403
 from swiftnet._functions.random import *  # noqa: F403
+from swiftnet._functions.rearranging import *  # noqa: F403
 from swiftnet._functions.reductions import *  # noqa: F403
 from swiftnet._functions.scans import *  # noqa: F403
 from swiftnet._functions.shapes import *  # noqa: F403
+from swiftnet._functions.sorting import *  # noqa: F403
 from swiftnet._printing import set_printoptions
+from swiftnet._serialization import load, save
 from swiftnet._tensor import (
     Size,
     Tensor,

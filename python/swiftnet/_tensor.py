@@ -258,11 +258,6 @@ class Tensor:
             raise TypeError("len() of a 0-d tensor")
         return self.shape[0]
 
-    def __iter__(self):
-        if self.ndim == 0:
-            raise TypeError("iteration over a 0-d tensor")
-        return iter([wrap(lib.sn_select(self._h, 0, i)) for i in range(self.shape[0])])
-
     def tolist(self):
         """The values as nested lists of Python numbers."""
         if self.ndim == 0:
@@ -404,18 +399,6 @@ class Tensor:
         from swiftnet import autograd
 
         autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
-
-    # ---- indexing ----
-
-    def __getitem__(self, index):
-        from swiftnet._functions.indexing import get
-
-        return get(self, index)
-
-    def __setitem__(self, index, value):
-        from swiftnet._functions.indexing import put
-
-        put(self, index, value)
 
     def __repr__(self):
         from swiftnet._printing import describe
@@ -588,7 +571,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     elif isinstance(data, (np.ndarray, np.generic)):
         result = _from_array(np.asarray(data))
     else:
-        result = _from_sequence(data)
+        result = _from_sequence(data, dtype if isinstance(dtype, _dtypes.dtype) and dtype.is_floating_point else None)
     if dtype is not None:
         result = wrap(lib.sn_to_dtype(result._h, _dtypes.code(dtype)))
     if requires_grad:
@@ -620,9 +603,10 @@ def _holds_arrays(data):
     return isinstance(data, (Tensor, np.ndarray, np.generic))
 
 
-def _from_sequence(data):
+def _from_sequence(data, floating=None):
+    """A tensor of Python data. `floating` is the dtype that Python floats take, if not the default one."""
     if type(data) in (float, int, bool):
-        return wrap(lib.sn_full((), 0, scalar(data), -1))
+        return wrap(lib.sn_full((), 0, scalar(data), -1 if floating is None else floating.code))
     first = data
     while isinstance(first, (list, tuple)) and first:
         first = first[0]
@@ -630,7 +614,7 @@ def _from_sequence(data):
         kind = _dtypes.from_numpy_dtype(first.dtype) if isinstance(first, (np.ndarray, np.generic)) else None
         if isinstance(first, Tensor):
             kind = first.dtype
-        result = _from_sequence(_plain(data))
+        result = _from_sequence(_plain(data), kind if kind is not None and kind.is_floating_point else None)
         return result if kind is None else wrap(lib.sn_to_dtype(result._h, kind.code))
     if hasattr(data, "__array__") or hasattr(data, "__array_interface__"):
         return _from_array(np.asarray(data))
@@ -639,7 +623,7 @@ def _from_sequence(data):
     except ValueError as error:
         raise ValueError(f"expected sequences of equal lengths: {error}") from None
     if array.dtype == np.float64:
-        default = _dtypes.ALL[_dtypes.default_code()]
+        default = floating or _dtypes.ALL[_dtypes.default_code()]
         if default is not _dtypes.float64:
             wide = _from_array(array)
             return wrap(lib.sn_to_dtype(wide._h, default.code))
@@ -648,7 +632,7 @@ def _from_sequence(data):
     elif array.dtype.kind == "u":
         raise RuntimeError("Overflow when unpacking long")
     if array.size == 0 and array.dtype == np.float64:
-        return wrap(lib.sn_empty(array.shape, array.ndim, _dtypes.default_code()))
+        return wrap(lib.sn_empty(array.shape, array.ndim, default.code))
     return _from_array(array)
 
 

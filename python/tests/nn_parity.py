@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 import swiftnet
+import swiftnet.nn.functional
 
 LIBRARIES = (swiftnet, torch)
 TOLERANCE = {"float32": (2e-5, 2e-5), "float64": (1e-11, 1e-11), "float16": (2e-3, 2e-3), "bfloat16": (2e-2, 2e-2)}
@@ -29,7 +30,9 @@ def tensors(library, values, grad=True, dtype=None):
 
 
 def numpy(t):
-    return np.asarray(t.detach().to(swiftnet.float64 if isinstance(t, swiftnet.Tensor) else torch.float64).numpy())
+    if isinstance(t, torch.Tensor):
+        return t.detach().to(torch.float64).numpy(force=True)
+    return np.asarray(t.detach().to(swiftnet.float64).numpy())
 
 
 def outputs(result):

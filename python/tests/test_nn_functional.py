@@ -151,7 +151,7 @@ def test_activation_errors():
     same_error(lambda f, lib, a: f.hardtanh(a, 1, -1), x, "min_val")
     same_error(lambda f, lib, a: f.celu(a, 0), x, "alpha cannot be 0")
     same_error(lambda f, lib, a: f.softshrink(a, -1), x, "lambda must be")
-    same_error(lambda f, lib, a: f.gelu(a, "no"), x, "approximate")
+    same_error(lambda f, lib, a: f.gelu(a, approximate="no"), x, "approximate")
     same_error(lambda f, lib, a: f.dropout(a, 1.5), x, "dropout probability")
     with pytest.raises(TypeError):
         F.relu(3)

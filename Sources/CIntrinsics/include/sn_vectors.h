@@ -16,10 +16,41 @@ typedef int64_t sn_long8 __attribute__((ext_vector_type(8)));
 SN_INLINE sn_float16 sn_sqrt_f16(sn_float16 x) { return __builtin_elementwise_sqrt(x); }
 SN_INLINE sn_double8 sn_sqrt_d8(sn_double8 x) { return __builtin_elementwise_sqrt(x); }
 
+/// a * b + c in one rounding. Only for processors that have it: elsewhere it is a call for each lane.
+SN_INLINE sn_float16 sn_fma_f16(sn_float16 a, sn_float16 b, sn_float16 c) {
+  return __builtin_elementwise_fma(a, b, c);
+}
+SN_INLINE sn_double8 sn_fma_d8(sn_double8 a, sn_double8 b, sn_double8 c) {
+  return __builtin_elementwise_fma(a, b, c);
+}
+
 /// Truncation; lanes out of range are unspecified.
 SN_INLINE sn_int16 sn_int_from_f16(sn_float16 x) { return __builtin_convertvector(x, sn_int16); }
 SN_INLINE sn_float16 sn_f16_from_int(sn_int16 x) { return __builtin_convertvector(x, sn_float16); }
 SN_INLINE sn_float8 sn_f8_from_d8(sn_double8 x) { return __builtin_convertvector(x, sn_float8); }
 SN_INLINE sn_double8 sn_d8_from_f8(sn_float8 x) { return __builtin_convertvector(x, sn_double8); }
+
+/// `a` where the mask is all ones, `b` where it is zero.
+SN_INLINE sn_float16 sn_select_f16(sn_int16 mask, sn_float16 a, sn_float16 b) {
+  return (sn_float16)((mask & (sn_int16)a) | (~mask & (sn_int16)b));
+}
+SN_INLINE sn_double8 sn_select_d8(sn_long8 mask, sn_double8 a, sn_double8 b) {
+  return (sn_double8)((mask & (sn_long8)a) | (~mask & (sn_long8)b));
+}
+
+// Halves of a vector as doubles, and back. Taken as shuffles: lane by lane the compiler would take the
+// arithmetic around them apart as well.
+SN_INLINE sn_double8 sn_low_d8(sn_float16 x) {
+  return __builtin_convertvector(__builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7), sn_double8);
+}
+SN_INLINE sn_double8 sn_high_d8(sn_float16 x) {
+  return __builtin_convertvector(
+      __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15), sn_double8);
+}
+SN_INLINE sn_float16 sn_f16_from_d8(sn_double8 low, sn_double8 high) {
+  return __builtin_shufflevector(
+      __builtin_convertvector(low, sn_float8), __builtin_convertvector(high, sn_float8), 0, 1, 2, 3, 4, 5,
+      6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
 
 #endif

@@ -226,6 +226,126 @@ int32_t sn_record(const char *name, const sn_tensor *inputs, int64_t input_count
                   int64_t output_count, const int32_t *changed, const sn_tensor *saved, int64_t saved_count,
                   sn_backward_function backward, void *context, void (*release)(void *));
 
+/* ---- lists of tensors -------------------------------------------------------------------------------------- */
+
+/* What an operation with several results returns; NULL on failure. */
+typedef struct sn_list_s *sn_list;
+int64_t sn_list_count(sn_list list);
+/* Writes all tensors to `results`, which the caller then owns, and releases the list. */
+void sn_list_take(sn_list list, sn_tensor *results);
+
+/* ---- indexing ---------------------------------------------------------------------------------------------- */
+
+/* A view by basic indices, four integers each: kind, a, b, c. Kinds: 0 the position a; 1 the dimension as it is;
+ * 2 a new dimension; 3 as many whole dimensions as are left; 4 to 7 a slice a:b:c, where bit 0 says that the start
+ * is given and bit 1 that the end is. */
+sn_tensor sn_index_view(sn_tensor tensor, const int64_t *items, int64_t count);
+/* tensor[position] */
+sn_tensor sn_index_at(sn_tensor tensor, int64_t position);
+/* Index tensors by dimension, NULL for a whole dimension; masks (bool, uint8) cover as many as they have. */
+sn_tensor sn_index(sn_tensor tensor, const sn_tensor *indices, int64_t count);
+
+/* Functions with `in_place` change the tensor itself if it is not 0, and then return another handle on it. */
+
+sn_tensor sn_index_put(sn_tensor tensor, const sn_tensor *indices, int64_t count, sn_tensor values,
+                       int32_t accumulate, int32_t in_place);
+sn_tensor sn_index_select(sn_tensor tensor, int64_t dim, sn_tensor index);
+sn_tensor sn_index_add(sn_tensor tensor, int64_t dim, sn_tensor index, sn_tensor source, sn_scalar alpha,
+                       int32_t in_place);
+sn_tensor sn_index_copy(sn_tensor tensor, int64_t dim, sn_tensor index, sn_tensor source, int32_t in_place);
+/* A value of NULL takes the scalar beside it, here and below. */
+sn_tensor sn_index_fill(sn_tensor tensor, int64_t dim, sn_tensor index, sn_tensor value, sn_scalar number,
+                        int32_t in_place);
+sn_tensor sn_take(sn_tensor tensor, sn_tensor index);
+sn_tensor sn_put(sn_tensor tensor, sn_tensor index, sn_tensor source, int32_t accumulate, int32_t in_place);
+sn_tensor sn_gather(sn_tensor tensor, int64_t dim, sn_tensor index);
+sn_tensor sn_take_along_dim(sn_tensor tensor, sn_tensor index, int32_t has_dim, int64_t dim);
+sn_tensor sn_scatter(sn_tensor tensor, int64_t dim, sn_tensor index, sn_tensor source, sn_scalar number,
+                     int32_t in_place);
+sn_tensor sn_scatter_add(sn_tensor tensor, int64_t dim, sn_tensor index, sn_tensor source, int32_t in_place);
+/* reduction: "sum", "prod", "mean", "amax" or "amin" */
+sn_tensor sn_scatter_reduce(sn_tensor tensor, int64_t dim, sn_tensor index, sn_tensor source, const char *reduction,
+                            int32_t include_self, int32_t in_place);
+sn_tensor sn_masked_fill(sn_tensor tensor, sn_tensor mask, sn_tensor value, sn_scalar number, int32_t in_place);
+sn_tensor sn_masked_select(sn_tensor tensor, sn_tensor mask);
+sn_tensor sn_masked_scatter(sn_tensor tensor, sn_tensor mask, sn_tensor source, int32_t in_place);
+/* One row per nonzero element; the list has one tensor per dimension. */
+sn_tensor sn_nonzero(sn_tensor tensor);
+sn_list sn_nonzero_indices(sn_tensor tensor);
+
+/* ---- sorting and searching --------------------------------------------------------------------------------- */
+
+/* Lists of values and indices. */
+sn_list sn_sort(sn_tensor tensor, int64_t dim, int32_t descending);
+sn_list sn_topk(sn_tensor tensor, int64_t k, int64_t dim, int32_t largest);
+sn_list sn_kthvalue(sn_tensor tensor, int64_t k, int64_t dim, int32_t keepdim);
+sn_list sn_median(sn_tensor tensor, int64_t dim, int32_t keepdim, int32_t ignore_nan);
+sn_list sn_mode(sn_tensor tensor, int64_t dim, int32_t keepdim);
+sn_tensor sn_argsort(sn_tensor tensor, int64_t dim, int32_t descending);
+/* The median of all elements. */
+sn_tensor sn_median_all(sn_tensor tensor, int32_t ignore_nan);
+/* interpolation: "linear", "lower", "higher", "midpoint" or "nearest" */
+sn_tensor sn_quantile(sn_tensor tensor, sn_tensor q, int32_t has_dim, int64_t dim, int32_t keepdim,
+                      const char *interpolation, int32_t ignore_nan);
+/* sorter may be NULL */
+sn_tensor sn_searchsorted(sn_tensor sorted, sn_tensor values, int32_t right, sn_tensor sorter);
+sn_tensor sn_isin(sn_tensor tensor, sn_tensor test, int32_t invert);
+/* weights may be NULL */
+sn_tensor sn_bincount(sn_tensor tensor, sn_tensor weights, int64_t min_length);
+sn_tensor sn_histc(sn_tensor tensor, int64_t bins, double low, double high);
+/* classes -1: as many as the largest element asks for */
+sn_tensor sn_one_hot(sn_tensor tensor, int64_t classes);
+/* Lists of values, inverse and counts. consecutive: only neighbours count as equal, nothing is sorted */
+sn_list sn_unique(sn_tensor tensor, int32_t has_dim, int64_t dim, int32_t consecutive);
+
+/* ---- rearranging ------------------------------------------------------------------------------------------- */
+
+sn_tensor sn_tril(sn_tensor tensor, int64_t diagonal, int32_t in_place);
+sn_tensor sn_triu(sn_tensor tensor, int64_t diagonal, int32_t in_place);
+sn_tensor sn_triangle_indices(int64_t rows, int64_t columns, int64_t offset, int32_t lower, int32_t dtype);
+sn_tensor sn_diag(sn_tensor tensor, int64_t diagonal);
+sn_tensor sn_diag_embed(sn_tensor tensor, int64_t offset, int64_t dim1, int64_t dim2);
+sn_tensor sn_trace(sn_tensor tensor);
+sn_tensor sn_block_diag(const sn_tensor *tensors, int64_t count);
+sn_list sn_meshgrid(const sn_tensor *tensors, int64_t count, int32_t transposed);
+sn_tensor sn_cartesian_prod(const sn_tensor *tensors, int64_t count);
+sn_tensor sn_combinations(sn_tensor tensor, int64_t r, int32_t with_replacement);
+sn_list sn_broadcast_tensors(const sn_tensor *tensors, int64_t count);
+sn_tensor sn_flip(sn_tensor tensor, const int64_t *dims, int64_t count);
+sn_tensor sn_roll(sn_tensor tensor, const int64_t *shifts, int64_t shift_count, const int64_t *dims, int64_t count);
+sn_tensor sn_rot90(sn_tensor tensor, int64_t k, const int64_t *dims, int64_t count);
+sn_tensor sn_repeat(sn_tensor tensor, const int64_t *sizes, int64_t count);
+sn_tensor sn_tile(sn_tensor tensor, const int64_t *sizes, int64_t count);
+/* output_size -1: whatever it is */
+sn_tensor sn_repeat_interleave(sn_tensor tensor, sn_tensor repeats, int32_t has_dim, int64_t dim,
+                               int64_t output_size);
+sn_tensor sn_movedim(sn_tensor tensor, const int64_t *source, int64_t source_count, const int64_t *destination,
+                     int64_t destination_count);
+sn_tensor sn_unflatten(sn_tensor tensor, int64_t dim, const int64_t *sizes, int64_t count);
+/* A view with at least 1, 2 or 3 dimensions. */
+sn_tensor sn_at_least(sn_tensor tensor, int64_t rank);
+sn_list sn_split(sn_tensor tensor, int64_t size, int64_t dim);
+sn_list sn_split_sizes(sn_tensor tensor, const int64_t *sizes, int64_t count, int64_t dim);
+sn_list sn_chunk(sn_tensor tensor, int64_t chunks, int64_t dim);
+sn_list sn_tensor_split(sn_tensor tensor, int64_t sections, int64_t dim);
+sn_list sn_tensor_split_indices(sn_tensor tensor, const int64_t *indices, int64_t count, int64_t dim);
+sn_list sn_unbind(sn_tensor tensor, int64_t dim);
+sn_tensor sn_stack(const sn_tensor *tensors, int64_t count, int64_t dim);
+/* axis: 0 vstack, 1 hstack, 2 dstack, 3 column_stack */
+sn_tensor sn_stack_along(const sn_tensor *tensors, int64_t count, int32_t axis);
+sn_tensor sn_select_scatter(sn_tensor tensor, sn_tensor source, int64_t dim, int64_t index);
+sn_tensor sn_slice_scatter(sn_tensor tensor, sn_tensor source, int64_t dim, int32_t has_start, int64_t start,
+                           int32_t has_end, int64_t end, int64_t step);
+sn_tensor sn_diagonal_scatter(sn_tensor tensor, sn_tensor source, int64_t offset, int64_t dim1, int64_t dim2);
+/* mode: "constant", "reflect", "replicate" or "circular"; amounts from the last dimension on */
+sn_tensor sn_pad(sn_tensor tensor, const int64_t *padding, int64_t count, const char *mode, sn_scalar value);
+
+/* ---- comparing ---------------------------------------------------------------------------------------------- */
+
+/* 1, 0, or -1 on failure */
+int32_t sn_equal(sn_tensor a, sn_tensor b);
+int32_t sn_allclose(sn_tensor a, sn_tensor b, double rtol, double atol, int32_t equal_nan);
+sn_tensor sn_isclose(sn_tensor a, sn_tensor b, double rtol, double atol, int32_t equal_nan);
 /* ---- functions of neural networks -------------------------------------------------------------------------- */
 
 /* Biases and weights that may be absent are NULL then. Lists of spatial sizes hold one number per dimension, or one for
@@ -251,6 +371,11 @@ sn_tensor sn_transposed_convolution(sn_tensor x, sn_tensor weight, sn_tensor bia
                                     const int64_t *output_padding, int64_t output_padding_count,
                                     const int64_t *dilation, int64_t dilation_count, int64_t groups);
 
+/* ---- measurement ------------------------------------------------------------------------------------------- */
+
+/* Floating-point operations per second that all threads reach with multiply-adds in registers: what no float32 kernel
+ * can exceed. Takes about a tenth of a second. */
+double sn_measure_peak(void);
 /* Puts a result, computed from `target` or not, in its place: values and history. */
 int32_t sn_assign(sn_tensor target, sn_tensor result);
 
@@ -418,6 +543,222 @@ sn_dl_versioned *sn_to_dlpack_versioned(sn_tensor tensor);
 /* Somebody else's tensor, whose deleter is called with the last use of its memory. */
 sn_tensor sn_from_dlpack(sn_dl_managed *managed);
 sn_tensor sn_from_dlpack_versioned(sn_dl_versioned *managed);
+/* ---- values ------------------------------------------------------------------------------------------------- */
+
+typedef enum {
+  SN_NONE = 0,
+  SN_TENSOR = 1,
+  SN_BOOL = 2,
+  SN_INT = 3,
+  SN_DOUBLE = 4,
+  SN_STRING = 5,
+  SN_INTS = 6,
+  SN_DOUBLES = 7,
+  SN_LIST = 8,
+  SN_TUPLE = 9,
+  /* something of the caller's language that is only handed on */
+  SN_OBJECT = 10
+} sn_value_kind;
+
+/* A setting, or what goes into a module and comes out of it. As an argument it and all that it points to stay the
+ * caller's, except that an object's release(object) is called when the library no longer needs it. A value that the
+ * library writes is given back with sn_value_clear. */
+typedef struct sn_value_s {
+  int32_t kind;
+  int64_t integer; /* SN_INT, SN_BOOL */
+  double number;   /* SN_DOUBLE */
+  sn_tensor tensor;
+  const char *text;
+  int64_t count; /* of integers, numbers or items */
+  const int64_t *integers;
+  const double *numbers;
+  const struct sn_value_s *items;
+  void *object;
+  void (*release)(void *);
+  void *owner; /* of an object that the library wrote; otherwise NULL */
+} sn_value;
+
+void sn_value_clear(sn_value *value);
+
+/* ---- modules ------------------------------------------------------------------------------------------------ */
+
+/* Layers, losses, models: parameters, buffers, children and settings under names. The handle of a module is always
+ * the same pointer, so that two handles can be compared. */
+typedef struct sn_module_s *sn_module;
+
+/* A module by its type ("Conv2d") and its settings, as in PyTorch's constructor; dtype -1: the default dtype. Without
+ * `build` it has its settings only, no parameters, buffers or children. */
+sn_module sn_module_create(const char *type, const char *const *names, const sn_value *values, int64_t count,
+                           int32_t dtype, int32_t build);
+/* A module whose forward is a callback, see sn_module_set_override. */
+sn_module sn_module_foreign(const char *type);
+sn_module sn_module_retain(sn_module module);
+void sn_module_release(sn_module module);
+/* The text lives until the next function that gives a name, on this thread. */
+const char *sn_module_type(sn_module module);
+/* The module's own computation, without override. For modules that map one or two tensors to one. */
+sn_tensor sn_module_forward(sn_module module, sn_tensor input);
+sn_tensor sn_module_forward2(sn_module module, sn_tensor input, sn_tensor other);
+/* The same for any values. */
+int32_t sn_module_forward_values(sn_module module, const sn_value *inputs, int64_t count, sn_value *result);
+/* As a container runs the module: through the override, if there is one. */
+int32_t sn_module_call(sn_module module, const sn_value *inputs, int64_t count, sn_value *result);
+/* Draws the parameters anew. */
+int32_t sn_module_reset_parameters(sn_module module);
+int32_t sn_module_training(sn_module module);
+/* This module only, not its children. */
+int32_t sn_module_set_training(sn_module module, int32_t training);
+
+/* Runs instead of the module's own forward wherever another module calls it. The value that it writes to `result` has
+ * new handles for its tensors, which the library takes over; the arrays and texts in it stay the callback's and have to
+ * live until it is called again. */
+typedef int32_t (*sn_forward_function)(void *context, const sn_value *inputs, int64_t count, sn_value *result);
+/* function NULL takes the override away. release(context) is called when it is gone. */
+int32_t sn_module_set_override(sn_module module, sn_forward_function function, void *context,
+                               void (*release)(void *));
+
+int64_t sn_module_setting_count(sn_module module);
+const char *sn_module_setting_name(sn_module module, int64_t index);
+int32_t sn_module_setting(sn_module module, const char *name, sn_value *value);
+int32_t sn_module_set_setting(sn_module module, const char *name, const sn_value *value);
+
+/* Members. kind: 0 parameters, 1 buffers, 2 children. */
+int64_t sn_module_member_count(sn_module module, int32_t kind);
+const char *sn_module_member_name(sn_module module, int32_t kind, int64_t index);
+int32_t sn_module_remove_member(sn_module module, int32_t kind, const char *name);
+/* A parameter or buffer, or a child; NULL with status SN_OK for a name without a value. */
+sn_tensor sn_module_tensor(sn_module module, int32_t kind, const char *name);
+sn_module sn_module_child(sn_module module, const char *name);
+/* NULL registers the name without a value. */
+int32_t sn_module_set_tensor(sn_module module, int32_t kind, const char *name, sn_tensor tensor,
+                             int32_t persistent);
+int32_t sn_module_set_child(sn_module module, const char *name, sn_module child);
+int32_t sn_module_buffer_is_persistent(sn_module module, const char *name);
+
+/* Initial values in place, by PyTorch's names without the underscore ("kaiming_uniform"). numbers: the function's
+ * number arguments in order; mode: "fan_in" or "fan_out" and nonlinearity where the function has them, or NULL;
+ * generator NULL: the default one. */
+int32_t sn_initialize(const char *name, sn_tensor tensor, const double *numbers, int64_t count, const char *mode,
+                      const char *nonlinearity, sn_generator generator);
+int32_t sn_calculate_gain(const char *nonlinearity, double slope, double *gain);
+/* Pooling over 1 to 3 spatial dimensions. No strides: the kernel's size. `indices`, if not NULL, receives the places of
+ * the largest elements (int64). */
+sn_tensor sn_max_pool(sn_tensor x, int32_t dimensions, const int64_t *kernel, int64_t kernel_count,
+                      const int64_t *stride, int64_t stride_count, const int64_t *padding, int64_t padding_count,
+                      const int64_t *dilation, int64_t dilation_count, int32_t ceil_mode, sn_tensor *indices);
+/* Sizes of -1 keep the input's. */
+sn_tensor sn_adaptive_max_pool(sn_tensor x, const int64_t *size, int64_t count, sn_tensor *indices);
+sn_tensor sn_max_unpool(sn_tensor x, sn_tensor indices, const int64_t *size, int64_t count);
+sn_tensor sn_avg_pool(sn_tensor x, int32_t dimensions, const int64_t *kernel, int64_t kernel_count,
+                      const int64_t *stride, int64_t stride_count, const int64_t *padding, int64_t padding_count,
+                      int32_t ceil_mode, int32_t count_includes_padding, int32_t has_divisor, int64_t divisor);
+sn_tensor sn_adaptive_avg_pool(sn_tensor x, const int64_t *size, int64_t count);
+sn_tensor sn_lp_pool(sn_tensor x, int32_t dimensions, double p, const int64_t *kernel, int64_t kernel_count,
+                     const int64_t *stride, int64_t stride_count, int32_t ceil_mode);
+
+/* Running statistics, weight and bias may be NULL. In training the running statistics are updated. */
+sn_tensor sn_batch_norm(sn_tensor x, sn_tensor mean, sn_tensor variance, sn_tensor weight, sn_tensor bias,
+                        int32_t training, double momentum, double eps);
+sn_tensor sn_instance_norm(sn_tensor x, sn_tensor mean, sn_tensor variance, sn_tensor weight, sn_tensor bias,
+                           int32_t use_input, double momentum, double eps);
+sn_tensor sn_layer_norm(sn_tensor x, const int64_t *shape, int64_t count, sn_tensor weight, sn_tensor bias, double eps);
+sn_tensor sn_group_norm(sn_tensor x, int64_t groups, sn_tensor weight, sn_tensor bias, double eps);
+sn_tensor sn_rms_norm(sn_tensor x, const int64_t *shape, int64_t count, sn_tensor weight, int32_t has_eps, double eps);
+sn_tensor sn_local_response_norm(sn_tensor x, int64_t size, double alpha, double beta, double k);
+sn_tensor sn_normalize(sn_tensor x, double p, const int64_t *dims, int64_t count, double eps);
+sn_tensor sn_pdist(sn_tensor x, double p);
+
+/* ---- optimizers --------------------------------------------------------------------------------------------- */
+
+typedef struct sn_optimizer_s *sn_optimizer;
+
+/* By name: "SGD", "Adam", "AdamW". It has no groups yet. */
+sn_optimizer sn_optimizer_create(const char *type);
+void sn_optimizer_release(sn_optimizer optimizer);
+/* Gives a group its parameters; `group` may be the number of groups, then one is added with the default options. */
+int32_t sn_optimizer_set_group(sn_optimizer optimizer, int64_t group, const sn_tensor *parameters, int64_t count);
+/* Takes away the groups from `count` on. */
+int32_t sn_optimizer_keep_groups(sn_optimizer optimizer, int64_t count);
+/* Options by PyTorch's names as numbers: flags are 0 or 1, betas are "beta1" and "beta2". */
+int32_t sn_optimizer_set_option(sn_optimizer optimizer, int64_t group, const char *name, double value);
+int32_t sn_optimizer_option(sn_optimizer optimizer, int64_t group, const char *name, double *value);
+/* Whether the group's options make sense. */
+int32_t sn_optimizer_check(sn_optimizer optimizer, int64_t group);
+/* Changes every parameter that has a gradient, all in one call. */
+int32_t sn_optimizer_step(sn_optimizer optimizer);
+
+/* What is remembered of a parameter. Steps taken, -1 if there is no state; tensors by PyTorch's names ("exp_avg"), NULL
+ * with status SN_OK where there is none. */
+double sn_optimizer_steps(sn_optimizer optimizer, sn_tensor parameter);
+int32_t sn_optimizer_set_steps(sn_optimizer optimizer, sn_tensor parameter, double steps);
+sn_tensor sn_optimizer_state(sn_optimizer optimizer, sn_tensor parameter, const char *name);
+int32_t sn_optimizer_set_state(sn_optimizer optimizer, sn_tensor parameter, const char *name, sn_tensor value);
+/* parameter NULL: of all. */
+int32_t sn_optimizer_clear_state(sn_optimizer optimizer, sn_tensor parameter);
+/* Losses. reduction: 0 none, 1 mean, 2 sum, 3 sum over the batch size. Weights may be NULL. */
+sn_tensor sn_cross_entropy(sn_tensor x, sn_tensor target, sn_tensor weight, int64_t ignore_index, int32_t reduction,
+                           double smoothing);
+sn_tensor sn_nll_loss(sn_tensor x, sn_tensor target, sn_tensor weight, int64_t ignore_index, int32_t reduction);
+typedef enum {
+  SN_MSE = 0,
+  SN_L1 = 1,
+  /* p: beta */
+  SN_SMOOTH_L1 = 2,
+  /* p: delta */
+  SN_HUBER = 3,
+  SN_BCE = 4,
+  /* p: 1 for a logarithmic target */
+  SN_KL_DIVERGENCE = 5,
+  /* p: margin */
+  SN_HINGE_EMBEDDING = 6,
+  SN_SOFT_MARGIN = 7,
+  SN_MULTILABEL_MARGIN = 8,
+  SN_MULTILABEL_SOFT_MARGIN = 9
+} sn_loss;
+/* A loss of two tensors with one parameter at most; the weight is used by SN_MSE, SN_L1, SN_HUBER, SN_BCE and
+ * SN_MULTILABEL_SOFT_MARGIN. */
+sn_tensor sn_pointwise_loss(sn_loss kind, sn_tensor x, sn_tensor y, sn_tensor weight, double p, int32_t reduction);
+sn_tensor sn_bce_with_logits(sn_tensor x, sn_tensor y, sn_tensor weight, sn_tensor positive_weight,
+                             int32_t reduction);
+sn_tensor sn_poisson_nll_loss(sn_tensor x, sn_tensor y, int32_t log_input, int32_t full, double eps,
+                              int32_t reduction);
+sn_tensor sn_gaussian_nll_loss(sn_tensor x, sn_tensor y, sn_tensor variance, int32_t full, double eps,
+                               int32_t reduction);
+sn_tensor sn_margin_ranking_loss(sn_tensor x, sn_tensor y, sn_tensor target, double margin, int32_t reduction);
+sn_tensor sn_cosine_embedding_loss(sn_tensor x, sn_tensor y, sn_tensor target, double margin, int32_t reduction);
+sn_tensor sn_multi_margin_loss(sn_tensor x, sn_tensor target, int64_t p, double margin, sn_tensor weight,
+                               int32_t reduction);
+sn_tensor sn_triplet_margin_loss(sn_tensor anchor, sn_tensor positive, sn_tensor negative, double margin, double p,
+                                 double eps, int32_t swap, int32_t reduction);
+/* The same from distances; `other` (positive to negative) may be NULL. */
+sn_tensor sn_triplet_loss(sn_tensor near, sn_tensor far, sn_tensor other, double margin, int32_t reduction);
+
+/* Scales the gradients of parameters so that their p-norm is at most max_norm; gives the norm before. */
+sn_tensor sn_clip_grad_norm(const sn_tensor *parameters, int64_t count, double max_norm, double p,
+                            int32_t error_if_not_finite);
+int32_t sn_clip_grad_value(const sn_tensor *parameters, int64_t count, double limit);
+/* The p-norm of all tensors as one vector, and the scaling for a known norm. */
+sn_tensor sn_total_norm(const sn_tensor *tensors, int64_t count, double p);
+int32_t sn_scale_gradients(const sn_tensor *parameters, int64_t count, double max_norm, sn_tensor total);
+/* The learning rate of an epoch from the one before. Schedules and their numbers: "step" (size, gamma), "constant"
+ * (factor, total), "linear" (start, end, total), "exponential" (gamma), "polynomial" (total, power), "cosine" (total,
+ * least), "cosine_fraction" (least; the epoch is a fraction of the half period), "line_fraction" (end; likewise),
+ * "cyclic" (greatest, steps up, steps down, mode, gamma). fresh: the schedule starts at this epoch. */
+int32_t sn_schedule_rate(const char *name, const double *numbers, int64_t count, double epoch, double current,
+                         double base, int32_t fresh, double *rate);
+/* mode: 0 nearest, 1 nearest-exact, 2 linear, 3 cubic, 4 area. scales: one per dimension, or NULL for the ratio of the
+ * sizes. */
+sn_tensor sn_interpolate(sn_tensor x, const int64_t *size, int64_t count, const double *scales, int32_t mode,
+                         int32_t align_corners, int32_t antialias);
+sn_tensor sn_pixel_shuffle(sn_tensor x, int64_t factor);
+sn_tensor sn_pixel_unshuffle(sn_tensor x, int64_t factor);
+sn_tensor sn_channel_shuffle(sn_tensor x, int64_t groups);
+/* padding -1: none. max_norm below 0: none. */
+sn_tensor sn_embedding(sn_tensor weight, sn_tensor indices, int64_t padding, double max_norm, double norm_type,
+                       int32_t scale_by_frequency);
+/* mask may be NULL. shares_heads: query heads share key and value heads. */
+sn_tensor sn_attention(sn_tensor query, sn_tensor key, sn_tensor value, sn_tensor mask, double dropout,
+                       int32_t is_causal, int32_t has_scale, double scale, int32_t shares_heads);
 
 #ifdef __cplusplus
 }

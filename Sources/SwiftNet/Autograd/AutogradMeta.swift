@@ -1,3 +1,5 @@
+import Synchronization
+
 /// A tensor's place in the graph.
 final class AutogradMeta {
   /// Asked for by the user, on a leaf.
@@ -6,8 +8,8 @@ final class AutogradMeta {
   /// The operation that made the tensor; nil for a leaf.
   var gradNode: GradNode?
   var outputIndex = 0
-  /// Keeps one accumulating node per leaf while a graph refers to it.
-  weak var accumulator: GradNode?
+  /// The node at which graphs end that lead to this leaf; made once.
+  var accumulator: GradNode?
   /// Hooks of a leaf, put on its accumulator.
   var leafHooks: [(id: Int, hook: GradNode.Hook)] = []
   var retainsGrad = false
@@ -93,10 +95,20 @@ extension Tensor {
     if let node = gradNode { return GradNode.Edge(node: node, index: autograd.outputIndex) }
     guard autograd.requiresGrad else { return nil }
     if let node = autograd.accumulator { return GradNode.Edge(node: node, index: 0) }
-    let node = GradNode(accumulatingInto: self)
-    for (id, hook) in autograd.leafHooks { node.hooks.append((0, id, hook)) }
-    autograd.accumulator = node
-    return GradNode.Edge(node: node, index: 0)
+    return makeAccumulator(autograd)
+  }
+
+  /// Two threads may meet here with a parameter that they share.
+  private static let accumulatorLock = Mutex<Void>(())
+
+  private func makeAccumulator(_ autograd: AutogradMeta) -> GradNode.Edge {
+    Tensor.accumulatorLock.withLock { _ in
+      if let node = autograd.accumulator { return GradNode.Edge(node: node, index: 0) }
+      let node = GradNode(accumulatingInto: self)
+      for (id, hook) in autograd.leafHooks { node.hooks.append((0, id, hook)) }
+      autograd.accumulator = node
+      return GradNode.Edge(node: node, index: 0)
+    }
   }
 
   /// Keeps the gradient of a tensor that is not a leaf.

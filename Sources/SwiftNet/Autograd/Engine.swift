@@ -49,6 +49,16 @@ public enum Engine {
     return results
   }
 
+  /// The recorded gradients of `outputs` with respect to `inputs`, from within another backward: walks no further than
+  /// to the inputs, whose own history may be in use.
+  static func gradientsWithin(
+    _ outputs: [Tensor], inputs: [Tensor], gradients: [Tensor?]
+  ) throws -> [Tensor?] {
+    try run(
+      outputs, gradients: gradients, retainGraph: true, createGraph: true, inputs: inputs, accumulates: false,
+      stopsAtInputs: true)
+  }
+
   private struct Capture {
     let index: Int
     let input: Int
@@ -56,7 +66,7 @@ public enum Engine {
 
   private static func run(
     _ outputs: [Tensor], gradients: [Tensor?], retainGraph: Bool, createGraph: Bool, inputs: [Tensor],
-    accumulates: Bool
+    accumulates: Bool, stopsAtInputs: Bool = false
   ) throws -> [Tensor?] {
     try require(
       outputs.count == gradients.count, "got \(outputs.count) tensors and \(gradients.count) gradients")
@@ -77,11 +87,11 @@ public enum Engine {
     }
     var results = [Tensor?](repeating: nil, count: inputs.count)
     let run = Run(id: runs.add(1, ordering: .relaxed).newValue)
-    try run.claim(from: roots.map(\.edge.node))
+    try run.claim(from: roots.map(\.edge.node), until: stopsAtInputs ? Set(captures.keys) : [])
     let useful = accumulates ? nil : nodesLeading(to: captures, run.nodes)
     // Each root counts as one more gradient to come, so that a root that other roots lead to waits for them.
     for (edge, _) in roots {
-      if edge.node.leaf != nil { run.leaf(edge.node).pending += 1 } else { edge.node.pending += 1 }
+      if edge.node.isLeaf { run.leaf(edge.node).pending += 1 } else { edge.node.pending += 1 }
     }
     for (edge, gradient) in roots {
       try run.add(gradient, to: edge)
@@ -95,9 +105,10 @@ public enum Engine {
         if !node.hooks.isEmpty { try applyHooks(node, &gradients) }
         if let wanted = captures[ObjectIdentifier(node)] {
           for capture in wanted { results[capture.input] = gradients[capture.index] }
+          if stopsAtInputs { continue }
         }
-        if let leaf = node.leaf {
-          if accumulates, let gradient = gradients[0] {
+        if node.isLeaf {
+          if accumulates, let leaf = node.leaf, let gradient = gradients[0] {
             gradients = []
             try accumulate(gradient, into: leaf, createGraph: createGraph)
             for (_, hook) in leaf.autograd?.postAccumulateHooks ?? [] { try hook() }
@@ -191,10 +202,10 @@ public enum Engine {
     }
 
     /// Claims all nodes that can be reached, and counts the gradients that each will receive.
-    func claim(from roots: [GradNode]) throws {
+    func claim(from roots: [GradNode], until ends: Set<ObjectIdentifier>) throws {
       var stack: [GradNode] = []
       func take(_ node: GradNode) throws {
-        if node.leaf != nil {
+        if node.isLeaf {
           _ = leaf(node)
           return
         }
@@ -208,20 +219,20 @@ public enum Engine {
         node.pending = 0
         node.buffer = []
         nodes.append(node)
-        stack.append(node)
+        if !ends.contains(ObjectIdentifier(node)) { stack.append(node) }
       }
       for root in roots { try take(root) }
       while let node = stack.popLast() {
         for case let edge? in node.edges {
           try take(edge.node)
-          if edge.node.leaf != nil { leaf(edge.node).pending += 1 } else { edge.node.pending += 1 }
+          if edge.node.isLeaf { leaf(edge.node).pending += 1 } else { edge.node.pending += 1 }
         }
       }
     }
 
     func add(_ gradient: Tensor, to edge: GradNode.Edge) throws {
       let node = edge.node
-      if node.leaf != nil {
+      if node.isLeaf {
         let state = leaf(node)
         state.sum = try state.sum?.adding(gradient) ?? gradient
         return
@@ -238,7 +249,7 @@ public enum Engine {
     /// Notes that one of the gradients for the edge's node has arrived.
     func release(_ edge: GradNode.Edge) {
       let node = edge.node
-      if node.leaf != nil {
+      if node.isLeaf {
         let state = leaf(node)
         state.pending -= 1
         if state.pending == 0 { queue.push(node) }
@@ -250,7 +261,7 @@ public enum Engine {
 
     /// The gradients that a node received; the run lets go of them.
     func take(_ node: GradNode) -> [Tensor?] {
-      if node.leaf != nil {
+      if node.isLeaf {
         let state = leaf(node)
         defer { state.sum = nil }
         return [state.sum]
@@ -266,9 +277,7 @@ public enum Engine {
   ) -> Set<ObjectIdentifier> {
     var useful = Set<ObjectIdentifier>()
     // Edges lead to nodes recorded earlier, so this order sees every target before its source.
-    for node in visited.sorted(by: {
-      ($0.leaf == nil ? $0.sequence : -1) < ($1.leaf == nil ? $1.sequence : -1)
-    }) {
+    for node in visited.sorted(by: { ($0.isLeaf ? -1 : $0.sequence) < ($1.isLeaf ? -1 : $1.sequence) }) {
       for case let edge? in node.edges {
         let id = ObjectIdentifier(edge.node)
         if captures[id] != nil || useful.contains(id) {

@@ -12,8 +12,9 @@ public final class GradNode {
   public typealias Backward = (BackwardContext) throws -> [Tensor?]
   public typealias Hook = (Tensor) throws -> Tensor?
 
-  /// PyTorch's name of the node, as "MulBackward0".
-  public let name: String
+  /// What PyTorch's name of the node is made of, "Mul" and "Backward0": joined only when somebody asks.
+  private let operation: String
+  private let suffix: String
   /// One for each input; nil where no gradient is wanted.
   public internal(set) var edges: [Edge?]
   /// Nodes recorded later run earlier in backward.
@@ -24,8 +25,9 @@ public final class GradNode {
   var outputs: [(shape: [Int], dtype: DType)] = []
   /// Called on the summed gradient of an output before the node runs.
   var hooks: [(output: Int, id: Int, hook: Hook)] = []
-  /// Non-nil for the end of the graph at a leaf.
-  let leaf: Tensor?
+  /// The end of the graph at a leaf; the leaf itself, unless it is gone by then.
+  let isLeaf: Bool
+  private(set) weak var leaf: Tensor?
   /// Used by the engine run that owns the node, nobody else.
   var run: Int = 0
   var pending = 0
@@ -34,21 +36,29 @@ public final class GradNode {
   private static let counter = Atomic<Int>(0)
   private static let hookCounter = Atomic<Int>(0)
 
-  init(name: String, edges: [Edge?], saved: [SavedTensor], backward: @escaping Backward) {
-    self.name = name
+  /// PyTorch's name of the node, as "MulBackward0".
+  public var name: String { operation + suffix }
+
+  init(
+    name: String, suffix: String = "", edges: [Edge?], saved: [SavedTensor], backward: @escaping Backward
+  ) {
+    operation = name
+    self.suffix = suffix
     self.edges = edges
     self.saved = saved
     self.backward = backward
-    self.leaf = nil
+    self.isLeaf = false
     self.sequence = GradNode.counter.add(1, ordering: .relaxed).oldValue
   }
 
   /// The node that adds gradients to a leaf's `grad`.
   init(accumulatingInto leaf: Tensor) {
-    name = "AccumulateGrad"
+    operation = "AccumulateGrad"
+    suffix = ""
     edges = []
     saved = []
     backward = nil
+    isLeaf = true
     self.leaf = leaf
     outputs = [(leaf.shape, leaf.dtype)]
     sequence = .max
@@ -63,6 +73,8 @@ public final class GradNode {
   }
 
   deinit {
+    // Nothing that leads further: no need for the list.
+    if saved.isEmpty, edges.allSatisfy({ $0?.node.isLeaf ?? true }) { return }
     // The node must let go of them first: what its own destruction releases would be freed recursively.
     let remains = Remains(edges: edges, saved: saved, backward: backward)
     edges = []
@@ -82,7 +94,7 @@ public final class GradNode {
 
   /// Forgets saved tensors after a backward that does not keep the graph.
   func releaseSaved() {
-    guard leaf == nil else { return }
+    guard !isLeaf else { return }
     let remains = Remains(edges: [], saved: saved, backward: backward)
     saved = []
     backward = nil
@@ -152,7 +164,7 @@ public struct SavedTensor {
       self.tensor = tensor
       history = nil
     }
-    version = try tensor.storage.version
+    version = tensor.memory.version
   }
 
   /// Whether the saved data are in the given storage.

@@ -55,7 +55,7 @@ private func record(
     try SavedTensor(tensor, outputIndex: outputs.firstIndex { $0 === tensor })
   }
   let node = GradNode(
-    name: name + "Backward0", edges: inputs.map(\.gradEdge), saved: saved, backward: backward)
+    name: name, suffix: "Backward0", edges: inputs.map(\.gradEdge), saved: saved, backward: backward)
   node.outputs = outputs.map { ($0.shape, $0.dtype) }
   for (index, output) in outputs.enumerated() where output.dtype.isFloatingPoint {
     output.setHistory(node, index: index)
@@ -110,7 +110,7 @@ extension Tensor {
 
   /// Takes the values and the history of `result`, which has this tensor's shape and dtype.
   private func adopt(_ result: Tensor) throws {
-    let target = try storage
+    let target = memory
     if let node = result.gradNode {
       for index in node.saved.indices where node.saved[index].uses(target) {
         node.saved[index] = try node.saved[index].detachedFromStorage()

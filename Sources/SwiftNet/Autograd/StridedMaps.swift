@@ -47,7 +47,8 @@ extension Tensor {
     let result = try noGrad {
       let (asBase, asView) = try Tensor.buffer(base, view, dtype: dtype)
       try addElements(of: self, to: asView)
-      return try asBase.clone()
+      // Where the base fills the buffer it is the result; only a base with gaps has to be copied out.
+      return try asBase.storage.byteCount == asBase.count * asBase.dtype.size ? asBase : try asBase.clone()
     }
     return try result.recorded("AsStridedScatter", self) { [try $0.grad.read(view, of: base)] }
   }
@@ -69,7 +70,7 @@ private func addElements(of source: Tensor, to target: Tensor) throws {
   if !overlapping { return try copyElements(from: source, to: target) }
   let flat = try source.contiguous()
   let index = try Tensor.stridedPositions(target.geometry)
-  let memory = try target.alias(shape: [try target.storage.byteCount / target.dtype.size], strides: [1], offset: 0)
+  let memory = try target.alias(shape: [target.memory.byteCount / target.dtype.size], strides: [1], offset: 0)
   memory.count = memory.shape[0]
   try memory.addAt(index: index, source: flat)
 }

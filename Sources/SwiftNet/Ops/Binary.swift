@@ -41,28 +41,21 @@ public enum Binary {
       a: ([.b], { try div($0.grad, $0.b) }),
       b: ([.b, .out], { try mul($0.grad, .tensor(div($0.out!, $0.b))).negated() })),
     .pow: Rule(
-      a: (
-        [.a, .b],
-        { context in
-          // b·a^(b-1), and 0 where b is 0.
-          let power = try apply(.pow, context.a, .tensor(operand(context.b, minus: 1)))
-          let slope = try mul(power, context.b)
-          let zero = try apply(.eq, context.b, .scalar(0))
-          return try whereSelect(zero, .scalar(0.0), .tensor(try mul(context.grad, .tensor(slope))))
-        }
-      ),
-      b: (
-        [.a, .b, .out],
-        { context in
-          // a^b·ln a, and 0 where a is 0 and b is not negative.
-          let log = try operandTensor(context.a).unary(.log)
-          let slope = try mul(context.out!, .tensor(log))
-          let zero = try apply(
-            .logicalAnd, .tensor(apply(.eq, context.a, .scalar(0))),
-            .tensor(apply(.ge, context.b, .scalar(0))))
-          return try mul(context.grad, .tensor(whereSelect(zero, .scalar(0.0), .tensor(slope))))
-        }
-      )),
+      a: ([.a, .b], { context in
+        // b·a^(b-1), and 0 where b is 0.
+        let power = try apply(.pow, context.a, lowered(context.b))
+        let slope = try mul(power, context.b)
+        let zero = try apply(.eq, context.b, .scalar(0))
+        return try whereSelect(zero, .scalar(0.0), .tensor(try mul(context.grad, .tensor(slope))))
+      }),
+      b: ([.a, .b, .out], { context in
+        // a^b·ln a, and 0 where a is 0 and b is not negative.
+        let log = try operandTensor(context.a).unary(.log)
+        let slope = try mul(context.out!, .tensor(log))
+        let zero = try apply(
+          .logicalAnd, .tensor(apply(.eq, context.a, .scalar(0))), .tensor(apply(.ge, context.b, .scalar(0))))
+        return try mul(context.grad, .tensor(whereSelect(zero, .scalar(0.0), .tensor(slope))))
+      })),
     .minimum: Rule(a: ([.a, .b], { try share($0, .lt) }), b: ([.a, .b], { try share($0, .gt) })),
     .maximum: Rule(a: ([.a, .b], { try share($0, .gt) }), b: ([.a, .b], { try share($0, .lt) })),
     .fmin: Rule(
@@ -214,7 +207,7 @@ public enum Binary {
       saved.append(out)
     }
     let count = inputs.count
-    try out.recorded(capitalized(op.name), inputs: inputs, saving: saved) { context in
+    try out.recorded(nodeNames[op.rawValue], inputs: inputs, saving: saved) { context in
       let values = Context(
         grad: try context.grad, a: slots.a >= 0 ? .tensor(try context.saved(slots.a)) : .scalar(scalars.a),
         b: slots.b >= 0 ? .tensor(try context.saved(slots.b)) : .scalar(scalars.b),
@@ -246,6 +239,15 @@ public enum Binary {
   private static func operand(_ operand: ElementwiseOperand, minus value: Double) throws -> Tensor {
     if case .scalar(let scalar) = operand { return try operandTensor(.scalar(.float(scalar.double - value))) }
     return try apply(.sub, .tensor(operandTensor(operand)), .scalar(.float(value)))
+  }
+
+  /// b - 1; a number stays a number, so that it keeps its precision.
+  private static func lowered(_ operand: ElementwiseOperand) throws -> ElementwiseOperand {
+    switch operand {
+    case .scalar(.float(let value)): .scalar(.float(value - 1))
+    case .scalar(let value): .scalar(.int(value.int64 &- 1))
+    case .tensor(let tensor): .tensor(try (tensor.dtype == .bool ? tensor.to(.int64) : tensor) - 1)
+    }
   }
 
   /// A number becomes a float64 tensor without dimensions: it keeps its digits and does not widen the result.
@@ -294,6 +296,9 @@ extension ElementwiseOperand {
     }
   }
 }
+
+/// Names of the nodes that elementwise operations record.
+let nodeNames: [String] = ElementwiseOp.allCases.map { capitalized($0.name) }
 
 /// "logSigmoid" to "LogSigmoid".
 func capitalized(_ name: String) -> String {
@@ -373,13 +378,10 @@ public func whereSelect(
   for case .tensor(let tensor) in [a, b, .tensor(condition)] where strides == nil && tensor.shape == shape {
     if tensor.isDense { strides = tensor.strides }
   }
-  let out = try Tensor(empty: shape, dtype: dtype, strides: strides)
-  let program = ElementwiseProgram(
-    lane: dtype.lane, leaves: [.tensor(condition), a, b],
-    steps: [
-      .init(kernel: kernel, sources: [.leaf(0), .leaf(1), .leaf(2)], scalars: Scalars(), roundTo: nil)
-    ])
-  try program.run(into: out)
+  let narrow = dtype == .float16 || dtype == .bfloat16
+  let program = try ElementwiseProgram.fusing(
+    kernel, [.tensor(condition), a, b], lane: dtype.lane, scalars: Scalars(), roundTo: narrow ? dtype : nil)
+  let out = try program.result(dtype: dtype, shape: shape, strides: strides ?? Shape.contiguousStrides(shape))
   var inputs: [Tensor] = []
   var isFirst: [Bool] = []
   if case .tensor(let tensor) = a {

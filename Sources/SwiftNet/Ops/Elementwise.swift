@@ -27,38 +27,50 @@ func elementwise(
   guard let kernel = kernels.elementwise[op, compute.lane] else {
     throw SwiftNetError.notImplemented("\"\(op.name)\" not implemented for '\(compute.scalarTypeName)'")
   }
-  let output: Tensor
-  if let into {
-    try require(
-      TypePromotion.canCast(resultType, to: into.dtype),
-      "result type \(resultType.scalarTypeName) can't be cast to the desired output type "
-        + into.dtype.scalarTypeName)
-    let shape = try broadcastShape(operands)
-    try require(
-      shape == into.shape,
-      "output with shape \(Shape.describe(into.shape)) doesn't match the broadcast shape "
-        + Shape.describe(shape))
-    output = into
-  } else {
-    let shape = try broadcastShape(operands)
-    output = try Tensor(empty: shape, dtype: resultType, strides: outputStrides(shape, operands))
-  }
   let narrow = compute == .float16 || compute == .bfloat16
-  var program = ElementwiseProgram(lane: compute.lane, leaves: operands, steps: [])
-  program.steps = [
-    .init(
-      kernel: kernel, sources: operands.indices.map { .leaf($0) }, scalars: scalars,
-      roundTo: narrow && output.dtype != compute ? compute : nil)
-  ]
-  if let into, overlaps(into, operands) {
+  guard let into else {
+    let shape = try broadcastShape(operands)
+    let strides = outputStrides(shape, operands) ?? Shape.contiguousStrides(shape)
+    let roundTo = narrow && resultType != compute && resultType != .bool ? compute : nil
+    let program = try ElementwiseProgram.fusing(
+      kernel, operands, lane: compute.lane, scalars: scalars, roundTo: roundTo)
+    return try program.result(dtype: resultType, shape: shape, strides: strides)
+  }
+  try require(
+    TypePromotion.canCast(resultType, to: into.dtype),
+    "result type \(resultType.scalarTypeName) can't be cast to the desired output type \(into.dtype.scalarTypeName)")
+  let shape = try broadcastShape(operands)
+  try require(
+    shape == into.shape,
+    "output with shape \(Shape.describe(into.shape)) doesn't match the broadcast shape \(Shape.describe(shape))")
+  try into.memory.willChange()
+  let program = try ElementwiseProgram.fusing(
+    kernel, operands, lane: compute.lane, scalars: scalars, roundTo: narrow && into.dtype != compute ? compute : nil)
+  if overlaps(into, program.leaves) {
     let whole = try Tensor(empty: into.shape, dtype: into.dtype)
     try program.run(into: whole)
     try copyElements(from: whole, to: into)
   } else {
-    try program.run(into: output)
+    try program.run(into: into)
   }
-  into?.bumpVersion()
-  return output
+  into.bumpVersion()
+  return into
+}
+
+extension ElementwiseProgram {
+  /// The result as a tensor: computed at once if it is small, deferred if it is large.
+  func result(dtype: DType, shape: [Int], strides: [Int]) throws -> Tensor {
+    let count = try Shape.count(shape)
+    guard Deferral.isEnabled, count >= Deferral.threshold, canWait else {
+      let output = try Tensor(empty: shape, dtype: dtype, strides: strides)
+      try run(into: output)
+      return output
+    }
+    let recipe = ElementwiseRecipe(program: self, dtype: dtype, shape: shape, strides: strides)
+    return Tensor(
+      storage: Storage(byteCount: count * dtype.size, recipe: recipe), dtype: dtype, shape: shape, strides: strides,
+      offset: 0, count: count)
+  }
 }
 
 /// Kernels by `op.rawValue * 3 + lane.rawValue`, without the cost of reading a struct of arrays.
@@ -78,7 +90,8 @@ private let directKernels: UnsafeMutablePointer<ElementwiseKernel?> = {
 @inline(__always)
 func directElementwise(_ op: ElementwiseOp, _ a: Tensor, _ b: Tensor?, _ scalars: Scalars) throws -> Tensor? {
   let dtype = a.dtype
-  guard dtype.isLane, let kernel = directKernels[op.rawValue * 3 + dtype.lane.rawValue] else { return nil }
+  guard dtype.isLane, !Deferral.isEnabled || a.count < Deferral.threshold,
+    let kernel = directKernels[op.rawValue * 3 + dtype.lane.rawValue] else { return nil }
   if let b {
     guard b.dtype == dtype, a.shape == b.shape, a.strides == b.strides else { return nil }
   }

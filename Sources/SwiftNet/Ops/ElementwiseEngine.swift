@@ -36,7 +36,7 @@ struct ElementwiseProgram {
   /// Computes the program for each element of `output`, whose shape all leaves broadcast to.
   func run(into output: Tensor) throws {
     if output.count == 0 { return }
-    let plan = try Plan(self, output)
+    let plan = try Plan(self, output.shape, output.strides, output)
     let count = output.count
     // The common case, all operands plain: one kernel call per block, nothing copied.
     if steps.count == 1, plan.isDirect {
@@ -58,7 +58,40 @@ struct ElementwiseProgram {
       withExtendedLifetime(plan) {}
       return
     }
-    parallelFor(count, grain: ElementwiseProgram.grain) { start, end in plan.runTiles(start, end) }
+    parallelFor(count, grain: ElementwiseProgram.grain) { start, end in plan.runTiles(start, end, nil) }
+    withExtendedLifetime(plan) {}
+  }
+
+  /// Computes the program for all elements of a row-major shape and folds them, `elements` in a row for each of
+  /// `outputs` accumulators, without writing them to memory.
+  func fold(
+    shape: [Int], outputs: Int, elements: Int, _ kernel: @escaping ReduceRowKernel, _ parameters: [Double], identity: Int64,
+    into accumulators: UnsafeMutablePointer<Int64>, combine: (UnsafeMutablePointer<Int64>, Int64) -> Void
+  ) throws {
+    let plan = try Plan(self, shape, Shape.contiguousStrides(shape), nil)
+    let chunk = 1 << 16
+    let perOutput = max(1, (elements + chunk - 1) / chunk)
+    let partial = UnsafeMutablePointer<Int64>.allocate(capacity: outputs * perOutput)
+    defer { partial.deallocate() }
+    let tasks = outputs * perOutput
+    let grain = max(1, ElementwiseProgram.grain / max(1, min(elements, chunk)))
+    parallelFor(tasks, grain: grain) { first, last in
+      for task in first..<last {
+        let output = task / perOutput
+        let start = task % perOutput * chunk
+        let parameter = parameters.isEmpty ? 0 : parameters[output]
+        partial[task] = identity
+        plan.runTiles(output * elements + start, output * elements + min(start + chunk, elements)) { tile, n in
+          kernel(tile, n, partial + task, parameter)
+        }
+      }
+    }
+    for output in 0..<outputs {
+      accumulators[output] = partial[output * perOutput]
+      for part in 1..<max(perOutput, 1) where perOutput > 1 {
+        combine(accumulators + output, partial[output * perOutput + part])
+      }
+    }
     withExtendedLifetime(plan) {}
   }
 }
@@ -96,29 +129,32 @@ private final class Plan {
   private let store: StoreKernel
   private let rounding: [(store: StoreKernel, load: LoadKernel)?]
 
-  init(_ program: ElementwiseProgram, _ out: Tensor) throws {
+  /// Without a tensor to write to, the results are lane values for whoever runs the tiles.
+  init(_ program: ElementwiseProgram, _ shape: [Int], _ strides: [Int], _ out: Tensor?) throws {
     self.program = program
     laneSize = program.lane.size
-    outputPointer = try out.mutablePointer()
+    let dtype = out?.dtype ?? program.lane.dtype
+    outputPointer =
+      try out?.mutablePointer() ?? UnsafeMutableRawPointer(bitPattern: MemoryPool.alignment).unsafelyUnwrapped
     constants = .allocate(capacity: max(program.leaves.count, 1))
     sizes = []
     leaves = []
     output = StridedView(
-      kind: .contiguous, pointer: UnsafeRawPointer(outputPointer), dtype: out.dtype, strides: [])
+      kind: .contiguous, pointer: UnsafeRawPointer(outputPointer), dtype: dtype, strides: [])
     isDirect = false
     let lane = program.lane
     rounding = try program.steps.map { step in
       guard let dtype = step.roundTo else { return nil }
       return (try Plan.storeKernel(lane, dtype), try Plan.loadKernel(dtype, lane))
     }
-    store = try Plan.storeKernel(lane, out.dtype)
+    store = try Plan.storeKernel(lane, dtype)
     loads = try program.leaves.map { leaf in
       guard case .tensor(let tensor) = leaf else { return nil }
       return try Plan.loadKernel(tensor.dtype, lane)
     }
 
     var views: [(pointer: UnsafeRawPointer, dtype: DType, strides: [Int])?] = []
-    var allPlain = out.isContiguous
+    var allPlain = Shape.isContiguous(shape, strides)
     for (index, leaf) in program.leaves.enumerated() {
       switch leaf {
       case .scalar(let scalar):
@@ -130,18 +166,18 @@ private final class Plan {
           loads[index].unsafelyUnwrapped(pointer, 1, constants + index, 1)
           views.append(nil)
         } else {
-          if allPlain, tensor.shape != out.shape || tensor.strides != out.strides { allPlain = false }
+          if allPlain, tensor.shape != shape || tensor.strides != strides { allPlain = false }
           views.append((pointer, tensor.dtype, tensor.strides))
         }
       }
     }
     if allPlain {
       // Same shape, same strides everywhere: one dimension.
-      sizes = [out.count]
+      sizes = [try Shape.count(shape)]
       output.strides = [1]
       for (index, view) in views.enumerated() { leaves.append(makeView(index, view, [1])) }
     } else {
-      coalesce(out, views)
+      coalesce(shape, strides, views)
     }
     isDirect =
       output.kind == .contiguous && output.dtype.isLane && output.dtype.lane == lane
@@ -187,9 +223,8 @@ private final class Plan {
   /// Orders dimensions by the output's strides, largest first, and merges neighbours that all operands walk as
   /// one.
   private func coalesce(
-    _ out: Tensor, _ views: [(pointer: UnsafeRawPointer, dtype: DType, strides: [Int])?]
+    _ shape: [Int], _ outStrides: [Int], _ views: [(pointer: UnsafeRawPointer, dtype: DType, strides: [Int])?]
   ) {
-    let shape = out.shape
     var operandStrides: [[Int]] = []
     for (index, view) in views.enumerated() {
       if view != nil, case .tensor(let tensor) = program.leaves[index] {
@@ -199,21 +234,21 @@ private final class Plan {
       }
     }
     var order = shape.indices.filter { shape[$0] != 1 }
-    order.sort { out.strides[$0] != out.strides[$1] ? out.strides[$0] > out.strides[$1] : $0 < $1 }
+    order.sort { outStrides[$0] != outStrides[$1] ? outStrides[$0] > outStrides[$1] : $0 < $1 }
     var mergedSizes: [Int] = []
     var mergedOut: [Int] = []
     var merged: [[Int]] = operandStrides.map { _ in [] }
     for d in order {
       let size = shape[d]
       if let last = mergedOut.last {
-        var mergeable = last == out.strides[d] &* size
+        var mergeable = last == outStrides[d] &* size
         for (index, strides) in operandStrides.enumerated() where mergeable && !strides.isEmpty {
           mergeable = merged[index][mergedOut.count - 1] == strides[d] &* size
         }
         if mergeable {
           let k = mergedOut.count - 1
           mergedSizes[k] = mergedSizes[k] &* size
-          mergedOut[k] = out.strides[d]
+          mergedOut[k] = outStrides[d]
           for (index, strides) in operandStrides.enumerated() where !strides.isEmpty {
             merged[index][k] = strides[d]
           }
@@ -221,7 +256,7 @@ private final class Plan {
         }
       }
       mergedSizes.append(size)
-      mergedOut.append(out.strides[d])
+      mergedOut.append(outStrides[d])
       for (index, strides) in operandStrides.enumerated() where !strides.isEmpty {
         merged[index].append(strides[d])
       }
@@ -237,8 +272,9 @@ private final class Plan {
     for (index, view) in views.enumerated() { leaves.append(makeView(index, view, merged[index])) }
   }
 
-  /// Runs the steps over the elements `start..<end` of the iteration.
-  func runTiles(_ start: Int, _ end: Int) {
+  /// Runs the steps over the elements `start..<end` of the iteration; each tile of results goes to `sink`, or to the
+  /// output without one.
+  func runTiles(_ start: Int, _ end: Int, _ sink: ((UnsafeRawPointer, Int) -> Void)?) {
     let tile = ElementwiseProgram.tile
     let steps = program.steps
     let slots = leaves.count + steps.count
@@ -270,12 +306,12 @@ private final class Plan {
               }
             }
             let last = index == steps.count - 1
-            let direct = last && output.kind == .contiguous && outputIsLane
+            let direct = last && sink == nil && output.kind == .contiguous && outputIsLane
             let target =
               direct
               ? outputPointer + position &* laneSize : base + (leaves.count + index) * slotBytes
             step.kernel(arguments, target, n, step.scalars)
-            if let round = rounding[index], !last {
+            if let round = rounding[index], !last || sink != nil {
               // Leaf slot 0 may be in use: round through the tail of this slot's own memory.
               withUnsafeTemporaryAllocation(byteCount: tile * 2, alignment: 64) { narrow in
                 let bytes = narrow.baseAddress.unsafelyUnwrapped
@@ -284,7 +320,7 @@ private final class Plan {
               }
             }
             gathered[leaves.count + index] = Operand(target)
-            if last && !direct { scatter(target, position, n) }
+            if last, let sink { sink(target, n) } else if last && !direct { scatter(target, position, n) }
           }
           position += n
         }

@@ -132,18 +132,14 @@ struct ReductionEngine {
     }
     for i in 0..<outputs {
       accumulators[i] = partial[i]
-      for c in 1..<chunks { combine(accumulators + i, partial[c * outputs + i]) }
+      for c in 1..<chunks { op.combine(accumulators + i, partial[c * outputs + i], lane) }
     }
-  }
-
-  private var identity: Int64 {
-    lane == .i64 ? op.integerIdentity : Int64(bitPattern: op.identity.bitPattern)
   }
 
   private func fold(
     _ outputs: Int, _ start: Int, _ n: Int, _ byColumns: Bool, _ accumulators: UnsafeMutablePointer<Int64>
   ) {
-    for i in 0..<outputs { accumulators[i] = identity }
+    for i in 0..<outputs { accumulators[i] = op.identity(lane) }
     if n <= 0 { return }
     if byColumns {
       let inner = kept.sizes.last!
@@ -209,11 +205,19 @@ struct ReductionEngine {
       }
     }
   }
+}
 
-  private func combine(_ accumulator: UnsafeMutablePointer<Int64>, _ value: Int64) {
+extension ReduceOp {
+  /// What an accumulator starts from, as its eight bytes.
+  func identity(_ lane: Lane) -> Int64 {
+    lane == .i64 ? integerIdentity : Int64(bitPattern: identity.bitPattern)
+  }
+
+  /// Folds a partial result into an accumulator.
+  func combine(_ accumulator: UnsafeMutablePointer<Int64>, _ value: Int64, _ lane: Lane) {
     if lane == .i64 {
       let a = accumulator.pointee
-      switch op {
+      switch self {
       case .prod: accumulator.pointee = a &* value
       case .min, .all: accumulator.pointee = Swift.min(a, value)
       case .max, .any: accumulator.pointee = Swift.max(a, value)
@@ -224,7 +228,7 @@ struct ReductionEngine {
     let a = Double(bitPattern: UInt64(bitPattern: accumulator.pointee))
     let b = Double(bitPattern: UInt64(bitPattern: value))
     let result: Double
-    switch op {
+    switch self {
     case .prod: result = a * b
     case .min, .all: result = a.isNaN || a < b ? a : b
     case .max, .any: result = a.isNaN || a > b ? a : b
@@ -266,6 +270,25 @@ struct Reduced {
 }
 
 extension Tensor {
+  /// Folds the results of a deferred program as they are computed, where each output takes elements in a row.
+  private func foldDeferred(
+    _ op: ReduceOp, _ mask: [Bool], outputs: Int, elements: Int, lane: Lane, _ parameters: [Double]
+  ) throws -> [Int64]? {
+    guard isDeferred, elements >= ElementwiseProgram.tile, isContiguous,
+      let firstReduced = mask.firstIndex(of: true), mask[firstReduced...].allSatisfy({ $0 }),
+      let kernel = kernels.reduce[row: op, lane], let program = try deferredProgramToFold(lane: lane)
+    else { return nil }
+    var values = [Int64](repeating: 0, count: outputs)
+    try values.withUnsafeMutableBufferPointer { buffer in
+      guard let first = buffer.baseAddress else { return }
+      try program.fold(
+        shape: shape, outputs: outputs, elements: elements, kernel, parameters, identity: op.identity(lane),
+        into: first
+      ) { op.combine($0, $1, lane) }
+    }
+    return values
+  }
+
   /// Which dimensions a reduction covers: all for nil or an empty list.
   func reductionMask(_ dims: [Int]?) throws -> [Bool] {
     guard let dims, !dims.isEmpty else { return Array(repeating: true, count: rank) }
@@ -292,6 +315,9 @@ extension Tensor {
     let outputs = try Shape.count(shape)
     var elements = 1
     for d in self.shape.indices where mask[d] { elements *= self.shape[d] }
+    if let values = try foldDeferred(op, mask, outputs: outputs, elements: elements, lane: lane, parameters) {
+      return Reduced(shape: shape, elements: elements, values: values, isInteger: lane == .i64)
+    }
     var engine = try ReductionEngine(op, self, reducing: mask, lane: lane)
     engine.parameters = parameters
     var values = [Int64](repeating: 0, count: outputs)

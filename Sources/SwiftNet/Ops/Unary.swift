@@ -223,7 +223,7 @@ extension Tensor {
     else { return out }
     let saves = rule.saves
     try out.recorded(
-      capitalized(op.name), self, saving: saves == .nothing ? [] : [saves == .input ? self : out]
+      nodeNames[op.rawValue], self, saving: saves == .nothing ? [] : [saves == .input ? self : out]
     ) { context in
       [try gradient(try context.grad, saves == .nothing ? nil : try context.saved(0), scalars)]
     }

@@ -2,7 +2,7 @@
 /// applies the inverse to the gradient.
 extension Tensor {
   /// A differentiable view: changes in place through it are seen by this tensor's history.
-  private func view(
+  func view(
     _ name: @autoclosure () -> String, shape: [Int], strides: [Int], offset: Int? = nil,
     backward: @autoclosure () -> GradNode.Backward
   ) throws -> Tensor {
@@ -10,7 +10,7 @@ extension Tensor {
     return try markView(result, name(), backward: backward())
   }
 
-  private func markView(
+  func markView(
     _ result: Tensor, _ name: @autoclosure () -> String, backward: @autoclosure () -> GradNode.Backward
   ) throws -> Tensor {
     result.isInference = isInference
@@ -69,7 +69,7 @@ extension Tensor {
       strides[rank - 1] = 1
     }
     return Tensor(
-      storage: try storage, dtype: dtype, shape: shape, strides: strides, offset: offset,
+      storage: memory, dtype: dtype, shape: shape, strides: strides, offset: offset,
       count: try Shape.count(shape))
   }
 
@@ -294,7 +294,7 @@ extension Tensor {
       "mismatch in length of strides and shape: \(shape.count) and \(strides.count)")
     try require(!strides.contains { $0 < 0 }, "as_strided: Negative strides are not supported at the moment")
     let start = offset ?? self.offset
-    let elements = try storage.byteCount / dtype.size
+    let elements = memory.byteCount / dtype.size
     _ = try Shape.count(shape)
     var last = start
     for (size, stride) in zip(shape, strides) where !shape.contains(0) {
@@ -363,7 +363,7 @@ extension Tensor {
   }
 
   /// This shape laid out row-major from 0: gradients are mapped through it, whatever the strides of the input.
-  private var denseGeometry: Geometry {
+  var denseGeometry: Geometry {
     Geometry(shape: shape, strides: Shape.contiguousStrides(shape), offset: 0)
   }
 }

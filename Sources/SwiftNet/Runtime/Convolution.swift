@@ -17,6 +17,12 @@ func convolutionForward(
     return try winograd.run(
       source: input, strides: inputStrides, weight: weight, epilogue: epilogue, output: output)
   }
+  if shape.mergesWidth {
+    return try lineConvolutionForward(
+      type, shape, input: input, inputStrides: inputStrides, weight: weight, epilogue: epilogue,
+      output: output,
+      kernels: kernels)
+  }
   try rowConvolutionForward(
     type, shape, input: input, inputStrides: inputStrides, weight: weight, epilogue: epilogue, output: output,
     kernels: kernels)
@@ -57,9 +63,14 @@ func convolutionWeightGradient(
   }
   if try winogradWeightGradient(
     shape, input: input, inputStrides: inputStrides, gradOutput: gradOutput,
-    gradOutputStrides: gradOutputStrides, gradWeight: gradWeight, gradBias: gradBias, type: type, table: table)
-  {
+    gradOutputStrides: gradOutputStrides, gradWeight: gradWeight, gradBias: gradBias, type: type, table: table
+  ) {
     return
+  }
+  if shape.mergesWidth {
+    return try lineConvolutionWeightGradient(
+      type, shape, input: input, inputStrides: inputStrides, gradOutput: gradOutput,
+      gradOutputStrides: gradOutputStrides, gradWeight: gradWeight, gradBias: gradBias, kernels: kernels)
   }
   try rowConvolutionWeightGradient(
     type, shape, input: input, inputStrides: inputStrides, gradOutput: gradOutput,

@@ -93,7 +93,8 @@ extension ConvolutionShape {
       let outputs = (0..<positions).map { $0 * outputStrides[axis] }
       if axis == 2 && mergedWidth {
         return ConvolutionPass.Axis(
-          positions: positions, taps: 1, sources: (0..<positions).map { $0 * stride.width * sourceStrides[2] },
+          positions: positions, taps: 1,
+          sources: (0..<positions).map { $0 * stride.width * sourceStrides[2] },
           outputs: outputs, tapNumbers: [0])
       }
       var sources: [Int] = []
@@ -185,8 +186,10 @@ struct ChannelsLast {
     let rows = batch * extents.depth * extents.height
     let memory = try Scratch(bytes: (rows * width * channels + 16) * size)
     pointer = UnsafeRawPointer(memory.pointer)
-    strides = [extents.count / max(extents.width, 1) * width * channels, extents.height * width * channels,
-      width * channels, channels]
+    strides = [
+      extents.count / max(extents.width, 1) * width * channels, extents.height * width * channels,
+      width * channels, channels,
+    ]
     copy = memory
     // The part of each row that has a source; a window may end before the source does.
     let count = max(0, min(extents.width, width - paddingBefore))
@@ -212,7 +215,8 @@ struct ChannelsLast {
       parallelFor(rows, grain: max(1, (1 << 13) / max(1, width * channels))) { first, last in
         for row in first..<last {
           let plane = row / extents.height
-          let x = from + plane / extents.depth * s[0] + plane % extents.depth * s[2] + row % extents.height * s[3]
+          let x =
+            from + plane / extents.depth * s[0] + plane % extents.depth * s[2] + row % extents.height * s[3]
           let y = to + row * width * channels
           if paddedWidth != nil {
             memset(y, 0, paddingBefore * channels * size)

@@ -28,8 +28,10 @@ struct RowConvolution {
     let panels = (groupColumns + kernels.columns - 1) / kernels.columns
     let panelStride = taps * run * kernels.columns
     let packed = try Scratch(bytes: groups * panels * panelStride * size)
-    let zeros = try Scratch(bytes: max(run, depthwise ? totalColumns : 0) * size)
-    memset(zeros.pointer, 0, max(run, depthwise ? totalColumns : 0) * size)
+    // Every group reads the padding at its own offset.
+    let zeroCount = depthwise ? totalColumns : groups * groupSourceChannels
+    let zeros = try Scratch(bytes: zeroCount * size)
+    memset(zeros.pointer, 0, zeroCount * size)
     pack(weight, packed.pointer, panels: panels, panelStride: panelStride)
 
     // Work is cut by output places, and where these are few, by columns. Sizes depend on the shape alone: the
@@ -39,46 +41,42 @@ struct RowConvolution {
     let partial = statistics ? try Scratch(bytes: work.rowChunks.count * 2 * totalColumns * 8) : nil
     if let partial { memset(partial.pointer, 0, work.rowChunks.count * 2 * totalColumns * 8) }
     let slots = try ScratchSlots(bytes: work.tilesPerChunk * work.tableWords * 8)
-    let chunks = work.rowChunks.count * work.columnChunks * groups
-    parallelFor(chunks, grain: 1) { first, last in
+    // All groups of a chunk in one task: they share tables and the input's cache lines.
+    let groupsPerTask = work.rowChunks.count * work.columnChunks >= 16 ? groups : 1
+    let groupTasks = groups / groupsPerTask
+    parallelFor(work.rowChunks.count * work.columnChunks * groupTasks, grain: 1) { first, last in
       for chunk in first..<last {
-        let group = chunk / (work.rowChunks.count * work.columnChunks)
-        let rowChunk = chunk / work.columnChunks % work.rowChunks.count
-        let firstPanel = chunk % work.columnChunks * work.panelsPerChunk
+        let firstGroup = chunk % groupTasks * groupsPerTask
+        let rowChunk = chunk / groupTasks / work.columnChunks
+        let firstPanel = chunk / groupTasks % work.columnChunks * work.panelsPerChunk
         let columns = min(groupColumns - firstPanel * kernels.columns, work.panelsPerChunk * kernels.columns)
         let (passIndex, firstRow, rows) = work.rowChunks[rowChunk]
-        let pass = passes[passIndex]
-        var geometry = pass.geometry(
-          source: source.pointer + group * groupSourceChannels * size, zeros: UnsafeRawPointer(zeros.pointer),
-          batch: batch, batchStride: source.strides[0] * size, outputBatchStride: outputBatchStride)
+        var geometry = passes[passIndex].geometry(
+          source: source.pointer, zeros: UnsafeRawPointer(zeros.pointer), batch: batch,
+          batchStride: source.strides[0] * size, outputBatchStride: outputBatchStride)
         let tiles = (rows + kernels.rows - 1) / kernels.rows
         slots.with { scratch in
           let tables = scratch.assumingMemoryBound(to: Int.self)
           kernels.gatherRows(&geometry, firstRow, rows, tiles, tables)
           let sums = partial.map { $0.of(Double.self) + rowChunk * 2 * totalColumns }
-          var arguments = ConvolveArguments(
-            tables: tables, tableWords: geometry.tableWords(tileRows: kernels.rows), tiles: tiles,
-            lastRows: rows - (tiles - 1) * kernels.rows, run: run,
-            weights: packed.pointer + (group * panels + firstPanel) * panelStride * size,
-            panelStride: panelStride, firstColumn: group * groupColumns + firstPanel * kernels.columns,
-            columns: columns, depthwise: depthwise, output: output, bias: epilogue.bias, scale: epilogue.scale,
-            shift: epilogue.shift, residual: epilogue.residual, relu: epilogue.relu,
-            sums: epilogue.sums == nil ? nil : sums,
-            sumsOfSquares: epilogue.sumsOfSquares == nil ? nil : sums.map { $0 + totalColumns })
-          kernels.convolveRows(&arguments)
+          for group in firstGroup..<firstGroup + groupsPerTask {
+            var arguments = ConvolveArguments(
+              tables: tables, tableWords: geometry.tableWords(tileRows: kernels.rows), tiles: tiles,
+              lastRows: rows - (tiles - 1) * kernels.rows, run: run,
+              weights: packed.pointer + (group * panels + firstPanel) * panelStride * size,
+              panelStride: panelStride, firstColumn: group * groupColumns + firstPanel * kernels.columns,
+              columns: columns, sourceOffset: group * groupSourceChannels, depthwise: depthwise,
+              output: output,
+              bias: epilogue.bias, scale: epilogue.scale, shift: epilogue.shift, residual: epilogue.residual,
+              relu: epilogue.relu, sums: epilogue.sums == nil ? nil : sums,
+              sumsOfSquares: epilogue.sumsOfSquares == nil ? nil : sums.map { $0 + totalColumns })
+            kernels.convolveRows(&arguments)
+          }
         }
       }
     }
     if let partial {
-      let values = partial.of(Double.self)
-      for (index, target) in [epilogue.sums, epilogue.sumsOfSquares].enumerated() {
-        guard let target else { continue }
-        for column in 0..<totalColumns {
-          var sum = 0.0
-          for chunk in 0..<work.rowChunks.count { sum += values[(chunk * 2 + index) * totalColumns + column] }
-          target[column] = sum
-        }
-      }
+      epilogue.addStatistics(partial.of(Double.self), chunks: work.rowChunks.count, channels: totalColumns)
     }
   }
 
@@ -114,7 +112,7 @@ struct RowConvolution {
       let terms = max(1, convolution.run * taps * panels)
       let wanted = max(16, min(64, (1 << 12) / terms))
       tilesPerChunk = max(1, min(wanted, (1 << 13) / tableWords))
-      let estimate = (tiles + tilesPerChunk - 1) / tilesPerChunk * convolution.groups
+      let estimate = (tiles + tilesPerChunk - 1) / tilesPerChunk * (panels == 1 ? convolution.groups : 1)
       columnChunks = estimate >= 32 ? 1 : min(panels, (32 + estimate - 1) / max(estimate, 1))
       panelsPerChunk = max(1, (panels + columnChunks - 1) / max(columnChunks, 1))
       columnChunks = (panels + panelsPerChunk - 1) / panelsPerChunk
@@ -133,52 +131,38 @@ func channelsLastStrides(_ extents: Extents, _ channels: Int) -> [Int] {
   [extents.count * channels, extents.height * extents.width * channels, extents.width * channels, channels]
 }
 
-/// The most channels for which a whole row of taps is treated as one stretch of numbers.
-private let mergedWidthChannels = 8
-
-extension ConvolutionShape {
-  /// Whether a row of taps is treated as one stretch: a few channels make too short a stretch by themselves.
-  var mergesWidth: Bool {
-    groups == 1 && inChannels <= mergedWidthChannels && dilation.width == 1 && kernel.width > 1
-  }
-
-  /// Width of the input's rows with their padding, as far as any tap reaches.
-  var paddedWidth: Int { (output.width - 1) * stride.width + kernel.width }
-}
-
 func rowConvolutionForward(
   _ type: DType, _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int],
   weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue, output: UnsafeMutableRawPointer,
   kernels: ProductKernels
 ) throws {
   let depthwise = shape.isDepthwise
-  let merges = shape.mergesWidth
   let merged = depthwise ? 1 : shape.mergedGroups(lanes: kernels.columns / 2)
   let source = try ChannelsLast(
     input, type: type, kernels: kernels, batch: shape.batch, channels: shape.inChannels, extents: shape.input,
-    strides: inputStrides, slack: false, paddedWidth: merges ? shape.paddedWidth : nil,
-    paddingBefore: merges ? shape.padding.width : 0)
+    strides: inputStrides, slack: false)
   let taps = shape.kernel.count
   let run = shape.groupInChannels * merged
   let outputStrides = channelsLastStrides(shape.output, shape.outChannels)
   let axes = shape.forwardAxes(
-    sourceStrides: Array(source.strides[1...]), outputStrides: Array(outputStrides[1...]), mergedWidth: merges)
+    sourceStrides: Array(source.strides[1...]), outputStrides: Array(outputStrides[1...]), mergedWidth: false)
   let pass = ConvolutionPass(
     batch: shape.batch, axes: axes, elementSize: type.size, tapUnit: (depthwise ? 1 : run) * kernels.columns)
   let filter = shape.groupInChannels * taps
   let layout =
     depthwise
     ? FilterLayout(
-      columns: shape.outChannels, columnStride: taps, run: 1, runStride: taps, taps: taps, tapStride: 1, merged: 1,
+      columns: shape.outChannels, columnStride: taps, run: 1, runStride: taps, taps: taps, tapStride: 1,
+      merged: 1,
       groupStride: 0)
     : FilterLayout(
       columns: shape.groupOutChannels * merged, columnStride: filter, run: run, runStride: taps, taps: taps,
       tapStride: 1, merged: merged, groupStride: shape.groupOutChannels * filter)
   try RowConvolution(
     type: type, kernels: kernels, batch: shape.batch, passes: [pass], source: source,
-    groups: depthwise ? 1 : shape.groups / merged, run: depthwise ? 1 : merges ? run * shape.kernel.width : run,
+    groups: depthwise ? 1 : shape.groups / merged, run: depthwise ? 1 : run,
     groupSourceChannels: run, groupColumns: layout.columns,
-    taps: merges ? taps / shape.kernel.width : taps, layout: layout,
+    taps: taps, layout: layout,
     groupFilterStride: merged * shape.groupOutChannels * filter, depthwise: depthwise,
     outputBatchStride: outputStrides[0]
   ).run(weight: weight, epilogue: epilogue, columns: shape.outChannels, output: output)
@@ -206,7 +190,8 @@ func rowConvolutionDataGradient(
   let layout =
     depthwise
     ? FilterLayout(
-      columns: shape.inChannels, columnStride: taps, run: 1, runStride: taps, taps: taps, tapStride: 1, merged: 1,
+      columns: shape.inChannels, columnStride: taps, run: 1, runStride: taps, taps: taps, tapStride: 1,
+      merged: 1,
       groupStride: 0)
     : FilterLayout(
       columns: shape.groupInChannels * merged, columnStride: taps, run: run, runStride: filter, taps: taps,

@@ -12,24 +12,22 @@ func rowConvolutionWeightGradient(
 ) throws {
   let size = type.size
   let depthwise = shape.isDepthwise
-  let merges = shape.mergesWidth
   let merged = depthwise ? 1 : shape.mergedGroups(lanes: kernels.columns / 2)
   let groups = depthwise ? 1 : shape.groups / merged
   let channels = shape.groupInChannels * merged
-  let stretch = merges ? shape.kernel.width : 1
-  let taps = shape.kernel.count / stretch
-  let run = channels * stretch
+  let taps = shape.kernel.count
+  let run = channels
   // Tiles read quads: up to three numbers behind a stretch.
   let paddedRun = depthwise ? 1 : (run + 3) / 4 * 4
   let source = try ChannelsLast(
     input, type: type, kernels: kernels, batch: shape.batch, channels: shape.inChannels, extents: shape.input,
-    strides: inputStrides, slack: paddedRun != run, paddedWidth: merges ? shape.paddedWidth : nil,
-    paddingBefore: merges ? shape.padding.width : 0)
+    strides: inputStrides, slack: paddedRun != run)
   let gradient = try ChannelsLast(
     gradOutput, type: type, kernels: kernels, batch: shape.batch, channels: shape.outChannels,
     extents: shape.output, strides: gradOutputStrides, slack: false)
   let axes = shape.forwardAxes(
-    sourceStrides: Array(source.strides[1...]), outputStrides: Array(gradient.strides[1...]), mergedWidth: merges)
+    sourceStrides: Array(source.strides[1...]), outputStrides: Array(gradient.strides[1...]),
+    mergedWidth: false)
   let pass = ConvolutionPass(batch: shape.batch, axes: axes, elementSize: size, tapUnit: 1)
   let zeroCount = max(paddedRun, shape.inChannels) + 4
   let zeros = try Scratch(bytes: zeroCount * size)
@@ -47,7 +45,8 @@ func rowConvolutionWeightGradient(
   if geometry.imagesInnermost { blockRows = min(blockRows, shape.batch) }
   let blocks = (pass.rows + blockRows - 1) / blockRows
   // Up to 16 parts, less where the sums of a part are large or there are enough tasks anyway.
-  let wanted = min((16 + groups * panels - 1) / (groups * panels), (1 << 25) / max(1, groups * panels * panelSize * size))
+  let wanted = min(
+    (16 + groups * panels - 1) / (groups * panels), (1 << 25) / max(1, groups * panels * panelSize * size))
   let parts = max(1, min(16, wanted, blocks))
   let blocksPerPart = (blocks + parts - 1) / parts
   let partSize = groups * panels * panelSize
@@ -71,14 +70,16 @@ func rowConvolutionWeightGradient(
         place.source += group * channels * size * (depthwise ? 0 : 1)
         let firstColumn = group * groupColumns + panel * columns
         let width = min(columns, groupColumns - panel * columns)
-        for block in part * blocksPerPart..<max(part * blocksPerPart, min(blocks, (part + 1) * blocksPerPart)) {
+        for block in part * blocksPerPart..<max(part * blocksPerPart, min(blocks, (part + 1) * blocksPerPart))
+        {
           let row = block * blockRows
           let rows = min(blockRows, pass.rows - row)
           kernels.packGradient(&place, row, rows, gradient.pointer + firstColumn * size, width, panelRows)
           if let sums { kernels.addColumns(panelRows, rows, columns, sums) }
           let active = kernels.gatherSources(&place, row, rows, tapList, addresses)
           var arguments = GradientArguments(
-            sources: addresses, rows: rows, taps: tapList, activeTaps: active, run: paddedRun, gradient: panelRows,
+            sources: addresses, rows: rows, taps: tapList, activeTaps: active, run: paddedRun,
+            gradient: panelRows,
             narrow: 2 * width <= columns, result: result)
           if depthwise {
             kernels.depthwiseGradient(&arguments, panel * columns, width)
@@ -120,7 +121,8 @@ func rowConvolutionWeightGradient(
   let layout =
     depthwise
     ? FilterLayout(
-      columns: shape.outChannels, columnStride: shape.kernel.count, run: 1, runStride: 1, taps: shape.kernel.count,
+      columns: shape.outChannels, columnStride: shape.kernel.count, run: 1, runStride: 1,
+      taps: shape.kernel.count,
       tapStride: 1, merged: 1, groupStride: 0)
     : FilterLayout(
       columns: groupColumns, columnStride: filter, run: channels, runStride: shape.kernel.count,
@@ -129,7 +131,7 @@ func rowConvolutionWeightGradient(
     for item in first..<last {
       let group = item / panels
       kernels.unpackFilters(
-        layout, partial.pointer + item * panelSize * size, item % panels, stretch, paddedRun,
+        layout, partial.pointer + item * panelSize * size, item % panels, 1, paddedRun,
         gradWeight + group * merged * shape.groupOutChannels * filter * size)
     }
   }

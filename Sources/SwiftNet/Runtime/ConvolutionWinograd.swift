@@ -37,8 +37,9 @@ struct WinogradConvolution {
     let tiles = images * tilesDown * tilesAcross
     let cost = WinogradCost(kernels: table.gemm.f32, lanes: table.winograd.lanes)
     let winograd = cost.forward(tiles: tiles, channels: channels, columns: columns)
-    let direct = cost.direct(shape, channels: channels, columns: columns, places: images * result.height * result.width)
-    if winograd >= direct { return nil }
+    let direct = cost.direct(
+      shape, channels: channels, columns: columns, places: images * result.height * result.width)
+    if winograd >= direct && !Backends.alwaysWinograd { return nil }
   }
 
   func run(
@@ -63,7 +64,8 @@ struct WinogradConvolution {
     let layout =
       gradient
       ? FilterLayout(
-        columns: columns, columnStride: 9, run: channels, runStride: columns * 9, taps: 9, tapStride: 1, merged: 1,
+        columns: columns, columnStride: 9, run: channels, runStride: columns * 9, taps: 9, tapStride: 1,
+        merged: 1,
         groupStride: 0)
       : FilterLayout(
         columns: columns, columnStride: channels * 9, run: channels, runStride: 9, taps: 9, tapStride: 1,
@@ -76,17 +78,7 @@ struct WinogradConvolution {
     if let partial { memset(partial.pointer, 0, sumChunks * 2 * columns * 8) }
     arguments.partial = partial?.of(Double.self)
     if sharesTiles { try runByColumns(&arguments) } else { try runByTiles(&arguments) }
-    if let partial {
-      let values = partial.of(Double.self)
-      for (index, target) in [epilogue.sums, epilogue.sumsOfSquares].enumerated() {
-        guard let target else { continue }
-        for column in 0..<columns {
-          var sum = 0.0
-          for chunk in 0..<sumChunks { sum += values[(chunk * 2 + index) * columns + column] }
-          target[column] = sum
-        }
-      }
-    }
+    if let partial { epilogue.addStatistics(partial.of(Double.self), chunks: sumChunks, channels: columns) }
   }
 
   /// What both ways to cut the work need.
@@ -129,7 +121,8 @@ struct WinogradConvolution {
     var arguments = ConvolveArguments(
       tables: UnsafePointer(x.images.zeros.assumingMemoryBound(to: Int.self)), tableWords: 0, tiles: 0,
       lastRows: 0, run: 0, weights: x.weight, panelStride: 0, firstColumn: panel * tileColumns,
-      columns: min(columns - panel * tileColumns, tileColumns), depthwise: false, output: x.output, bias: e.bias,
+      columns: min(columns - panel * tileColumns, tileColumns), depthwise: false, output: x.output,
+      bias: e.bias,
       scale: e.scale, shift: e.shift, residual: e.residual, relu: e.relu, sums: e.sums == nil ? nil : sums,
       sumsOfSquares: e.sumsOfSquares == nil ? nil : sums.map { $0 + columns })
     table.winograd.transformProducts(products, firstTile, count, &tiling, &arguments)
@@ -207,7 +200,8 @@ struct WinogradConvolution {
             var work = WinogradProducts(
               source: transformed.of(Float.self) + first, tileStride: tileStride, pointStride: channels,
               tiles: tiles, filters: filters, channels: count,
-              narrow: 2 * (columns - panel * tileColumns) <= tileColumns, adding: first > 0, products: products)
+              narrow: 2 * (columns - panel * tileColumns) <= tileColumns, adding: first > 0,
+              products: products)
             table.winograd.multiply(&work)
           }
           finish(x, products, 0, tiles, panel, chunk: 0)
@@ -220,7 +214,7 @@ struct WinogradConvolution {
 extension ConvolutionShape {
   /// Whether Winograd's algorithm computes this convolution at all.
   func allowsWinograd(_ type: DType) -> Bool {
-    Backends.winograd && type == .float32 && groups == 1 && kernel == Extents(1, 3, 3)
+    Backends.winograd && type == .float32 && groups == 1 && inChannels > 0 && kernel == Extents(1, 3, 3)
       && stride == Extents(1, 1, 1) && dilation.height == 1 && dilation.width == 1 && padding.depth == 0
       && input.depth == output.depth
   }
@@ -277,7 +271,8 @@ func winogradWeightGradient(
   let tiles = shape.batch * shape.output.depth * tilesDown * tilesAcross
   let cost = WinogradCost(kernels: kernels, lanes: winograd.lanes)
   let direct = cost.direct(shape, channels: channels, columns: columns, places: shape.outputPixels)
-  if cost.forward(tiles: tiles, channels: channels, columns: columns) >= direct { return false }
+  let winogradCost = cost.forward(tiles: tiles, channels: channels, columns: columns)
+  if winogradCost >= direct && !Backends.alwaysWinograd { return false }
 
   let source = try ChannelsLast(
     input, type: type, kernels: kernels, batch: shape.batch, channels: channels, extents: shape.input,
@@ -304,7 +299,8 @@ func winogradWeightGradient(
   let pointSize = winogradPointStride(channels, width)
   let panelSize = 36 * pointSize
   let layout = FilterLayout(
-    columns: columns, columnStride: channels * 9, run: channels, runStride: 9, taps: 9, tapStride: 1, merged: 1,
+    columns: columns, columnStride: channels * 9, run: channels, runStride: 9, taps: 9, tapStride: 1,
+    merged: 1,
     groupStride: 0)
   func finish(_ panel: Int, _ sums: UnsafePointer<Float>, _ scratch: UnsafeMutablePointer<Float>) {
     winograd.transformFilterGradient(sums, channels, scratch)
@@ -332,7 +328,8 @@ func winogradWeightGradient(
         winograd.accumulate(
           transformed + point * winogradPointStride(count, channels), channels,
           local + ((panel - first) * gradientSize + point * winogradPointStride(count, width)), count,
-          2 * (columns - panel * width) <= width, adding, sums + ((panel - first) * panelSize + point * pointSize))
+          2 * (columns - panel * width) <= width, adding,
+          sums + ((panel - first) * panelSize + point * pointSize))
       }
     }
   }
@@ -367,7 +364,8 @@ func winogradWeightGradient(
     // the shape alone.
     let panelsPerTask = min(panels, max(1, (1 << 19) / (36 * channels * width)))
     let columnTasks = (panels + panelsPerTask - 1) / panelsPerTask
-    let parts = max(1, min(blocks, min((8 + columnTasks - 1) / columnTasks, max(2, (1 << 22) / (panels * panelSize)))))
+    let parts = max(
+      1, min(blocks, min((8 + columnTasks - 1) / columnTasks, max(2, (1 << 22) / (panels * panelSize)))))
     let blocksPerPart = (blocks + parts - 1) / parts
     let usedParts = (blocks + blocksPerPart - 1) / blocksPerPart
     let sums = try Scratch(bytes: usedParts * panels * panelSize * 4)
@@ -383,7 +381,8 @@ func winogradWeightGradient(
           for block in part * blocksPerPart..<min(blocks, (part + 1) * blocksPerPart) {
             transform(block, transformed)
             add(
-              block, transformed, first, last, adding: block > part * blocksPerPart, transformed + sourceSize, mine)
+              block, transformed, first, last, adding: block > part * blocksPerPart, transformed + sourceSize,
+              mine)
           }
         }
       }
@@ -409,7 +408,8 @@ func winogradWeightGradient(
 
 /// Sums over batch and places of each channel, in chunks that depend on the shape alone.
 private func sumChannels(
-  _ gradient: ChannelsLast, _ shape: ConvolutionShape, kernels: ProductKernels, to bias: UnsafeMutablePointer<Float>
+  _ gradient: ChannelsLast, _ shape: ConvolutionShape, kernels: ProductKernels,
+  to bias: UnsafeMutablePointer<Float>
 ) throws {
   let channels = shape.outChannels
   let rows = shape.batch * shape.output.depth * shape.output.height

@@ -242,6 +242,10 @@ private struct MatrixProduct {
         resultStrides: (1, cRowStride))
       return true
     }
+    if m <= 2 && bColumnStride == 1 && n > 1 {
+      try addRows()
+      return true
+    }
     if m <= kernels.rows && bColumnStride == 1 && n >= kernels.columns {
       try multiplyInPlace()
       return true
@@ -283,6 +287,38 @@ private struct MatrixProduct {
                 }
               }
             }
+          }
+        }
+      }
+    }
+    if type == .float32 { try run(Float.self) } else { try run(Double.self) }
+  }
+
+  /// One or two rows of a times b, as sums of b's rows: long streams through b.
+  private func addRows() throws {
+    func run<T: BinaryFloatingPoint>(_: T.Type) throws {
+      let packed = try Scratch(bytes: m * k * type.size)
+      let factors = packed.of(T.self)
+      let source = a.assumingMemoryBound(to: T.self)
+      for i in 0..<m {
+        for l in 0..<k { factors[i * k + l] = T(alpha) * source[i * aRowStride + l * aColumnStride] }
+      }
+      let c = c.assumingMemoryBound(to: T.self)
+      parallelFor(n, grain: max(512, (1 << 15) / (k * m))) { start, end in
+        for i in 0..<m {
+          let row = c + (i * cRowStride + start)
+          if beta == 0 {
+            row.update(repeating: 0, count: end - start)
+          } else if beta != 1 {
+            for j in 0..<end - start { row[j] *= T(beta) }
+          }
+        }
+        // Both rows of a while eight rows of b are in the cache.
+        for l in stride(from: 0, to: k, by: 8) {
+          for i in 0..<m {
+            kernels.addRows(
+              b + (l * bRowStride + start) * type.size, bRowStride, min(8, k - l), factors + (i * k + l),
+              end - start, c + (i * cRowStride + start))
           }
         }
       }

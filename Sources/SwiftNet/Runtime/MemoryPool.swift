@@ -25,7 +25,7 @@ public final class MemoryPool: @unchecked Sendable {
     var capacity: Int
   }
 
-  private static let alignment = 64
+  static let alignment = 64
   private static let largeLimit = 1 << 20
   private static let largeUnit = 1 << 16
 
@@ -40,6 +40,9 @@ public final class MemoryPool: @unchecked Sendable {
   private var state = State()
   private let lock = Atomic<Bool>(false)
   private let physicalMemory: Int
+  /// With SWIFTNET_MEMORY_POOL=0 in the environment every block comes from the system, exactly as large as asked for,
+  /// and goes back at once: what a memory checker needs to see.
+  private let keepsBlocks = environment("SWIFTNET_MEMORY_POOL") != "0"
 
   private init() {
     physicalMemory = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
@@ -65,6 +68,7 @@ public final class MemoryPool: @unchecked Sendable {
   }
 
   func allocate(_ bytes: Int) throws -> Block {
+    if !keepsBlocks { return try allocateUnpooled(bytes) }
     if bytes <= MemoryPool.largeLimit {
       let (index, capacity) = MemoryPool.sizeClass(bytes)
       acquire()
@@ -103,9 +107,26 @@ public final class MemoryPool: @unchecked Sendable {
     throw outOfMemory(bytes)
   }
 
+  private func allocateUnpooled(_ bytes: Int) throws -> Block {
+    try require(bytes <= physicalMemory, .memory, outOfMemory(bytes).message)
+    var pointer: UnsafeMutableRawPointer?
+    guard posix_memalign(&pointer, MemoryPool.alignment, max(bytes, 1)) == 0, let pointer else {
+      throw outOfMemory(bytes)
+    }
+    acquire()
+    count(bytes, cached: false)
+    release()
+    return Block(pointer: pointer, capacity: bytes)
+  }
+
   func deallocate(_ block: Block) {
     acquire()
     state.statistics.live -= block.capacity
+    if !keepsBlocks {
+      release()
+      free(block.pointer)
+      return
+    }
     state.statistics.cached += block.capacity
     if block.capacity <= MemoryPool.largeLimit {
       state.small[MemoryPool.sizeClass(block.capacity).index].append(block.pointer)

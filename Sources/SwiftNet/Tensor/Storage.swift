@@ -1,37 +1,124 @@
+import Synchronization
+
 /// A block of memory that tensors share. It counts the changes made to it, so that backward can tell whether a
 /// saved tensor still holds what it held.
+///
+/// The contents may be deferred: then the storage holds a recipe instead of memory, until somebody needs to read or
+/// write it. See `ElementwiseRecipe`.
 public final class Storage: @unchecked Sendable {
-  public let pointer: UnsafeMutableRawPointer
   public let byteCount: Int
   /// Grows with each in-place operation on any tensor that shares this memory.
   public internal(set) var version = 0
-  private let block: MemoryPool.Block?
-  private let release: (() -> Void)?
   /// Whether memory outside this library (a NumPy array, say) may read or write these bytes at any time.
   public internal(set) var isShared: Bool
+  /// How to compute the contents; nil once they are there.
+  private(set) var recipe: ElementwiseRecipe?
+  /// Deferred storages that will read this one.
+  private var readers: [Reader] = []
+  private var base: UnsafeMutableRawPointer
+  private var block: MemoryPool.Block?
+  private let release: (() -> Void)?
+  private let isComputing = Atomic<Bool>(false)
+
+  private struct Reader {
+    weak var storage: Storage?
+  }
 
   /// New memory of the pool, not cleared.
   init(byteCount: Int) throws {
     let block = try MemoryPool.shared.allocate(byteCount)
     self.block = block
-    self.pointer = block.pointer
+    self.base = block.pointer
     self.byteCount = byteCount
     self.release = nil
     self.isShared = false
   }
 
+  /// Contents to be computed when they are needed.
+  init(byteCount: Int, recipe: ElementwiseRecipe) {
+    self.byteCount = byteCount
+    self.recipe = recipe
+    self.base = UnsafeMutableRawPointer(bitPattern: MemoryPool.alignment).unsafelyUnwrapped
+    self.release = nil
+    self.isShared = false
+    for leaf in recipe.program.leaves {
+      if case .tensor(let tensor) = leaf { tensor.memory.addReader(self) }
+    }
+  }
+
   /// Memory that somebody else owns; `release` is called when no tensor uses it any more.
   public init(foreign pointer: UnsafeMutableRawPointer, byteCount: Int, release: @escaping () -> Void) {
     self.block = nil
-    self.pointer = pointer
+    self.base = pointer
     self.byteCount = byteCount
     self.release = release
     self.isShared = true
   }
 
   deinit {
+    if let recipe { forget(recipe) }
     if let block { MemoryPool.shared.deallocate(block) }
     release?()
+  }
+
+  /// The memory, with its contents computed.
+  var pointer: UnsafeMutableRawPointer {
+    get throws {
+      if recipe != nil { try compute() }
+      return base
+    }
+  }
+
+  private func compute() throws {
+    while !isComputing.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged {
+      sched_yield()
+    }
+    defer { isComputing.store(false, ordering: .releasing) }
+    guard let recipe else { return }
+    let block = try MemoryPool.shared.allocate(byteCount)
+    let computed = Storage(block: block, byteCount: byteCount)
+    try recipe.run(into: computed)
+    computed.block = nil
+    base = block.pointer
+    self.block = block
+    self.recipe = nil
+    forget(recipe)
+  }
+
+  private init(block: MemoryPool.Block, byteCount: Int) {
+    self.block = block
+    self.base = block.pointer
+    self.byteCount = byteCount
+    self.release = nil
+    self.isShared = false
+  }
+
+  /// Guards all lists of readers.
+  private static let readersLock = Mutex<Void>(())
+
+  private func addReader(_ storage: Storage) {
+    Storage.readersLock.withLock { _ in readers.append(Reader(storage: storage)) }
+  }
+
+  /// Takes this storage out of the lists of those that its recipe reads.
+  private func forget(_ recipe: ElementwiseRecipe) {
+    Storage.readersLock.withLock { _ in
+      for case .tensor(let tensor) in recipe.program.leaves {
+        tensor.memory.readers.removeAll { $0.storage == nil || $0.storage === self }
+      }
+    }
+  }
+
+  /// Computes every deferred storage that reads this one: called before the contents change.
+  @inline(__always)
+  func willChange() throws {
+    if !readers.isEmpty { try computeReaders() }
+  }
+
+  private func computeReaders() throws {
+    let waiting = Storage.readersLock.withLock { _ in readers.compactMap(\.storage) }
+    for storage in waiting { _ = try storage.pointer }
+    Storage.readersLock.withLock { _ in readers = [] }
   }
 }
 
@@ -71,8 +158,9 @@ extension Tensor {
   /// The first element, for memory that others will read and write from now on.
   public func exposeMemory() throws -> UnsafeMutableRawPointer {
     let storage = try self.storage
+    try storage.willChange()
     storage.isShared = true
-    return storage.pointer + offset &* dtype.size
+    return try storage.pointer + offset &* dtype.size
   }
 
   public var storageBytes: Int {
@@ -82,7 +170,7 @@ extension Tensor {
   public var version: Int { memory.version }
 
   /// Equal for tensors that share memory.
-  public var storageIdentity: Int { Int(bitPattern: memory.pointer) }
+  public var storageIdentity: Int { Int(bitPattern: Unmanaged.passUnretained(memory).toOpaque()) }
 
   /// Takes over the memory, shape and dtype of another tensor; its own gradient and history stay.
   public func setData(_ source: Tensor) throws {
@@ -92,5 +180,6 @@ extension Tensor {
     strides = source.strides
     offset = source.offset
     count = source.count
+    autograd?.accumulator = nil
   }
 }

@@ -34,9 +34,12 @@ public final class Tensor {
       count: count)
   }
 
-  /// The storage, whose contents are up to date.
+  /// The storage, with its contents computed.
   var storage: Storage {
-    get throws { memory }
+    get throws {
+      if memory.recipe != nil { _ = try memory.pointer }
+      return memory
+    }
   }
 
   public var rank: Int { shape.count }
@@ -46,12 +49,13 @@ public final class Tensor {
 
   /// The first element in memory, for reading.
   func pointer() throws -> UnsafeRawPointer {
-    UnsafeRawPointer(try storage.pointer + offset &* dtype.size)
+    UnsafeRawPointer(try memory.pointer + offset &* dtype.size)
   }
 
-  /// The first element in memory, for writing into a tensor that nobody else has seen yet.
+  /// The first element in memory, for writing. Deferred operations that read the old contents are computed first.
   func mutablePointer() throws -> UnsafeMutableRawPointer {
-    try storage.pointer + offset &* dtype.size
+    try memory.willChange()
+    return try memory.pointer + offset &* dtype.size
   }
 
   /// The size of a dimension, which may be negative.
@@ -63,7 +67,7 @@ public final class Tensor {
   /// Another tensor over the same storage, without a place in any graph.
   func alias(shape: [Int]? = nil, strides: [Int]? = nil, offset: Int? = nil, count: Int? = nil) throws -> Tensor {
     let result = Tensor(
-      storage: try storage, dtype: dtype, shape: shape ?? self.shape, strides: strides ?? self.strides,
+      storage: memory, dtype: dtype, shape: shape ?? self.shape, strides: strides ?? self.strides,
       offset: offset ?? self.offset, count: count ?? self.count)
     result.isInference = isInference
     return result

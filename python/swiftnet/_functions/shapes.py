@@ -141,20 +141,6 @@ def cat(tensors, dim=0, *, out=None):
 concat = concatenate = cat
 
 
-def stack(tensors, dim=0, *, out=None):
-    """The tensors along a new dimension. All shapes must be equal."""
-    if not tensors:
-        raise RuntimeError("stack expects a non-empty TensorList")
-    first = tensors[0].shape
-    for position, item in enumerate(tensors):
-        if item.shape != first:
-            raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and "
-                f"{list(item.shape)} at entry {position}"
-            )
-    return cat([unsqueeze(item, dim) for item in tensors], dim)
-
-
 swapaxes = swapdims = transpose
 methods(
     view, view_as, reshape, permute, transpose, t, expand, expand_as, squeeze, unsqueeze, flatten, ravel, select,

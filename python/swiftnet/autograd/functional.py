@@ -1,7 +1,7 @@
 """Derivatives of functions: Jacobian, Hessian, and products with them."""
 
 from swiftnet._functions.creation import zeros_like
-from swiftnet._functions.shapes import stack
+from swiftnet._functions.rearranging import stack
 from swiftnet._tensor import Tensor
 from swiftnet.autograd.grad_mode import enable_grad
 

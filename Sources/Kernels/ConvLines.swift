@@ -1,0 +1,255 @@
+import KernelTypes
+
+// Convolutions with a few input channels. A row of taps is one stretch of `run` numbers, the input's rows have
+// their padding in memory, and the output is computed line by line: neighbouring places lie `step` numbers apart,
+// so one address per (depth, height) tap does for a whole line.
+
+/// Output lines of a convolution (forward), with the epilogue of `ConvolveArguments`; its `tables` are room for
+/// two words per tap.
+@inline(__always)
+func convolveLines<T: ProductScalar>(
+  _ geometry: UnsafePointer<RowGeometry>, _ firstLine: Int, _ lines: Int, _ step: Int,
+  _ arguments: UnsafePointer<ConvolveArguments>, _: T.Type
+) {
+  let g = geometry.pointee
+  let x = arguments.pointee
+  let columns = T.tileColumns
+  let weights = x.weights.assumingMemoryBound(to: T.self)
+  let bases = UnsafeMutablePointer(mutating: x.tables)
+  let tapWeights = bases + g.taps
+  let positions = g.width.positions
+  var place = RowPlace(g, firstLine * positions)
+  withUnsafeTemporaryAllocation(of: Int.self, capacity: tileRows) { memory in
+    guard let outputs = memory.baseAddress else { return }
+    TileBuffer<T>.with { buffer in
+      for _ in 0..<lines {
+        var active = 0
+        forEachLineTap(g, place) { address, weight, _ in
+          if let address {
+            bases[active] = address
+            tapWeights[active] = weight
+            active += 1
+          }
+        }
+        var column = 0
+        while column < x.columns {
+          let width = min(columns, x.columns - column)
+          let narrow = width <= T.Vector.scalarCount
+          let panel = weights + column / columns * x.panelStride
+          var first = 0
+          while first < positions {
+            let valid = min(tileRows, positions - first)
+            var here = place
+            here.width = first
+            here.outputs(g, valid, outputs)
+            if active == 0 {
+              for i in 0..<tileRows * columns { buffer[i] = 0 }
+            } else if narrow {
+              if step == 1 && valid == tileRows {
+                narrowLineTile(bases, tapWeights, active, first, x.run, panel, buffer)
+              } else {
+                narrowLineTile(bases, tapWeights, active, first, step, valid - 1, x.run, panel, buffer)
+              }
+            } else {
+              lineTile(bases, tapWeights, active, first, step, valid - 1, x.run, panel, buffer)
+            }
+            finishTile(arguments, outputs, valid, x.firstColumn + column, width, buffer)
+            first += tileRows
+          }
+          column += columns
+        }
+        place.advance(g, positions)
+      }
+    }
+  }
+}
+
+/// Calls `body(address of the line's first stretch, weight offset, tap number)` for each depth and height tap; the
+/// address is nil in the padding.
+@inline(__always)
+private func forEachLineTap(_ g: RowGeometry, _ place: RowPlace, _ body: (Int?, Int, Int) -> Void) {
+  for d in 0..<g.depth.taps {
+    let depth = g.depth.sources[d * g.depth.positions + place.depth]
+    for h in 0..<g.height.taps {
+      let height = g.height.sources[h * g.height.positions + place.height]
+      let inside = depth != .min && height != .min
+      let address = Int(bitPattern: g.source) &+ place.image &* g.batchStride &+ depth &+ height
+      body(inside ? address : nil, g.depth.weights[d] + g.height.weights[h], d * g.height.taps + h)
+    }
+  }
+}
+
+@inline(__always)
+private func pointer<T>(_ address: Int, _: T.Type) -> UnsafePointer<T> {
+  UnsafePointer<T>(bitPattern: address).unsafelyUnwrapped
+}
+
+@inline(never)
+private func lineTile<T: ProductScalar>(
+  _ bases: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ first: Int, _ step: Int,
+  _ last: Int, _ run: Int, _ panel: UnsafePointer<T>, _ out: UnsafeMutablePointer<T>
+) {
+  let columns = T.tileColumns
+  var tile = Tile<T>()
+  var tap = 0
+  repeat {
+    let base = pointer(bases[tap], T.self) + first * step
+    let rows = RowPointers<T> { base + min($0, last) * step }
+    var b = panel + tapWeights[tap]
+    var index = 0
+    repeat {
+      tile.add(load(b), load(b + T.Vector.scalarCount)) { rows.six($0, index) }
+      b += columns
+      index += 1
+    } while index < run
+    tap += 1
+  } while tap < taps
+  tile.put(out, columns, adding: false)
+}
+
+@inline(never)
+private func narrowLineTile<T: ProductScalar>(
+  _ bases: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ first: Int, _ step: Int,
+  _ last: Int, _ run: Int, _ panel: UnsafePointer<T>, _ out: UnsafeMutablePointer<T>
+) {
+  let columns = T.tileColumns
+  var tile = NarrowTile<T>()
+  var tap = 0
+  repeat {
+    let base = pointer(bases[tap], T.self) + first * step
+    let rows = RowPointers<T> { base + min($0, last) * step }
+    var b = panel + tapWeights[tap]
+    var index = 0
+    repeat {
+      tile.add(load(b)) { rows.six($0, index) }
+      b += columns
+      index += 1
+    } while index < run
+    tap += 1
+  } while tap < taps
+  tile.put(out, columns, adding: false)
+}
+
+/// A full tile of adjacent places (step 1): one address serves all rows.
+@inline(never)
+private func narrowLineTile<T: ProductScalar>(
+  _ bases: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ first: Int, _ run: Int,
+  _ panel: UnsafePointer<T>, _ out: UnsafeMutablePointer<T>
+) {
+  let columns = T.tileColumns
+  var tile = NarrowTile<T>()
+  var tap = 0
+  repeat {
+    var p = pointer(bases[tap], T.self) + first
+    var b = panel + tapWeights[tap]
+    let end = p + run
+    repeat {
+      tile.add(load(b)) { i in (p[i], p[i + 1], p[i + 2], p[i + 3], p[i + 4], p[i + 5]) }
+      b += columns
+      p += 1
+    } while p < end
+    tap += 1
+  } while tap < taps
+  tile.put(out, columns, adding: false)
+}
+
+/// The weight gradient of some lines for one block of columns:
+///
+///     for each line
+///       for each tile of rows (tap, number) of the gradient: the line's places are the terms
+///
+/// `gradient` is the first channel of the block; `result` is [tap][run][tile columns], padded to whole tiles.
+/// `room` has space for the taps' addresses, one tile's row addresses, and a line of the tile's columns.
+@inline(__always)
+func gradientLines<T: ProductScalar>(
+  _ geometry: UnsafePointer<RowGeometry>, _ arguments: UnsafePointer<LineGradientArguments>, _: T.Type
+) {
+  let g = geometry.pointee
+  let x = arguments.pointee
+  let columns = T.tileColumns
+  let lanes = T.Vector.scalarCount
+  let gradient = x.gradient.assumingMemoryBound(to: T.self)
+  let result = x.result.assumingMemoryBound(to: T.self)
+  let bases = x.room.assumingMemoryBound(to: Int.self)
+  let rows = bases + g.taps
+  let packed = UnsafeMutableRawPointer(rows + tileRows).assumingMemoryBound(to: T.self)
+  let positions = g.width.positions
+  let direct = x.columns == columns || x.columns == lanes
+  let total = g.taps * x.run
+  var place = RowPlace(g, x.firstLine * positions)
+  for _ in 0..<x.lines {
+    forEachLineTap(g, place) { address, _, tap in bases[tap] = address ?? Int(bitPattern: g.zeros) }
+    let line =
+      gradient
+      + (place.image * g.outputBatchStride + g.depth.outputs[place.depth] + g.height.outputs[place.height])
+    if !direct {
+      for w in 0..<positions {
+        let from = line + w * x.gradientStep, to = packed + w * columns
+        for i in 0..<columns { to[i] = i < x.columns ? from[i] : 0 }
+      }
+    }
+    if let sums = x.sums {
+      addColumnSums(
+        direct ? line : UnsafePointer(packed), direct ? x.gradientStep : columns, positions, x.columns, sums,
+        squares: false)
+    }
+    var row = 0
+    var tap = 0
+    var index = 0
+    while row < total {
+      for i in 0..<tileRows {
+        rows[i] = bases[min(tap, g.taps - 1)] + index * MemoryLayout<T>.stride
+        index += 1
+        if index == x.run {
+          index = 0
+          tap += 1
+        }
+      }
+      let values = direct ? line : UnsafePointer(packed)
+      let valueStep = direct ? x.gradientStep : columns
+      if x.columns <= lanes {
+        narrowGradientLine(rows, x.step, values, valueStep, positions, result + row * columns)
+      } else {
+        gradientLine(rows, x.step, values, valueStep, positions, result + row * columns)
+      }
+      row += tileRows
+    }
+    place.advance(g, positions)
+  }
+}
+
+@inline(never)
+private func gradientLine<T: ProductScalar>(
+  _ addresses: UnsafePointer<Int>, _ step: Int, _ values: UnsafePointer<T>, _ valueStep: Int, _ count: Int,
+  _ out: UnsafeMutablePointer<T>
+) {
+  let rows = RowPointers<T> { pointer(addresses[$0], T.self) }
+  var tile = Tile<T>()
+  var v = values
+  var index = 0
+  let end = count * step
+  repeat {
+    tile.add(load(v), load(v + T.Vector.scalarCount)) { rows.six($0, index) }
+    v += valueStep
+    index += step
+  } while index < end
+  tile.put(out, T.tileColumns, adding: true)
+}
+
+@inline(never)
+private func narrowGradientLine<T: ProductScalar>(
+  _ addresses: UnsafePointer<Int>, _ step: Int, _ values: UnsafePointer<T>, _ valueStep: Int, _ count: Int,
+  _ out: UnsafeMutablePointer<T>
+) {
+  let rows = RowPointers<T> { pointer(addresses[$0], T.self) }
+  var tile = NarrowTile<T>()
+  var v = values
+  var index = 0
+  let end = count * step
+  repeat {
+    tile.add(load(v)) { rows.six($0, index) }
+    v += valueStep
+    index += step
+  } while index < end
+  tile.put(out, T.tileColumns, adding: true)
+}

@@ -1,0 +1,11 @@
+extension ModuleRegistry {
+  /// Every class that implements types of modules. A new layer is added here.
+  static let families: [Family] = [
+    Family(Sequential.self), Family(ModuleContainer.self), Family(Linear.self), Family(Bilinear.self),
+    Family(Identity.self), Family(Activation.self), Family(PReLU.self), Family(Dropout.self), Family(Flatten.self),
+    Family(Unflatten.self), Family(Convolution.self), Family(TransposedConvolution.self),
+    Family(BatchNorm.self), Family(InstanceNorm.self), Family(SampleNormalization.self), Family(Pooling.self),
+    Family(MaxUnpooling.self), Family(Distance.self), Family(Loss.self), Family(Padding.self),
+    Family(Embedding.self), Family(Shuffle.self), Family(Upsample.self),
+  ]
+}

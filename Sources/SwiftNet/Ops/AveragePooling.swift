@@ -1,0 +1,81 @@
+/// Pooling by the mean of each window.
+extension Tensor {
+  /// The mean of each window. The number of spatial dimensions is given, from 1 to 3; an empty stride stands for the
+  /// kernel's size. PyTorch: `avg_pool1d`, `2d`, `3d`.
+  ///
+  /// - Parameters:
+  ///   - countIncludesPadding: whether padding counts in the divisor.
+  ///   - divisor: divides the window's sum instead of the number of its elements.
+  public func averagePool(
+    _ dimensions: Int, kernel: [Int], stride: [Int] = [], padding: [Int] = [0], ceilMode: Bool = false,
+    countIncludesPadding: Bool = true, divisor: Int? = nil
+  ) throws -> Tensor {
+    let name = "avg_pool\(dimensions)d"
+    let windows = try PoolWindows(
+      name, dimensions, kernel: kernel, stride: stride, padding: padding, ceilMode: ceilMode)
+    try require(divisor != 0, "divisor must be not zero")
+    return try checkedForMean(name).pooled(name, dimensions) { x in
+      let axes = try windows.axes(x.shape, countIncludesPadding: countIncludesPadding)
+      let plan = try PoolPlan(x.shape, axes: axes, divisor: divisor ?? 0, isChannelsLast: x.poolsChannelsLast)
+      return [try x.averaged(plan, "AvgPool\(dimensions)D")]
+    }[0]
+  }
+
+  /// The mean of each of `size` windows that share the input out evenly; -1 keeps a size.
+  public func adaptiveAveragePool(_ size: [Int]) throws -> Tensor {
+    let name = "adaptive_avg_pool\(size.count)d"
+    return try checkedForMean(name).pooled(name, size.count) { x in
+      let plan = try PoolPlan(x.shape, axes: try x.adaptiveAxes(size), isChannelsLast: x.poolsChannelsLast)
+      return [try x.averaged(plan, "AdaptiveAvgPool\(size.count)D")]
+    }[0]
+  }
+
+  private func checkedForMean(_ name: String) throws -> Tensor {
+    try require(
+      dtype.isFloatingPoint, .notImplemented, "\"\(name)\" not implemented for '\(dtype.scalarTypeName)'")
+    return self
+  }
+
+  private func averaged(_ plan: PoolPlan, _ name: String) throws -> Tensor {
+    let out = try run(
+      kernels.pool.average[dtype.lane.rawValue], plan, from: plan.inputStrides, to: plan.output, plan.outputStrides,
+      rows: plan.outputRows)
+    return try out.recorded(name, self) { [try $0.grad.averagedBack(plan, name)] }
+  }
+
+  private func averagedBack(_ plan: PoolPlan, _ name: String) throws -> Tensor {
+    let out = try run(
+      kernels.pool.averageGradient[dtype.lane.rawValue], plan, from: plan.outputStrides, to: plan.input,
+      plan.inputStrides, rows: plan.inputRows)
+    return try out.recorded(name + "Backward", self) { [try $0.grad.averaged(plan, name)] }
+  }
+
+  private func run(
+    _ kernel: AveragePoolKernel, _ plan: PoolPlan, from strides: [Int], to shape: [Int], _ outputStrides: [Int],
+    rows: Int
+  ) throws -> Tensor {
+    let out = try Tensor(empty: shape, dtype: dtype, strides: outputStrides)
+    if out.count == 0 { return out }
+    if count == 0 {
+      try out.fillUnrecorded(0)
+      return out
+    }
+    let x = try noGrad { try plan.laidOut(self, strides) }
+    let (source, target) = (try x.pointer(), try out.mutablePointer())
+    parallelFor(rows, grain: plan.grain) { start, end in kernel(source, target, plan.shape, start..<end) }
+    withExtendedLifetime(x) {}
+    return out
+  }
+
+  /// The p-norm of each window: (Σ xᵖ)^(1/p). PyTorch: `lp_pool1d`, `2d`, `3d`.
+  public func normPool(
+    _ dimensions: Int, p: Double, kernel: [Int], stride: [Int] = [], ceilMode: Bool = false
+  ) throws -> Tensor {
+    let sizes = kernel.count == 1 ? [Int](repeating: kernel[0], count: dimensions) : kernel
+    let elements = sizes.reduce(1.0) { $0 * Double($1) }
+    let powers = try Binary.apply(.pow, .tensor(self), .scalar(.float(p)))
+    let means = try powers.averagePool(dimensions, kernel: kernel, stride: stride, ceilMode: ceilMode)
+    let positive = try means.unary(.sign) * means.unary(.abs).relu()
+    return try Binary.apply(.pow, .tensor(positive * .float(elements)), .scalar(.float(1 / p)))
+  }
+}

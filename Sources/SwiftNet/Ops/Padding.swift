@@ -1,0 +1,106 @@
+/// What stands outside of a padded tensor.
+public enum PaddingMode: Sendable {
+  case constant(Scalar)
+  /// Mirrored at the border element, which is not repeated.
+  case reflect
+  /// The border element.
+  case replicate
+  /// The tensor again.
+  case circular
+
+  public init(named name: String, value: Scalar) throws {
+    switch name {
+    case "constant": self = .constant(value)
+    case "reflect": self = .reflect
+    case "replicate": self = .replicate
+    case "circular": self = .circular
+    default: throw SwiftNetError.notImplemented("Unrecognised padding mode \(name)")
+    }
+  }
+}
+
+extension Tensor {
+  /// Padded before and after, from the last dimension on: (last before, last after, second to last before, …).
+  /// Negative amounts cut off. Modes other than constant pad one to three dimensions, and want one or two in front.
+  public func padded(_ padding: [Int], _ mode: PaddingMode = .constant(0)) throws -> Tensor {
+    try require(padding.count % 2 == 0, "Padding length must be divisible by 2")
+    try require(
+      padding.count <= 2 * rank,
+      "Padding length should be less than or equal to two times the input dimension but got padding length "
+        + "\(padding.count) and input of dimension \(rank)")
+    var pairs = [(before: Int, after: Int)](repeating: (0, 0), count: rank)
+    for k in 0..<padding.count / 2 { pairs[rank - 1 - k] = (padding[2 * k], padding[2 * k + 1]) }
+    for d in shape.indices {
+      let (size, overflow) = shape[d].addingReportingOverflow(pairs[d].before)
+      let (total, overflow2) = size.addingReportingOverflow(pairs[d].after)
+      try require(
+        !overflow && !overflow2 && total >= 0,
+        "The input size \(shape[d]), plus negative padding \(pairs[d].before) and \(pairs[d].after), resulted in a "
+          + "negative output size, which is invalid. Check dimension \(d) of your input.")
+    }
+    if case .constant(let value) = mode { return try padded(pairs, value) }
+    try require(
+      (1...3).contains(padding.count / 2) && (rank == padding.count / 2 + 1 || rank == padding.count / 2 + 2),
+      .notImplemented,
+      "Padding size \(padding.count) is not supported for \(rank)D input tensor.\nSupported combinations for "
+        + "non-constant padding:\n  - 2D or 3D input: padding size = 2 (pads last dimension)\n  - 3D or 4D input: "
+        + "padding size = 4 (pads last 2 dimensions)\n  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
+    )
+    var result = self
+    for d in shape.indices where pairs[d] != (0, 0) {
+      let n = shape[d]
+      let (before, after) = pairs[d]
+      switch mode {
+      case .reflect:
+        try require(
+          before < n && after < n,
+          "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding "
+            + "(\(before), \(after)) at dimension \(d) of input \(Shape.describe(shape))")
+      case .circular:
+        try require(before <= n && after <= n, "Padding value causes wrapping around more than once.")
+      default: break
+      }
+      try require(
+        n > 0, "Expected input to have non-zero size at dimension \(d), but got \(Shape.describe(shape))")
+      let index = try Tensor(empty: [n + before + after], dtype: .int64)
+      let out = try index.mutablePointer().assumingMemoryBound(to: Int64.self)
+      for i in 0..<index.count { out[i] = Int64(mode.source(of: i - before, n)) }
+      result = try result.indexSelect(d, index)
+    }
+    return result === self ? try clone() : result
+  }
+
+  private func padded(_ pairs: [(before: Int, after: Int)], _ value: Scalar) throws -> Tensor {
+    var inside = try alias()
+    let outShape = shape.indices.map { shape[$0] + pairs[$0].before + pairs[$0].after }
+    let out = try Tensor(
+      empty: outShape, dtype: dtype,
+      strides: isChannelsLast && !isContiguous ? Shape.channelsLastStrides(outShape) : nil)
+    try out.fillUnrecorded(value)
+    var target = try out.alias()
+    try noGrad {
+      for d in shape.indices {
+        // Where both sides overlap after cutting, nothing is left to copy.
+        let cutFront = Swift.min(Swift.max(0, -pairs[d].before), shape[d])
+        let length = Swift.max(0, shape[d] - cutFront - Swift.max(0, -pairs[d].after))
+        inside = try inside.narrow(d, cutFront, length)
+        target = try target.narrow(d, length == 0 ? 0 : Swift.max(0, pairs[d].before), length)
+      }
+      try copyElements(from: inside, to: target)
+    }
+    return try out.recorded("ConstantPadNd", self) {
+      [try $0.grad.padded(pairs.map { (-$0.before, -$0.after) }, 0)]
+    }
+  }
+}
+
+extension PaddingMode {
+  /// The position of a tensor of n elements that stands at position i, which may lie outside.
+  fileprivate func source(of i: Int, _ n: Int) -> Int {
+    switch self {
+    case .reflect: i < 0 ? -i : (i >= n ? 2 * (n - 1) - i : i)
+    case .circular: i < 0 ? i + n : (i >= n ? i - n : i)
+    default: Swift.max(0, Swift.min(i, n - 1))
+    }
+  }
+}

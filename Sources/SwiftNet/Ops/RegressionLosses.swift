@@ -1,0 +1,89 @@
+/// Losses that compare two tensors element by element. Shapes broadcast; names and formulas as in
+/// `torch.nn.functional`.
+extension Tensor {
+  /// (x - y)².
+  public func mseLoss(_ target: Tensor, weight: Tensor? = nil, reduction: LossReduction = .mean) throws -> Tensor {
+    let difference = try self - target
+    return try (difference * difference).reduced(reduction, weight: weight)
+  }
+
+  /// |x - y|.
+  public func l1Loss(_ target: Tensor, weight: Tensor? = nil, reduction: LossReduction = .mean) throws -> Tensor {
+    try (self - target).unary(.abs).reduced(reduction, weight: weight)
+  }
+
+  /// (x - y)² / (2 beta) where |x - y| < beta, otherwise |x - y| - beta / 2.
+  public func smoothL1Loss(
+    _ target: Tensor, beta: Double = 1, reduction: LossReduction = .mean
+  ) throws -> Tensor {
+    try require(beta >= 0, "smooth_l1_loss does not support negative values for beta.")
+    if beta == 0 { return try l1Loss(target, reduction: reduction) }
+    let difference = try self - target
+    let distance = try difference.unary(.abs)
+    let near = try difference * difference * .float(0.5 / beta)
+    return try distance.compare(.lt, beta).choose(near, else: distance - .float(0.5 * beta)).reduced(reduction)
+  }
+
+  /// (x - y)² / 2 where |x - y| < delta, otherwise delta · (|x - y| - delta / 2).
+  public func huberLoss(
+    _ target: Tensor, delta: Double = 1, weight: Tensor? = nil, reduction: LossReduction = .mean
+  ) throws -> Tensor {
+    try require(delta > 0, "huber_loss does not support non-positive values for delta.")
+    let difference = try self - target
+    let distance = try difference.unary(.abs)
+    let far = try (distance - .float(0.5 * delta)) * .float(delta)
+    let loss = try distance.compare(.lt, delta).choose(difference * difference * 0.5, else: far)
+    if let weight {
+      try require(weight.shape == loss.shape, .value, "Weights and input must have the same size.")
+      return try (loss * weight).reduced(reduction)
+    }
+    return try loss.reduced(reduction)
+  }
+
+  /// Kullback-Leibler divergence, pointwise: y · (ln y - x), x being logarithms; `logTarget`: y is one too.
+  public func klDivergence(
+    _ target: Tensor, logTarget: Bool = false, reduction: LossReduction = .mean
+  ) throws -> Tensor {
+    if logTarget { return try (target.unary(.exp) * (target - self)).reduced(reduction) }
+    return try (Binary.apply(.xlogy, .tensor(target), .tensor(target)) - target * self).reduced(reduction)
+  }
+
+  /// Negative log likelihood of a Poisson distribution: eˣ - y·x, or x - y·ln(x + eps); `full` adds Stirling's
+  /// approximation of ln y! for y > 1.
+  public func poissonNLLLoss(
+    _ target: Tensor, logInput: Bool = true, full: Bool = false, eps: Double = 1e-8, reduction: LossReduction = .mean
+  ) throws -> Tensor {
+    var loss =
+      logInput ? try unary(.exp) - target * self : try self - target * (self + .float(eps)).unary(.log)
+    if full {
+      let stirling = try target * target.unary(.log) - target + (target * .float(2 * Double.pi)).unary(.log) * 0.5
+      loss = try loss + whereSelect(try target.compare(.gt, 1), .tensor(stirling), .scalar(0.0))
+    }
+    return try loss.reduced(reduction)
+  }
+
+  /// Negative log likelihood of a Gaussian distribution with the given variance (at least eps):
+  /// (ln v + (x - y)² / v) / 2, and ln(2π) / 2 if `full`.
+  public func gaussianNLLLoss(
+    _ target: Tensor, variance: Tensor, full: Bool = false, eps: Double = 1e-6, reduction: LossReduction = .mean
+  ) throws -> Tensor {
+    var variance = variance
+    if variance.shape != shape {
+      if variance.shape == Array(shape.dropLast()) {
+        variance = try variance.unsqueeze(-1)
+      } else {
+        let fits = variance.rank == rank && variance.shape.dropLast() == shape.dropLast() && variance.shape.last == 1
+        try require(fits || variance.count == 1 && variance.rank == 0, .value, "var is of incorrect size")
+      }
+    }
+    let negative = try noGrad { try variance.compare(.lt, 0).any().item() }
+    try require(negative.isZero, .value, "var has negative entry/entries")
+    // The limit does not take part in the gradient.
+    let lift = try noGrad { try variance.atLeast(eps) - variance }
+    let bounded = try variance + lift
+    let difference = try self - target
+    var loss = try (bounded.unary(.log) + difference * difference / bounded) * 0.5
+    if full { loss = try loss + .float(0.5 * log(2 * Double.pi)) }
+    return try loss.reduced(reduction)
+  }
+}

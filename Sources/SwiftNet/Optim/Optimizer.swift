@@ -1,0 +1,170 @@
+/// Parameters that share options, as `torch.optim`'s parameter groups. Options are numbers by PyTorch's names; flags are
+/// 0 or 1, `betas` are "beta1" and "beta2". They may be changed at any time, and the next step uses them.
+public final class ParameterGroup {
+  public var parameters: [Tensor]
+  public internal(set) var options: [String: Double]
+
+  init(_ parameters: [Tensor], _ options: [String: Double]) {
+    self.parameters = parameters
+    self.options = options
+  }
+
+  public subscript(name: String) -> Double {
+    get { options[name] ?? 0 }
+    set { options[name] = newValue }
+  }
+
+  func flag(_ name: String) -> Bool { self[name] != 0 }
+}
+
+/// What an optimizer remembers of one parameter.
+public final class ParameterState {
+  let parameter: Tensor
+  /// Steps taken.
+  public var step = 0.0
+  /// By PyTorch's names: "momentum_buffer", "exp_avg", …
+  public var tensors: [String: Tensor] = [:]
+
+  init(_ parameter: Tensor) { self.parameter = parameter }
+
+  /// The tensor of a name, zeros in the parameter's layout if there is none yet.
+  func zeros(_ name: String) throws -> Tensor {
+    if let tensor = tensors[name] { return tensor }
+    let made = try Tensor(
+      empty: parameter.shape, dtype: parameter.dtype, strides: parameter.isDense ? parameter.strides : nil)
+    try made.fillInPlace(0)
+    tensors[name] = made
+    return made
+  }
+}
+
+/// Base class of the optimizers: parameter groups, the state of each parameter, and steps over all parameters at once.
+open class Optimizer {
+  public private(set) var groups: [ParameterGroup] = []
+  private var states: [ObjectIdentifier: ParameterState] = [:]
+  /// The options of a group that does not set them.
+  public let defaults: [String: Double]
+
+  public init(defaults: [String: Double]) { self.defaults = defaults }
+
+  // MARK: Groups
+
+  /// Adds parameters with options of their own; others are the defaults.
+  public func addGroup(_ parameters: [Tensor], _ options: [String: Double] = [:]) throws {
+    let group = ParameterGroup(parameters, defaults.merging(options) { $1 })
+    try check(group)
+    groups.append(group)
+  }
+
+  public func removeGroups(from index: Int) {
+    if index >= 0, index < groups.count { groups.removeLast(groups.count - index) }
+  }
+
+  /// Throws if a group's options make no sense.
+  open func check(_ group: ParameterGroup) throws {}
+
+  // MARK: State
+
+  /// What is remembered of a parameter; nil before its first step.
+  public func state(_ parameter: Tensor) -> ParameterState? { states[ObjectIdentifier(parameter)] }
+
+  /// The state of a parameter, made if it is not there.
+  public func makeState(_ parameter: Tensor) -> ParameterState {
+    if let state = states[ObjectIdentifier(parameter)] { return state }
+    let made = ParameterState(parameter)
+    states[ObjectIdentifier(parameter)] = made
+    return made
+  }
+
+  public func clearState(_ parameter: Tensor) { states[ObjectIdentifier(parameter)] = nil }
+  public func clearState() { states.removeAll() }
+
+  // MARK: Steps
+
+  /// Takes the gradients away, or sets them to zero.
+  public func zeroGrad(setToNone: Bool = true) throws {
+    for group in groups {
+      for parameter in group.parameters {
+        if setToNone { parameter.grad = nil } else { try parameter.grad?.fillInPlace(0) }
+      }
+    }
+  }
+
+  /// Changes every parameter that has a gradient.
+  public final func step() throws {
+    try noGrad {
+      var updates: [Update] = []
+      for group in groups {
+        for parameter in group.parameters {
+          guard let gradient = parameter.grad else { continue }
+          try require(
+            gradient.shape == parameter.shape,
+            "the gradient's shape \(Shape.describe(gradient.shape)) differs from the parameter's "
+              + Shape.describe(parameter.shape))
+          try update(parameter, gradient, group, &updates)
+        }
+      }
+      try Update.run(updates)
+    }
+  }
+
+  /// Adds the update of one parameter to the list.
+  open func update(
+    _ parameter: Tensor, _ gradient: Tensor, _ group: ParameterGroup, _ updates: inout [Update]
+  ) throws {
+    throw SwiftNetError.notImplemented("an optimizer has to say how it updates")
+  }
+}
+
+/// The update of one parameter: tensors of one layout and a kernel over runs of their elements.
+public struct Update {
+  typealias Kernel = ([UnsafeMutableRawPointer], _ offset: Int, _ count: Int) -> Void
+
+  /// The parameter first, then the gradient, then state.
+  private let originals: [Tensor]
+  private let tensors: [Tensor]
+  private let kernel: Kernel
+
+  /// - Parameter tensors: of the same shape; all but the gradient (the second) are changed.
+  init(_ tensors: [Tensor], _ kernel: @escaping (Lane) -> Kernel) throws {
+    let layout = tensors[0]
+    let dtype = layout.dtype.lane.dtype
+    let strides = layout.isDense ? layout.strides : Shape.contiguousStrides(layout.shape)
+    originals = tensors
+    // Half precision is updated in float32 and rounded; what lies differently in memory is copied.
+    self.tensors = try tensors.map { tensor in
+      if tensor.dtype == dtype, tensor.strides == strides { return tensor }
+      let copy = try Tensor(empty: tensor.shape, dtype: dtype, strides: strides)
+      try copyElements(from: tensor, to: copy)
+      return copy
+    }
+    self.kernel = kernel(dtype.lane)
+  }
+
+  /// Elements that a thread updates in one go.
+  private static var run: Int { 1 << 14 }
+
+  /// Runs all updates, shared out over the threads.
+  static func run(_ updates: [Update]) throws {
+    var pieces: [(update: Int, offset: Int)] = []
+    for (index, update) in updates.enumerated() {
+      for offset in stride(from: 0, to: update.tensors[0].count, by: run) { pieces.append((index, offset)) }
+    }
+    let pointers = try updates.map { try $0.tensors.map { try $0.mutablePointer() } }
+    parallelFor(pieces.count, grain: 1) { start, end in
+      for piece in pieces[start..<end] {
+        let update = updates[piece.update]
+        let size = update.tensors[0].dtype.size
+        update.kernel(
+          pointers[piece.update].map { $0 + piece.offset * size }, piece.offset,
+          min(run, update.tensors[0].count - piece.offset))
+      }
+    }
+    for update in updates {
+      for (position, (original, changed)) in zip(update.originals, update.tensors).enumerated() where position != 1 {
+        if original !== changed { try copyElements(from: changed, to: original) }
+        original.bumpVersion()
+      }
+    }
+  }
+}

@@ -1,0 +1,165 @@
+/// How to compute the contents of a storage: an elementwise program, and the order of the elements in memory.
+///
+/// Operations on large tensors do not compute at once. Their result holds such a recipe; an operation that reads it
+/// takes the recipe over into its own, so that a chain (normalisation, residual, activation; a loss written in Python)
+/// runs as one pass over memory when something at last needs the numbers. A result that is used twice may be computed
+/// twice: that is cheaper than writing and reading it. What a recipe reads is computed with the values of the time it
+/// was written: a storage that is about to change first has all its readers computed.
+final class ElementwiseRecipe {
+  let program: ElementwiseProgram
+  let dtype: DType
+  let shape: [Int]
+  let strides: [Int]
+  /// How often the recipe was taken over into another one.
+  var uses = 0
+
+  init(program: ElementwiseProgram, dtype: DType, shape: [Int], strides: [Int]) {
+    self.program = program
+    self.dtype = dtype
+    self.shape = shape
+    self.strides = strides
+  }
+
+  func run(into storage: Storage) throws {
+    let count = try Shape.count(shape)
+    try program.run(
+      into: Tensor(storage: storage, dtype: dtype, shape: shape, strides: strides, offset: 0, count: count))
+  }
+}
+
+/// When elementwise operations are deferred.
+public enum Deferral {
+  /// Off with SWIFTNET_DEFER=0 in the environment: every operation computes at once.
+  nonisolated(unsafe) public static var isEnabled = environment("SWIFTNET_DEFER") != "0"
+  /// Below this many elements an operation is a matter of microseconds, and computed at once.
+  static let threshold = 1 << 14
+  /// Longer programs gain nothing, and keep their operands alive for long.
+  static let maximumSteps = 24
+  static let maximumLeaves = 12
+  /// A recipe that was taken over this often is computed at the next use.
+  static let maximumUses = 3
+}
+
+extension ElementwiseProgram {
+  /// A program of one operation on operands whose deferred parts are taken over where that is possible.
+  static func fusing(
+    _ kernel: @escaping ElementwiseKernel, _ operands: [ElementwiseOperand], lane: Lane, scalars: Scalars,
+    roundTo: DType?
+  ) throws -> ElementwiseProgram {
+    var program = ElementwiseProgram(lane: lane, leaves: [], steps: [])
+    var taken: [(memory: Storage, source: Source)] = []
+    var sources: [Source] = []
+    for operand in operands {
+      guard case .tensor(let tensor) = operand else {
+        program.leaves.append(operand)
+        sources.append(.leaf(program.leaves.count - 1))
+        continue
+      }
+      if let known = taken.first(where: { $0.memory === tensor.memory }) {
+        sources.append(known.source)
+        continue
+      }
+      if let inner = tensor.deferredProgram(lane: lane),
+        program.steps.count + inner.steps.count < Deferral.maximumSteps,
+        program.leaves.count + inner.leaves.count <= Deferral.maximumLeaves
+      {
+        let source = program.take(inner, roundTo: tensor.dtype)
+        taken.append((tensor.memory, source))
+        sources.append(source)
+      } else {
+        sources.append(.leaf(try program.addLeaf(tensor)))
+      }
+    }
+    program.steps.append(Step(kernel: kernel, sources: sources, scalars: scalars, roundTo: roundTo))
+    return program
+  }
+
+  /// A leaf that reads the tensor as it is now. Equal leaves are shared.
+  private mutating func addLeaf(_ tensor: Tensor) throws -> Int {
+    for (index, leaf) in leaves.enumerated() {
+      if case .tensor(let known) = leaf, known.memory === tensor.memory, known.offset == tensor.offset,
+        known.dtype == tensor.dtype, known.shape == tensor.shape, known.strides == tensor.strides
+      {
+        return index
+      }
+    }
+    leaves.append(.tensor(try tensor.alias()))
+    return leaves.count - 1
+  }
+
+  /// Appends another program; the result is where its last step ends up.
+  private mutating func take(_ inner: ElementwiseProgram, roundTo dtype: DType) -> Source {
+    var leafPlaces: [Int] = []
+    for leaf in inner.leaves {
+      if case .tensor(let tensor) = leaf, let place = try? addLeaf(tensor) {
+        leafPlaces.append(place)
+      } else {
+        leaves.append(leaf)
+        leafPlaces.append(leaves.count - 1)
+      }
+    }
+    let firstStep = steps.count
+    for (index, step) in inner.steps.enumerated() {
+      var moved = step
+      moved.sources = step.sources.map { source in
+        switch source {
+        case .leaf(let leaf): .leaf(leafPlaces[leaf])
+        case .step(let earlier): .step(firstStep + earlier)
+        }
+      }
+      // What would have been rounded by being stored is rounded here.
+      if index == inner.steps.count - 1, dtype == .float16 || dtype == .bfloat16 { moved.roundTo = dtype }
+      steps.append(moved)
+    }
+    return .step(steps.count - 1)
+  }
+
+  /// Whether the program may be kept for later: everything it reads is memory of this library's own.
+  var canWait: Bool {
+    for case .tensor(let tensor) in leaves where tensor.memory.isShared { return false }
+    return true
+  }
+}
+
+extension Tensor {
+  /// The program behind a deferred tensor, for this tensor's shape, if it can be taken over into another.
+  fileprivate func deferredProgram(lane: Lane) -> ElementwiseProgram? {
+    guard let recipe = memory.recipe, recipe.program.lane == lane, recipe.dtype == dtype, offset == 0,
+      recipe.uses < Deferral.maximumUses
+    else { return nil }
+    if shape == recipe.shape, strides == recipe.strides {
+      recipe.uses += 1
+      return recipe.program
+    }
+    // Another shape over the same row-major elements: the leaves are seen in that shape too.
+    guard isContiguous, Shape.isContiguous(recipe.shape, recipe.strides) else { return nil }
+    var program = recipe.program
+    for (index, leaf) in program.leaves.enumerated() {
+      guard case .tensor(let tensor) = leaf, tensor.count != 1 else { continue }
+      guard tensor.count == count, tensor.isContiguous,
+        let seen = try? tensor.alias(shape: shape, strides: Shape.contiguousStrides(shape))
+      else { return nil }
+      program.leaves[index] = .tensor(seen)
+    }
+    for index in program.leaves.indices {
+      if case .tensor(let tensor) = program.leaves[index], tensor.count == 1, !tensor.shape.isEmpty,
+        let seen = try? tensor.alias(shape: [], strides: [])
+      {
+        program.leaves[index] = .tensor(seen)
+      }
+    }
+    recipe.uses += 1
+    return program
+  }
+
+  /// The program of a deferred tensor, for a reduction that folds its results.
+  func deferredProgramToFold(lane: Lane) throws -> ElementwiseProgram? {
+    guard var program = deferredProgram(lane: lane) else { return nil }
+    // What would have been rounded by being stored is rounded before it is folded.
+    if dtype == .float16 || dtype == .bfloat16 { program.steps[program.steps.count - 1].roundTo = dtype }
+    return program
+  }
+
+  /// Whether the contents are still to be computed.
+  public var isDeferred: Bool { memory.recipe != nil }
+}

@@ -1,0 +1,44 @@
+#!/bin/sh
+# Runs the tests under AddressSanitizer and ThreadSanitizer: XCTest with both, and the Python tests of the border
+# (lifetimes of memory that NumPy and the library share, threads, the fuzzer) with AddressSanitizer. PYTHON names the
+# interpreter. Takes a while: everything is built twice.
+set -e
+cd "$(dirname "$0")/../.."
+ROOT=$(pwd)
+PYTHON=${PYTHON:-python3}
+RUNTIME=$(dirname "$(dirname "$(readlink -f "$(command -v swift)")")")/lib/clang/*/lib/linux
+
+build() {
+  swift build -c release --sanitize="$1" --scratch-path ".build-$1" -Xswiftc -enable-testing --build-tests
+}
+
+xctest() {
+  swift test -c release --sanitize="$1" --scratch-path ".build-$1" -Xswiftc -enable-testing --skip-build
+}
+
+# A copy of the package around the instrumented library. The memory pool is off: what is freed is gone.
+python_tests() {
+  sanitizer=$1
+  shift
+  copy=".build-$sanitizer/python"
+  rm -rf "$copy"
+  mkdir -p "$copy"
+  cp -R python/swiftnet "$copy/swiftnet"
+  cp ".build-$sanitizer/release/libswiftnet.so" "$copy/swiftnet/"
+  preload=$(echo $RUNTIME/libclang_rt.asan-"$(uname -m)".so)
+  PYTHONPATH="$ROOT/$copy" PYTHONMALLOC=malloc SWIFTNET_MEMORY_POOL=0 LD_PRELOAD="$preload" \
+    ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=0:allocator_may_return_null=1 \
+    "$PYTHON" "$@"
+}
+
+build address
+SWIFTNET_MEMORY_POOL=0 ASAN_OPTIONS=detect_leaks=0 xctest address
+if [ "$(uname)" = Linux ]; then
+  python_tests address -m pytest -q -p no:cacheprovider python/tests/test_lifetimes.py
+  for seed in 100 101; do
+    SWIFTNET_FUZZ_ADDRESS_SPACE=0 python_tests address python/tests/fuzz.py "$seed" 1500 ".build-address/call.txt" ||
+      { cat .build-address/call.txt; exit 1; }
+  done
+fi
+build thread
+xctest thread

@@ -1,0 +1,71 @@
+"""Timing: libraries in turns, so that a slow moment of the machine meets all of them."""
+
+import gc
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+
+def force(result):
+    """Waits for a result that may be computed late, by asking for its address."""
+    if result is None:
+        return
+    if isinstance(result, (tuple, list)):
+        for part in result:
+            force(part)
+        return
+    result.data_ptr()
+
+
+def seconds(function, repeats):
+    start = time.perf_counter()
+    for _ in range(repeats):
+        force(function())
+    return (time.perf_counter() - start) / repeats
+
+
+def medians(functions, rounds=7, budget=1.0):
+    """Median seconds of each function, run in turns.
+
+    Args:
+        functions: by name.
+        rounds: how many turns.
+        budget: seconds that one function may take altogether, about.
+    """
+    repeats = {}
+    for name, function in functions.items():
+        seconds(function, 1)
+        once = max(seconds(function, 1), 1e-8)
+        repeats[name] = max(1, min(10_000, int(budget / rounds / once)))
+    times = {name: [] for name in functions}
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(rounds):
+            for name, function in functions.items():
+                times[name].append(seconds(function, repeats[name]))
+    finally:
+        gc.enable()
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def in_child(program, *arguments):
+    """What a Python program prints, as a float, from a process of its own."""
+    done = subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True, text=True)
+    return float(done.stdout.strip().splitlines()[-1])
+
+
+IMPORT = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
+
+
+def import_seconds(module, rounds=5):
+    """Median seconds of importing a module in a fresh interpreter."""
+    return statistics.median(in_child(IMPORT.format(module)) for _ in range(rounds))
+
+
+def peak_bytes():
+    """The most memory that this process has held so far."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,151 @@
+"""swiftnet beside PyTorch: run by `make bench`.
+
+Everything is measured in one run and in turns; the ratio says how many times faster swiftnet is than the fastest of
+PyTorch's settings.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import cases
+import libraries
+import measure
+import networks
+
+
+def peak_operations():
+    """Floating-point operations per second at best, of all threads."""
+    from swiftnet._core import lib
+
+    return lib.sn_measure_peak()
+
+
+def settings(images=False, network=False):
+    """The libraries that a row compares."""
+    result = [libraries.swiftnet(), libraries.torch()]
+    if images or network:
+        result.append(libraries.torch(channels_last=True))
+    if network:
+        result.append(libraries.torch(compiled=True))
+    return result
+
+
+class Table:
+    """Rows as they come, on the screen and for the file."""
+
+    def __init__(self):
+        self.rows = []
+        self._group = None
+
+    def add(self, group, name, times, share=None, unit="s"):
+        if group != self._group:
+            self._group = group
+            print(f"\n{group}\n{'':36}{'swiftnet':>12}{'PyTorch':>12}{'ratio':>8}{'of peak':>9}")
+        ours = times.get("swiftnet")
+        peers = {key: value for key, value in times.items() if key != "swiftnet"}
+        best = min(peers, key=peers.get) if peers else None
+        ratio = peers[best] / ours if ours and best else None
+        show = show_seconds if unit == "s" else show_bytes
+        print(
+            f"{name:<36}{show(ours):>12}{show(peers.get(best)):>12}"
+            f"{f'{ratio:.2f}' if ratio else '-':>8}{f'{share:.0%}' if share else '':>9}"
+            f"  {best.removeprefix('torch ') if best else ''}",
+            flush=True,
+        )
+        self.rows.append(
+            {"group": group, "name": name, "unit": unit, "values": times, "ratio": ratio, "share_of_peak": share}
+        )
+
+
+def show_seconds(value):
+    if value is None:
+        return "-"
+    for unit, size in (("s", 1), ("ms", 1e-3), ("µs", 1e-6)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value * 1e9:.0f} ns"
+
+
+def show_bytes(value):
+    return "-" if value is None else f"{value / 2**20:.0f} MB"
+
+
+def prepared(compared, make):
+    """The function to time for each library. One that a library cannot do is left out, and the reason shown."""
+    functions = {}
+    for library in compared:
+        try:
+            function = make(library)
+            function()
+        except Exception as error:
+            print(f"  {library.name}: {type(error).__name__}: {str(error).splitlines()[0][:100]}", file=sys.stderr)
+        else:
+            functions[library.name] = function
+    return functions
+
+
+def wanted(options, group, name):
+    return not options.only or any(part in f"{group}: {name}" for part in options.only)
+
+
+def measure_cases(table, options, peak):
+    for case in cases.all_cases():
+        if not wanted(options, case.group, case.name):
+            continue
+        times = measure.medians(prepared(settings(images=case.images), case.make), options.rounds, options.seconds)
+        ours = times.get("swiftnet")
+        share = case.operations / ours / peak if case.operations and ours else None
+        table.add(case.group, case.name, times, share)
+
+
+def measure_networks(table, options):
+    for name in networks.NETWORKS:
+        if wanted(options, "training step", name):
+            compared = settings(network=True) if options.compile else settings(images=True)
+            functions = prepared(compared, lambda library, name=name: networks.training_step(library, name))
+            table.add("training step", name, measure.medians(functions, options.rounds, 5 * options.seconds))
+    program = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import networks; "
+        "print(networks.measure_memory(*sys.argv[1:]))"
+    )
+    for name in networks.NETWORKS:
+        if wanted(options, "memory of a training step", name):
+            sizes = {library: measure.in_child(program, library, name) for library in ("swiftnet", "torch")}
+            table.add("memory of a training step", name, sizes, unit="bytes")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="write the results to this file too")
+    parser.add_argument("--only", action="append", help="only rows with this in their group or name; may be repeated")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each library")
+    parser.add_argument("--seconds", type=float, default=0.7, help="time of one library in one row, about")
+    parser.add_argument("--threads", type=int, help="threads of both libraries")
+    parser.add_argument("--no-compile", dest="compile", action="store_false", help="leave torch.compile out")
+    options = parser.parse_args()
+    import swiftnet
+    import torch
+
+    if options.threads:
+        swiftnet.set_num_threads(options.threads)
+    torch.set_num_threads(swiftnet.get_num_threads())
+    peak = peak_operations()
+    print(f"{platform.machine()}, {swiftnet.get_num_threads()} threads, multiply-add peak {peak / 1e9:.0f} GFLOP/s")
+    swiftnet.show_config()
+    table = Table()
+    measure_cases(table, options, peak)
+    measure_networks(table, options)
+    if wanted(options, "import", "import"):
+        table.add("import", "import", {name: measure.import_seconds(name) for name in ("swiftnet", "torch")})
+    if options.json:
+        result = {"machine": platform.platform(), "versions": libraries.versions(), "peak": peak, "rows": table.rows}
+        options.json.write_text(json.dumps(result, indent=1, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

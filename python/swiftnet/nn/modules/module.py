@@ -1,0 +1,1020 @@
+"""`Module`: what every part of a network is."""
+
+import functools
+import itertools
+import warnings
+from collections import OrderedDict, namedtuple
+from typing import TypeVar
+
+from swiftnet import _dtypes
+from swiftnet._core import check, fail, ffi, lib
+from swiftnet._device import check_device
+from swiftnet._tensor import Parameter, Tensor, wrap
+from swiftnet.nn.modules import _binding
+from swiftnet.nn.modules._binding import BUFFER, CHILD, PARAMETER, Members, Setting
+from swiftnet.nn.modules._hooks import BackwardHooks, RemovableHandle
+
+__all__ = ["BuiltIn", "Module"]
+
+T_destination = TypeVar("T_destination", bound=dict)
+_set = object.__setattr__
+_forward = lib.sn_module_forward
+_new = object.__new__
+
+
+class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
+    """What `load_state_dict` found missing and what it did not expect."""
+
+    __slots__ = ()
+
+    def __repr__(self):
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        return super().__repr__()
+
+    __str__ = __repr__
+
+
+# Tables of hooks that a module gets when the first hook of the kind is registered.
+_HOOK_TABLES = frozenset(
+    [
+        "_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called", "_forward_pre_hooks",
+        "_forward_pre_hooks_with_kwargs", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks",
+        "_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
+    ]
+)  # fmt: skip
+_ATTACHED = frozenset(["_sn", "_parameters", "_buffers", "_modules"])
+
+_global_forward_hooks = OrderedDict()
+_global_forward_pre_hooks = OrderedDict()
+_global_backward_hooks = OrderedDict()
+_global_backward_pre_hooks = OrderedDict()
+_global_always_called = OrderedDict()
+
+
+class Module:
+    """Base class of all parts of a network.
+
+    A subclass makes its parts in `__init__` (after `super().__init__()`) by assigning them to attributes, and computes
+    in `forward`. Parameters, buffers and children are registered by that assignment.
+
+    >>> class Net(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.hidden = nn.Linear(4, 8)
+    ...         self.out = nn.Linear(8, 2)
+    ...     def forward(self, x):
+    ...         return self.out(self.hidden(x).relu())
+
+    Each object is a handle on a module of the Swift library, which holds the parameters, buffers and children.
+
+    Attributes:
+        training: whether the module is in training mode.
+    """
+
+    dump_patches = False
+    call_super_init = False
+    _version = 1
+    # The Swift type that a built-in class stands for.
+    _type = None
+    _overrides = True
+    # Whether calls have to look for hooks.
+    _hooked = False
+
+    def __init__(self, *args, **kwargs):
+        if not self.call_super_init:
+            if kwargs:
+                raise TypeError(
+                    f"{type(self).__name__}.__init__() got an unexpected keyword argument '{next(iter(kwargs))}'"
+                )
+            if args:
+                raise TypeError(
+                    f"{type(self).__name__}.__init__() takes 1 positional argument but {len(args) + 1} were given"
+                )
+        self._attach(lib.sn_module_foreign(type(self).__name__.encode()))
+        if self.call_super_init:
+            super().__init__(*args, **kwargs)
+
+    def _attach(self, handle):
+        """Makes this object the face of a Swift module; takes over the handle."""
+        if not handle:
+            fail()
+        handle = ffi.gc(handle, lib.sn_module_release)
+        attributes = self.__dict__
+        attributes["_sn"] = handle
+        attributes["_parameters"] = Members(handle, PARAMETER)
+        attributes["_buffers"] = Members(handle, BUFFER)
+        attributes["_modules"] = Members(handle, CHILD)
+        _binding.live[_binding.address(handle)] = self
+        if self._overrides or self._hooked:
+            _binding.set_override(handle, True)
+
+    @property
+    def training(self):
+        return lib.sn_module_training(self._sn) == 1
+
+    @training.setter
+    def training(self, mode):
+        lib.sn_module_set_training(self._sn, bool(mode))
+
+    @property
+    def _non_persistent_buffers_set(self):
+        return self._buffers._transient
+
+    # ---- calls ----
+
+    def forward(self, *input):
+        """The module's computation: every subclass defines its own. Call the module itself, so that hooks run."""
+        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+    def __call__(self, *args, **kwargs):
+        if self._hooked:
+            return self._call_with_hooks(args, kwargs)
+        return self.forward(*args, **kwargs)
+
+    _call_impl = __call__
+
+    def _call_with_hooks(self, args, kwargs):
+        called = set()
+        try:
+            return self._hooked_call(args, kwargs, called)
+        except Exception:
+            # Hooks that asked for it run even so; what they raise themselves is only a warning.
+            for table, always, with_kwargs in (
+                (_global_forward_hooks, _global_always_called, {}),
+                (self._forward_hooks, self._forward_hooks_always_called, self._forward_hooks_with_kwargs),
+            ):
+                for key in list(always):
+                    if key in called or key not in table:
+                        continue
+                    try:
+                        if key in with_kwargs:
+                            table[key](self, args, kwargs, None)
+                        else:
+                            table[key](self, args, None)
+                    except Exception as error:
+                        warnings.warn(f"module forward hook with always_call=True raised {error!r}", stacklevel=3)
+            raise
+
+    def _hooked_call(self, args, kwargs, called):
+        for table, with_kwargs in (
+            (_global_forward_pre_hooks, ()),
+            (self._forward_pre_hooks, self._forward_pre_hooks_with_kwargs),
+        ):
+            for key, hook in list(table.items()):
+                if key in with_kwargs:
+                    changed = hook(self, args, kwargs)
+                    if changed is not None:
+                        if not (isinstance(changed, tuple) and len(changed) == 2):
+                            raise RuntimeError(
+                                "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
+                                f"but got {changed}."
+                            )
+                        args, kwargs = changed
+                else:
+                    changed = hook(self, args)
+                    if changed is not None:
+                        args = changed if isinstance(changed, tuple) else (changed,)
+        backward = None
+        hooks = [*_global_backward_hooks.values(), *self._backward_hooks.values()]
+        pre_hooks = [*_global_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
+        if hooks or pre_hooks:
+            backward = BackwardHooks(self, hooks, pre_hooks)
+            args = backward.on_inputs(args)
+        result = self.forward(*args, **kwargs)
+        for table, with_kwargs in (
+            (_global_forward_hooks, ()),
+            (self._forward_hooks, self._forward_hooks_with_kwargs),
+        ):
+            for key, hook in list(table.items()):
+                called.add(key)
+                changed = hook(self, args, kwargs, result) if key in with_kwargs else hook(self, args, result)
+                if changed is not None:
+                    result = changed
+        return backward.on_outputs(result) if backward else result
+
+    # ---- attributes ----
+
+    def __getattr__(self, name):
+        attributes = self.__dict__
+        for table in ("_parameters", "_buffers", "_modules"):
+            members = attributes.get(table)
+            if members is not None and name in members:
+                return members[name]
+        if name in _HOOK_TABLES:
+            made = attributes[name] = OrderedDict()
+            return made
+        if name in _ATTACHED:
+            raise AttributeError(f"'{type(self).__name__}' is used before Module.__init__() was called")
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def _members(self, table, what):
+        members = self.__dict__.get(table)
+        if members is None:
+            raise AttributeError(f"cannot assign {what} before Module.__init__() call")
+        return members
+
+    def _forget(self, name, keep):
+        """Takes a name out of everything but one table."""
+        self.__dict__.pop(name, None)
+        for table in ("_parameters", "_buffers", "_modules"):
+            if table != keep and name in self.__dict__.get(table, ()):
+                del self.__dict__[table][name]
+                if table == "_buffers":
+                    self._buffers._transient.discard(name)
+
+    def __setattr__(self, name, value):
+        if isinstance(value, Parameter):
+            self._members("_parameters", "parameters")
+            self._forget(name, "_parameters")
+            self.register_parameter(name, value)
+            return
+        if isinstance(value, Module):
+            members = self._members("_modules", "module")
+            self._forget(name, "_modules")
+            members[name] = value
+            return
+        attributes = self.__dict__
+        if name in attributes.get("_parameters", ()):
+            if value is not None:
+                raise TypeError(
+                    f"cannot assign '{_type_name(value)}' as parameter '{name}' (torch.nn.Parameter or None expected)"
+                )
+            self._parameters[name] = None
+        elif name in attributes.get("_modules", ()):
+            if value is not None:
+                raise TypeError(
+                    f"cannot assign '{_type_name(value)}' as child module '{name}' (torch.nn.Module or None expected)"
+                )
+            self._modules[name] = None
+        elif name in attributes.get("_buffers", ()):
+            if value is not None and not isinstance(value, Tensor):
+                raise TypeError(
+                    f"cannot assign '{_type_name(value)}' as buffer '{name}' "
+                    "(torch.nn.Buffer, torch.Tensor or None expected)"
+                )
+            self._buffers[name] = value
+        elif isinstance(value, Tensor) and hasattr(value, "persistent"):
+            self._members("_buffers", "buffer")
+            self.register_buffer(name, value, value.persistent)
+        else:
+            _set(self, name, value)
+            if name == "forward" and "_sn" in attributes:
+                _binding.set_override(self._sn, True)
+
+    def __delattr__(self, name):
+        attributes = self.__dict__
+        for table in ("_parameters", "_buffers", "_modules"):
+            if name in attributes.get(table, ()):
+                del attributes[table][name]
+                if table == "_buffers":
+                    self._buffers._transient.discard(name)
+                return
+        object.__delattr__(self, name)
+        if name == "forward" and not (self._overrides or self._hooked):
+            _binding.set_override(self._sn, False)
+
+    def __dir__(self):
+        names = set(dir(type(self))) | set(self.__dict__)
+        names |= set(self._parameters) | set(self._buffers) | set(self._modules)
+        return sorted(name for name in names if not name[:1].isdigit())
+
+    # ---- registration ----
+
+    def _check_name(self, name, what):
+        if not isinstance(name, str):
+            raise TypeError(f"{what} name should be a string. Got {_type_name(name)}")
+        if "." in name:
+            raise KeyError(f'{what} name can\'t contain ".", got: {name}' if what == "module"
+                           else f'{what} name can\'t contain "."')  # fmt: skip
+        if name == "":
+            raise KeyError(f'{what} name can\'t be empty string ""')
+
+    def register_parameter(self, name, param):
+        """Adds a parameter under a name; None registers the name without a value."""
+        parameters = self._members("_parameters", "parameter")
+        self._check_name(name, "parameter")
+        if name not in parameters and hasattr(self, name):
+            raise KeyError(f"attribute '{name}' already exists")
+        if param is not None:
+            if not isinstance(param, Parameter):
+                raise TypeError(
+                    f"cannot assign '{_type_name(param)}' object to parameter '{name}' "
+                    "(torch.nn.Parameter or None required)"
+                )
+            if not param.is_leaf:
+                raise ValueError(
+                    f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly."
+                    f" To express '{name}' as a function of another Tensor, compute the value in the forward() method."
+                )
+        parameters[name] = param
+
+    def register_buffer(self, name, tensor, persistent=True):
+        """Adds a tensor that is not trained: part of the state_dict if `persistent`."""
+        buffers = self._members("_buffers", "buffer")
+        self._check_name(name, "buffer")
+        if name not in buffers and hasattr(self, name):
+            raise KeyError(f"attribute '{name}' already exists")
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"cannot assign '{_type_name(tensor)}' object to buffer '{name}' (torch Tensor or None required)"
+            )
+        if persistent:
+            buffers._transient.discard(name)
+        else:
+            buffers._transient.add(name)
+        buffers[name] = tensor
+
+    def add_module(self, name, module):
+        """Adds a child under a name."""
+        children = self._members("_modules", "module")
+        if not isinstance(module, Module) and module is not None:
+            raise TypeError(f"{_type_name(module)} is not a Module subclass")
+        self._check_name(name, "module")
+        if name not in children and hasattr(self, name):
+            raise KeyError(f"attribute '{name}' already exists")
+        children[name] = module
+
+    def register_module(self, name, module):
+        """Adds a child under a name."""
+        self.add_module(name, module)
+
+    def get_submodule(self, target):
+        """The descendant under a dotted name; the module itself for ""."""
+        module = self
+        for name in target.split(".") if target else ():
+            if not hasattr(module, name):
+                raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
+            module = getattr(module, name)
+            if not isinstance(module, Module):
+                raise AttributeError(f"`{name}` is not an nn.Module")
+        return module
+
+    def set_submodule(self, target, module, strict=False):
+        """Replaces the descendant under a dotted name."""
+        if target == "":
+            raise ValueError("Cannot set the submodule without a target name!")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if strict and not hasattr(parent, name):
+            raise AttributeError(f"{parent._get_name()} has no attribute `{name}`")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        if name in parent._modules or not hasattr(parent, name):
+            parent._modules[name] = module
+        else:
+            raise AttributeError(f"`{name}` is not an nn.Module")
+
+    def get_parameter(self, target):
+        """The parameter under a dotted name."""
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        if not hasattr(module, name):
+            raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
+        found = getattr(module, name)
+        if not isinstance(found, Parameter):
+            raise AttributeError(f"`{name}` is not an nn.Parameter")
+        return found
+
+    def get_buffer(self, target):
+        """The buffer under a dotted name."""
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        if not hasattr(module, name):
+            raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
+        if name not in module._buffers:
+            raise AttributeError(f"`{name}` is not a buffer")
+        return module._buffers[name]
+
+    # ---- traversal ----
+
+    def named_modules(self, memo=None, prefix="", remove_duplicate=True):
+        """This module and all below, with their dotted names; what is shared once."""
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, module in self._modules.items():
+            if module is not None:
+                yield from module.named_modules(memo, prefix + ("." if prefix else "") + name, remove_duplicate)
+
+    def modules(self):
+        """This module and all below."""
+        for _, module in self.named_modules():
+            yield module
+
+    def named_children(self):
+        """The children with their names; what is shared once."""
+        seen = set()
+        for name, module in self._modules.items():
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
+
+    def children(self):
+        """The children."""
+        for _, module in self.named_children():
+            yield module
+
+    def _named_members(self, get_members_fn, prefix="", recurse=True, remove_duplicate=True):
+        seen = set()
+        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
+        for path, module in modules:
+            for name, value in get_members_fn(module):
+                if value is None or id(value) in seen:
+                    continue
+                if remove_duplicate:
+                    seen.add(id(value))
+                yield path + ("." if path else "") + name, value
+
+    def named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
+        """Parameters with their dotted names."""
+        yield from self._named_members(lambda m: m._parameters.items(), prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse=True):
+        """Parameters, for an optimizer."""
+        for _, parameter in self.named_parameters(recurse=recurse):
+            yield parameter
+
+    def named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
+        """Buffers with their dotted names."""
+        yield from self._named_members(lambda m: m._buffers.items(), prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse=True):
+        """Buffers."""
+        for _, buffer in self.named_buffers(recurse=recurse):
+            yield buffer
+
+    def apply(self, fn):
+        """Calls `fn` with every module below and then with this one."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    # ---- modes ----
+
+    def train(self, mode=True):
+        """Switches this module and all below to training mode, or to evaluation."""
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        self.training = mode
+        for module in self.children():
+            module.train(mode)
+        return self
+
+    def eval(self):
+        """Switches to evaluation: dropout passes on, batch norm uses its running statistics."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad=True):
+        """Whether backward computes gradients for the parameters."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none=True):
+        """Takes the gradients away, or sets them to zero."""
+        for parameter in self.parameters():
+            gradient = parameter.grad
+            if gradient is None:
+                continue
+            if set_to_none:
+                parameter.grad = None
+            else:
+                if gradient.grad_fn is not None:
+                    gradient.detach_()
+                else:
+                    gradient.requires_grad_(False)
+                gradient.zero_()
+
+    def share_memory(self):
+        """Does nothing: memory is not shared between processes."""
+        return self
+
+    # ---- conversion ----
+
+    def _apply(self, fn, recurse=True):
+        if recurse:
+            for module in self.children():
+                module._apply(fn)
+        from swiftnet.autograd import no_grad
+
+        for parameter in self._parameters.values():
+            if parameter is None:
+                continue
+            gradient = parameter.grad
+            with no_grad():
+                changed = fn(parameter.data)
+            if changed.dtype is not parameter.dtype and gradient is not None:
+                parameter.grad = None
+            parameter.data = changed
+            if gradient is not None:
+                with no_grad():
+                    parameter.grad = fn(gradient.data).requires_grad_(gradient.requires_grad)
+        for name, buffer in self._buffers.items():
+            if buffer is not None:
+                changed = fn(buffer)
+                if changed is not buffer:
+                    self._buffers[name] = changed
+        return self
+
+    def to(self, *args, **kwargs):
+        """Converts parameters and buffers: `to(dtype)`, `to(device)`, `to(tensor)`.
+
+        Floating-point parameters and buffers take the dtype; others stay as they are.
+        """
+        dtype, device, memory_format = kwargs.pop("dtype", None), kwargs.pop("device", None), None
+        memory_format = kwargs.pop("memory_format", None)
+        kwargs.pop("non_blocking", None)
+        if kwargs:
+            raise TypeError(f"to() received an invalid combination of arguments: {', '.join(kwargs)}")
+        for argument in args:
+            if isinstance(argument, Tensor):
+                dtype = argument.dtype
+            elif isinstance(argument, _dtypes.dtype) or argument in (float, int) and not isinstance(argument, bool):
+                dtype = argument
+            elif not isinstance(argument, bool) and argument is not None:
+                device = argument
+        check_device(device)
+        if dtype is not None:
+            dtype = _dtypes.ALL[_dtypes.code(dtype)]
+            if not dtype.is_floating_point:
+                raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}")
+
+        def convert(t):
+            if memory_format is not None and t.dim() in (4, 5) and memory_format.name.startswith("channels_last"):
+                t = t.contiguous(memory_format=memory_format)
+            return t.to(dtype) if dtype is not None and t.is_floating_point() else t
+
+        return self._apply(convert)
+
+    def type(self, dst_type):
+        """Converts all parameters and buffers."""
+        return self._apply(lambda t: t.to(dst_type))
+
+    def float(self):
+        """Converts floating-point parameters and buffers to float32."""
+        return self.to(_dtypes.float32)
+
+    def double(self):
+        """Converts floating-point parameters and buffers to float64."""
+        return self.to(_dtypes.float64)
+
+    def half(self):
+        """Converts floating-point parameters and buffers to float16."""
+        return self.to(_dtypes.float16)
+
+    def bfloat16(self):
+        """Converts floating-point parameters and buffers to bfloat16."""
+        return self.to(_dtypes.bfloat16)
+
+    def cpu(self):
+        """The module: it already is on the CPU."""
+        return self
+
+    def cuda(self, device=None):
+        """Raises: there is no CUDA. See `swiftnet.cuda.fall_back_to_cpu`."""
+        check_device("cuda" if device is None else device if isinstance(device, str) else f"cuda:{device}")
+        return self
+
+    def to_empty(self, *, device=None, recurse=True):
+        """The module with memory of undefined contents."""
+        check_device(device)
+        return self._apply(lambda t: wrap(lib.sn_clone(t._h)), recurse)
+
+    # ---- hooks ----
+
+    def _register(self, table, hook, prepend=False, marks=()):
+        """Adds a hook to a table, and its number to tables that say how it is called."""
+        marks = [getattr(self, name) for name in marks]
+        hooks = getattr(self, table)
+        handle = RemovableHandle(hooks, extra_dict=marks)
+        hooks[handle.id] = hook
+        for mark in marks:
+            mark[handle.id] = True
+        if prepend:
+            hooks.move_to_end(handle.id, last=False)
+        return handle
+
+    def _watch(self):
+        """Makes calls look for hooks, also where Swift calls."""
+        if "_hooked" not in self.__dict__:
+            self.__dict__["_hooked"] = True
+            _binding.set_override(self._sn, True)
+
+    def register_forward_pre_hook(self, hook, *, prepend=False, with_kwargs=False):
+        """Calls `hook(module, args)` before forward; what it returns takes the place of the arguments."""
+        self._watch()
+        return self._register(
+            "_forward_pre_hooks", hook, prepend, ["_forward_pre_hooks_with_kwargs"] if with_kwargs else ()
+        )
+
+    def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False, always_call=False):
+        """Calls `hook(module, args, output)` after forward; what it returns takes the place of the output."""
+        self._watch()
+        marks = ["_forward_hooks_with_kwargs"] if with_kwargs else []
+        return self._register(
+            "_forward_hooks", hook, prepend, marks + (["_forward_hooks_always_called"] if always_call else [])
+        )
+
+    def register_full_backward_hook(self, hook, prepend=False):
+        """Calls `hook(module, grad_input, grad_output)` in backward; what it returns takes the place of grad_input."""
+        self._watch()
+        return self._register("_backward_hooks", hook, prepend)
+
+    def register_full_backward_pre_hook(self, hook, prepend=False):
+        """Calls `hook(module, grad_output)` in backward before the module's; its result takes grad_output's place."""
+        self._watch()
+        return self._register("_backward_pre_hooks", hook, prepend)
+
+    register_backward_hook = register_full_backward_hook
+
+    def register_state_dict_pre_hook(self, hook):
+        """Calls `hook(module, prefix, keep_vars)` before `state_dict`."""
+        return self._register("_state_dict_pre_hooks", hook)
+
+    def register_state_dict_post_hook(self, hook):
+        """Calls `hook(module, state_dict, prefix, local_metadata)` after `state_dict`."""
+        hook._from_public_api = True
+        return self._register("_state_dict_hooks", hook)
+
+    def _register_state_dict_hook(self, hook):
+        return self._register("_state_dict_hooks", hook)
+
+    def _register_load_state_dict_pre_hook(self, hook, with_module=False):
+        return self._register("_load_state_dict_pre_hooks", functools.partial(hook, self) if with_module else hook)
+
+    def register_load_state_dict_pre_hook(self, hook):
+        """Calls `hook(module, state_dict, prefix, metadata, strict, missing, unexpected, errors)` before loading."""
+        return self._register_load_state_dict_pre_hook(hook, with_module=True)
+
+    def register_load_state_dict_post_hook(self, hook):
+        """Calls `hook(module, incompatible_keys)` after `load_state_dict`."""
+        return self._register("_load_state_dict_post_hooks", hook)
+
+    # ---- state ----
+
+    def get_extra_state(self):
+        """What a subclass wants to have in the state_dict besides tensors; `set_extra_state` gets it back."""
+        raise RuntimeError("Reached a code path in Module.get_extra_state() that should never be called.")
+
+    def set_extra_state(self, state):
+        """Takes what `get_extra_state` gave."""
+        raise RuntimeError("Reached a code path in Module.set_extra_state() that should never be called.")
+
+    def _has_extra_state(self):
+        return type(self).get_extra_state is not Module.get_extra_state
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        for name, parameter in self._parameters.items():
+            if parameter is not None:
+                destination[prefix + name] = parameter if keep_vars else parameter.detach()
+        for name, buffer in self._buffers.items():
+            if buffer is not None and name not in self._buffers._transient:
+                destination[prefix + name] = buffer if keep_vars else buffer.detach()
+        if self._has_extra_state():
+            destination[prefix + "_extra_state"] = self.get_extra_state()
+
+    def state_dict(self, *args, destination=None, prefix="", keep_vars=False):
+        """Parameters and persistent buffers by their dotted names, sharing memory with the module.
+
+        Args:
+            destination: a dictionary to add to.
+            prefix: put before every name.
+            keep_vars: give the parameters themselves instead of detached tensors.
+        """
+        for position, value in enumerate(args):
+            if position == 0:
+                destination = value if destination is None else destination
+            elif position == 1:
+                prefix = value if prefix == "" else prefix
+            elif position == 2:
+                keep_vars = value if keep_vars is False else keep_vars
+        if destination is None:
+            destination = OrderedDict()
+            destination._metadata = OrderedDict()
+        metadata = {"version": self._version}
+        if hasattr(destination, "_metadata"):
+            destination._metadata[prefix[:-1]] = metadata
+        for hook in self._state_dict_pre_hooks.values():
+            hook(self, prefix, keep_vars)
+        self._save_to_state_dict(destination, prefix, keep_vars)
+        for name, module in self._modules.items():
+            if module is not None:
+                module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        for hook in self._state_dict_hooks.values():
+            changed = hook(self, destination, prefix, metadata)
+            if changed is not None:
+                if getattr(hook, "_from_public_api", False):
+                    raise RuntimeError("state_dict post-hook must return None")
+                destination = changed
+        return destination
+
+    def _load_from_state_dict(
+        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+    ):
+        for hook in self._load_state_dict_pre_hooks.values():
+            hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+        from swiftnet.autograd import no_grad
+
+        transient = self._buffers._transient
+        assign = local_metadata.get("assign_to_params_buffers", False)
+        own = itertools.chain(
+            self._parameters.items(), ((n, b) for n, b in self._buffers.items() if n not in transient)
+        )
+        own = [(name, value) for name, value in own if value is not None]
+        for name, target in own:
+            key = prefix + name
+            if key not in state_dict:
+                if strict:
+                    missing_keys.append(key)
+                continue
+            source = _as_tensor(state_dict[key])
+            if not isinstance(source, Tensor):
+                error_msgs.append(
+                    f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from '
+                    f"checkpoint but received {type(source)}"
+                )
+                continue
+            if target.dim() == 0 and source.dim() == 1 and source.numel() == 1:
+                source = source[0]
+            if source.shape != target.shape:
+                error_msgs.append(
+                    f"size mismatch for {key}: copying a param with shape {source.shape} from checkpoint, "
+                    f"the shape in current model is {target.shape}."
+                )
+                continue
+            try:
+                with no_grad():
+                    if not assign:
+                        target.copy_(source)
+                        continue
+                if isinstance(target, Parameter):
+                    if not isinstance(source, Parameter):
+                        source = Parameter(source, requires_grad=target.requires_grad)
+                    else:
+                        source.requires_grad_(target.requires_grad)
+                setattr(self, name, source)
+            except Exception as error:
+                error_msgs.append(
+                    f'While copying the parameter named "{key}", whose dimensions in the model are {target.size()} and '
+                    f"whose dimensions in the checkpoint are {source.size()}, an exception occurred : {error.args}."
+                )
+        extra = prefix + "_extra_state"
+        if type(self).set_extra_state is not Module.set_extra_state:
+            if extra in state_dict:
+                self.set_extra_state(state_dict[extra])
+            elif strict:
+                missing_keys.append(extra)
+        elif strict and extra in state_dict:
+            unexpected_keys.append(extra)
+        if strict:
+            names = {name for name, _ in own}
+            for key in state_dict:
+                if key.startswith(prefix) and key != extra:
+                    first, *rest = key[len(prefix) :].split(".", 1)
+                    if (first not in self._modules) if rest else (first not in names):
+                        unexpected_keys.append(key)
+
+    def load_state_dict(self, state_dict, strict=True, assign=False):
+        """Copies values into the parameters and buffers of the same names.
+
+        Args:
+            strict: every name of the module has to be there, and none else.
+            assign: put the given tensors in the place of the module's, instead of copying.
+
+        Returns:
+            the names that were missing and those that were not expected.
+        """
+        if not hasattr(state_dict, "items") or not hasattr(state_dict, "keys"):
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        missing, unexpected, errors = [], [], []
+        metadata = getattr(state_dict, "_metadata", None)
+        state = OrderedDict(state_dict)
+
+        def load(module, values, prefix=""):
+            local = {} if metadata is None else dict(metadata.get(prefix[:-1], {}))
+            if assign:
+                local["assign_to_params_buffers"] = assign
+            module._load_from_state_dict(values, prefix, local, True, missing, unexpected, errors)
+            for name, child in module._modules.items():
+                if child is not None:
+                    inner = f"{prefix}{name}."
+                    load(child, {k: v for k, v in values.items() if k.startswith(inner)}, inner)
+            keys = _IncompatibleKeys(missing, unexpected)
+            for hook in module._load_state_dict_post_hooks.values():
+                if hook(module, keys) is not None:
+                    raise AssertionError(
+                        "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new "
+                        "values, if incompatible_keys need to be modified, it should be done inplace."
+                    )
+
+        load(self, state)
+        if strict:
+            if unexpected:
+                names = ", ".join(f'"{key}"' for key in unexpected)
+                errors.insert(0, f"Unexpected key(s) in state_dict: {names}. ")
+            if missing:
+                names = ", ".join(f'"{key}"' for key in missing)
+                errors.insert(0, f"Missing key(s) in state_dict: {names}. ")
+        if errors:
+            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors))
+        return _IncompatibleKeys(missing, unexpected)
+
+    # ---- copies ----
+
+    def _state(self):
+        """Everything of this object, for a copy."""
+        attributes = {k: v for k, v in self.__dict__.items() if k not in _ATTACHED}
+        settings = _binding.settings_of(self._sn) if self._type else {}
+        return {
+            "attributes": attributes,
+            "settings": settings,
+            "training": self.training,
+            "parameters": dict(self._parameters),
+            "buffers": dict(self._buffers),
+            "transient": set(self._buffers._transient),
+            "modules": dict(self._modules),
+        }
+
+    def __reduce_ex__(self, protocol):
+        if "__getstate__" in _attributes_below_module(type(self)):
+            return (_rebuild, (type(self), self._type), {"base": Module._state(self), "own": self.__getstate__()})
+        return (_rebuild, (type(self), self._type), self._state())
+
+    def __setstate__(self, state):
+        if "base" in state and "own" in state:
+            Module.__setstate__(self, state["base"])
+            self.__setstate__(state["own"])
+            return
+        if "settings" not in state:
+            self.__dict__.update({k: v for k, v in state.items() if k not in _ATTACHED})
+            return
+        if self._type:
+            self._attach(_binding.create(self._type, state["settings"], build=False))
+        else:
+            self._attach(lib.sn_module_foreign(type(self).__name__.encode()))
+        self.__dict__.update(state["attributes"])
+        self.training = state["training"]
+        for name, parameter in state["parameters"].items():
+            self._parameters[name] = parameter
+        self._buffers._transient.update(state["transient"])
+        for name, buffer in state["buffers"].items():
+            self._buffers[name] = buffer
+        for name, module in state["modules"].items():
+            self._modules[name] = module
+        if "_hooked" in self.__dict__ or "forward" in self.__dict__:
+            _binding.set_override(self._sn, True)
+
+    # ---- text ----
+
+    def _get_name(self):
+        return type(self).__name__
+
+    def extra_repr(self):
+        """What the module's text says of its settings."""
+        return ""
+
+    def __repr__(self):
+        extra = self.extra_repr()
+        lines = extra.split("\n") if extra else []
+        children = [f"({name}): {_indent(repr(module))}" for name, module in self._modules.items()]
+        if len(lines) == 1 and not children:
+            return f"{self._get_name()}({lines[0]})"
+        if not lines and not children:
+            return f"{self._get_name()}()"
+        return f"{self._get_name()}(\n  " + "\n  ".join(lines + children) + "\n)"
+
+    def compile(self, *args, **kwargs):
+        """Does nothing: there is nothing to compile."""
+
+
+class BuiltIn(Module):
+    """Base class of the modules that the Swift library computes."""
+
+    _overrides = False
+    _own_forward = None
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "_type" in cls.__dict__:
+            cls._own_forward = cls.forward
+            cls._overrides = False
+            _binding.classes[cls._type] = cls
+            code = getattr(cls.__init__, "__code__", None)
+            if code is not None:
+                hidden = cls._not_settings
+                for name in code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]:
+                    if name not in hidden:
+                        setattr(cls, name, Setting(name))
+        elif cls._type:
+            cls._overrides = cls.forward is not cls._own_forward or cls.__call__ is not Module.__call__
+
+    # Arguments of constructors that are no attributes.
+    _not_settings = frozenset(["bias", "device", "dtype", "size_average", "reduce", "weight", "pos_weight", "args"])
+
+    def _build(self, arguments):
+        """Makes the Swift module from the arguments of the constructor, as `locals()` gives them."""
+        settings = {k: v for k, v in arguments.items() if k not in ("self", "__class__", "device", "dtype")}
+        check_device(arguments.get("device"))
+        dtype = arguments.get("dtype")
+        self._attach(_binding.create(self._type, settings, _dtypes.code(dtype)))
+        _binding.adopt_members(self)
+
+    def forward(self, input):
+        """Runs the Swift module on a tensor."""
+        try:
+            h = _forward(self._sn, input._h)
+        except (AttributeError, TypeError):
+            if isinstance(input, Tensor):
+                raise
+            raise TypeError(
+                f"{self._get_name().lower()}(): argument 'input' (position 1) must be Tensor, not {_type_name(input)}"
+            ) from None
+        if not h:
+            fail()
+        if h == input._h:
+            lib.sn_release(h)
+            return input
+        result = _new(Tensor)
+        result._h = h
+        return result
+
+    def reset_parameters(self):
+        """Draws the parameters anew, as they were drawn at first."""
+        check(lib.sn_module_reset_parameters(self._sn))
+
+
+def _type_name(value):
+    cls = type(value)
+    return cls.__name__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _as_tensor(value):
+    """Tensors of other libraries and NumPy arrays as tensors; anything else as it is."""
+    if isinstance(value, Tensor) or not hasattr(value, "__array__"):
+        return value
+    from swiftnet import tensor
+
+    if hasattr(value, "detach"):
+        value = value.detach()
+        if str(value.dtype).endswith("bfloat16"):
+            return tensor(value.float().numpy()).to(_dtypes.bfloat16)
+    return tensor(value.__array__())
+
+
+def _attributes_below_module(cls):
+    names = set()
+    for base in cls.__mro__:
+        if base is Module:
+            break
+        names |= set(base.__dict__)
+    return names
+
+
+def _rebuild(cls, type_name):
+    return cls.__new__(cls)
+
+
+def _indent(text):
+    return text.replace("\n", "\n  ")
+
+
+def _register_global(table, hook, *marks):
+    Module._hooked = True
+    for module in list(_binding.live.values()):
+        _binding.set_override(module._sn, True)
+    handle = RemovableHandle(table, extra_dict=list(marks))
+    table[handle.id] = hook
+    for mark in marks:
+        mark[handle.id] = True
+    return handle
+
+
+def register_module_forward_pre_hook(hook):
+    """Calls `hook(module, args)` before every module's forward."""
+    return _register_global(_global_forward_pre_hooks, hook)
+
+
+def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
+    """Calls `hook(module, args, output)` after every module's forward."""
+    if with_kwargs:
+        inner = hook
+
+        def hook(module, args, output):
+            return inner(module, args, {}, output)
+
+    return _register_global(_global_forward_hooks, hook, *([_global_always_called] if always_call else []))
+
+
+def register_module_full_backward_hook(hook):
+    """Calls `hook(module, grad_input, grad_output)` in every module's backward."""
+    return _register_global(_global_backward_hooks, hook)
+
+
+def register_module_full_backward_pre_hook(hook):
+    """Calls `hook(module, grad_output)` before every module's backward."""
+    return _register_global(_global_backward_pre_hooks, hook)
