@@ -259,8 +259,7 @@ public func sn_pairwise_distance(
 }
 
 @c(sn_cosine_similarity) @implementation
-public func sn_cosine_similarity(_ a: sn_tensor?, _ b: sn_tensor?, _ dim: Int64, _ eps: Double) -> sn_tensor?
-{
+public func sn_cosine_similarity(_ a: sn_tensor?, _ b: sn_tensor?, _ dim: Int64, _ eps: Double) -> sn_tensor? {
   make { try tensor(a).cosineSimilarity(try tensor(b), Int(dim), eps: eps) }
 }
 

@@ -73,8 +73,7 @@ public func sn_roll(
 }
 
 @c(sn_rot90) @implementation
-public func sn_rot90(_ t: sn_tensor?, _ k: Int64, _ dims: UnsafePointer<Int64>?, _ count: Int64) -> sn_tensor?
-{
+public func sn_rot90(_ t: sn_tensor?, _ k: Int64, _ dims: UnsafePointer<Int64>?, _ count: Int64) -> sn_tensor? {
   make { try tensor(t).rot90(Int(k), integers(dims, count)) }
 }
 

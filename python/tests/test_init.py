@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
-import torch.nn as tnn
-
 import swiftnet
 import swiftnet.nn as nn
+import torch
+import torch.nn as tnn
 
 FUNCTIONS = [
     ("uniform_", {}), ("uniform_", {"a": -2.0, "b": 3.0}), ("normal_", {}), ("normal_", {"mean": 1.0, "std": 0.3}),
@@ -71,6 +70,7 @@ def test_gain(name):
 LAYERS = [
     ("Linear", (20, 30)), ("Bilinear", (5, 6, 7)), ("Conv1d", (4, 6, 3)), ("Conv2d", (4, 6, (3, 2))),
     ("Conv3d", (2, 3, 3)), ("ConvTranspose2d", (4, 6, 3)), ("BatchNorm2d", (4,)), ("PReLU", (3,)), ("LayerNorm", (5,)),
+    ("Embedding", (5, 4, 1)),
 ]  # fmt: skip
 
 

@@ -4,11 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
-import torch
-import torch.nn as tnn
-
 import swiftnet
 import swiftnet.nn as nn
+import torch
+import torch.nn as tnn
 
 # Name, arguments, keyword arguments, shapes of the inputs.
 LAYERS = [
@@ -29,6 +28,9 @@ LAYERS = [
     ("Conv2d", (4, 6, 3), {"groups": 2, "dilation": 2, "padding": 2}, [(2, 4, 9, 8)]),
     ("Conv2d", (4, 6, 3), {"padding": "same"}, [(4, 9, 8)]),
     ("Conv2d", (4, 6, 3), {"padding": "valid"}, [(2, 4, 9, 8)]),
+    ("Conv2d", (4, 6, 3), {"padding": (1, 2), "padding_mode": "reflect"}, [(2, 4, 9, 8)]),
+    ("Conv2d", (4, 6, 3), {"padding": "same", "padding_mode": "circular", "dilation": 2}, [(2, 4, 9, 8)]),
+    ("Conv1d", (4, 6, 4), {"padding": 2, "padding_mode": "replicate", "stride": 2}, [(2, 4, 9)]),
     ("Conv3d", (2, 3, 3), {"padding": 1}, [(1, 2, 5, 6, 4)]),
     ("Conv3d", (2, 4, (1, 2, 3)), {"stride": 2, "groups": 2}, [(1, 2, 5, 6, 4)]),
     ("ConvTranspose1d", (4, 6, 3), {"stride": 2, "padding": 1, "output_padding": 1}, [(2, 4, 9)]),
@@ -106,6 +108,29 @@ LAYERS = [
     ("LogSoftmax", (-1,), {}, [(4, 5)]),
     ("Softmin", (1,), {}, [(4, 5)]),
     ("Softmax2d", (), {}, [(2, 3, 4, 5)]),
+    ("ZeroPad1d", (2,), {}, [(2, 3, 4)]),
+    ("ZeroPad2d", ((1, 2, 0, 3),), {}, [(2, 3, 4, 5)]),
+    ("ZeroPad2d", (-1,), {}, [(2, 3, 4, 5)]),
+    ("ConstantPad2d", (2, 3.5), {}, [(2, 3, 4, 5)]),
+    ("ConstantPad3d", ((1, 0, 2, 0, 0, 1), -1.0), {}, [(2, 3, 4, 5, 2)]),
+    ("ReflectionPad1d", ((2, 1),), {}, [(2, 3, 4)]),
+    ("ReflectionPad2d", (2,), {}, [(3, 4, 5)]),
+    ("ReflectionPad3d", (1,), {}, [(2, 3, 4, 5, 2)]),
+    ("ReplicationPad1d", (3,), {}, [(3, 4)]),
+    ("ReplicationPad2d", ((1, 2, 0, 3),), {}, [(2, 3, 4, 5)]),
+    ("ReplicationPad3d", (1,), {}, [(2, 3, 4, 5, 2)]),
+    ("CircularPad1d", (2,), {}, [(2, 3, 4)]),
+    ("CircularPad2d", ((1, 2, 0, 3),), {}, [(2, 3, 4, 5)]),
+    ("CircularPad3d", (1,), {}, [(2, 3, 4, 5, 2)]),
+    ("PixelShuffle", (2,), {}, [(2, 8, 3, 4)]),
+    ("PixelUnshuffle", (2,), {}, [(2, 3, 4, 6)]),
+    ("ChannelShuffle", (2,), {}, [(2, 6, 3, 4)]),
+    ("Upsample", (), {"scale_factor": 2}, [(2, 3, 4, 5)]),
+    ("Upsample", ((7, 9),), {"mode": "bilinear"}, [(2, 3, 4, 5)]),
+    ("Upsample", (), {"scale_factor": (1.5, 2.0), "mode": "bicubic", "align_corners": True}, [(2, 3, 4, 5)]),
+    ("Upsample", (8,), {"mode": "linear"}, [(2, 3, 5)]),
+    ("UpsamplingNearest2d", ((6, 8),), {}, [(2, 3, 4, 5)]),
+    ("UpsamplingBilinear2d", (), {"scale_factor": 2}, [(2, 3, 4, 5)]),
     ("PairwiseDistance", (), {}, [(4, 5), (4, 5)]),
     ("PairwiseDistance", (1.0,), {"keepdim": True}, [(4, 5), (4, 5)]),
     ("CosineSimilarity", (), {}, [(4, 5), (4, 5)]),
@@ -343,6 +368,27 @@ def test_batch_norm_states_without_a_version():
     state = tnn.BatchNorm2d(3).state_dict()
     old = {k: v for k, v in state.items() if k != "num_batches_tracked"}
     assert not nn.BatchNorm2d(3).load_state_dict(old).missing_keys
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"padding_idx": 2}, {"padding_idx": -1, "scale_grad_by_freq": True}, {"max_norm": 1.0}]
+)
+def test_embedding(options):
+    own, other = _pair("Embedding", (7, 3), options)
+    assert repr(own) == repr(other)
+    indices = np.array([[0, 2, 2], [6, 1, 6]])
+    result, expected = own(swiftnet.tensor(indices)), other(torch.tensor(indices))
+    _close(result, expected)
+    result.sum().backward()
+    expected.sum().backward()
+    _close(own.weight.grad, other.weight.grad)
+    _close(own.weight, other.weight)
+    table = nn.Embedding.from_pretrained(swiftnet.ones(2, 3))
+    assert not table.weight.requires_grad
+    with pytest.raises(IndexError):
+        own(swiftnet.tensor([7]))
+    with pytest.raises(AssertionError):
+        nn.Embedding(3, 2, padding_idx=3)
 
 
 def test_max_unpool():

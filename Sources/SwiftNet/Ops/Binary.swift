@@ -41,21 +41,27 @@ public enum Binary {
       a: ([.b], { try div($0.grad, $0.b) }),
       b: ([.b, .out], { try mul($0.grad, .tensor(div($0.out!, $0.b))).negated() })),
     .pow: Rule(
-      a: ([.a, .b], { context in
-        // b·a^(b-1), and 0 where b is 0.
-        let power = try apply(.pow, context.a, lowered(context.b))
-        let slope = try mul(power, context.b)
-        let zero = try apply(.eq, context.b, .scalar(0))
-        return try whereSelect(zero, .scalar(0.0), .tensor(try mul(context.grad, .tensor(slope))))
-      }),
-      b: ([.a, .b, .out], { context in
-        // a^b·ln a, and 0 where a is 0 and b is not negative.
-        let log = try operandTensor(context.a).unary(.log)
-        let slope = try mul(context.out!, .tensor(log))
-        let zero = try apply(
-          .logicalAnd, .tensor(apply(.eq, context.a, .scalar(0))), .tensor(apply(.ge, context.b, .scalar(0))))
-        return try mul(context.grad, .tensor(whereSelect(zero, .scalar(0.0), .tensor(slope))))
-      })),
+      a: (
+        [.a, .b],
+        { context in
+          // b·a^(b-1), and 0 where b is 0.
+          let power = try apply(.pow, context.a, lowered(context.b))
+          let slope = try mul(power, context.b)
+          let zero = try apply(.eq, context.b, .scalar(0))
+          return try whereSelect(zero, .scalar(0.0), .tensor(try mul(context.grad, .tensor(slope))))
+        }
+      ),
+      b: (
+        [.a, .b, .out],
+        { context in
+          // a^b·ln a, and 0 where a is 0 and b is not negative.
+          let log = try operandTensor(context.a).unary(.log)
+          let slope = try mul(context.out!, .tensor(log))
+          let zero = try apply(
+            .logicalAnd, .tensor(apply(.eq, context.a, .scalar(0))), .tensor(apply(.ge, context.b, .scalar(0))))
+          return try mul(context.grad, .tensor(whereSelect(zero, .scalar(0.0), .tensor(slope))))
+        }
+      )),
     .minimum: Rule(a: ([.a, .b], { try share($0, .lt) }), b: ([.a, .b], { try share($0, .gt) })),
     .maximum: Rule(a: ([.a, .b], { try share($0, .gt) }), b: ([.a, .b], { try share($0, .lt) })),
     .fmin: Rule(

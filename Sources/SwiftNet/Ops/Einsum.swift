@@ -109,8 +109,7 @@ public enum Einsum {
   }
 
   /// Takes diagonals of repeated indices, sums over what nobody else has, and multiplies from left to right.
-  private static func contract(_ operands: [Tensor], _ labels: [[Label]], _ output: [Label]) throws -> Tensor
-  {
+  private static func contract(_ operands: [Tensor], _ labels: [[Label]], _ output: [Label]) throws -> Tensor {
     var sizes: [Label: Int] = [:]
     for (position, (operand, names)) in zip(operands, labels).enumerated() {
       for (label, size) in zip(names, operand.shape) {

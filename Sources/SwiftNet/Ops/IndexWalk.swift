@@ -160,8 +160,7 @@ struct IndexWalk {
     withExtendedLifetime(values) {}
   }
 
-  private func write<T>(_ values: UnsafePointer<T>, _ single: Bool, _ target: UnsafeMutablePointer<T>) throws
-  {
+  private func write<T>(_ values: UnsafePointer<T>, _ single: Bool, _ target: UnsafeMutablePointer<T>) throws {
     if single {
       let value = values.pointee
       try forEachRun { to, _, n in (target + to).update(repeating: value, count: n) }

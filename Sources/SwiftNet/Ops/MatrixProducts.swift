@@ -94,8 +94,7 @@ extension Tensor {
   }
 
   /// beta · self + alpha · matrix vector
-  public func addmv(_ matrix: Tensor, _ vector: Tensor, beta: Scalar = 1, alpha: Scalar = 1) throws -> Tensor
-  {
+  public func addmv(_ matrix: Tensor, _ vector: Tensor, beta: Scalar = 1, alpha: Scalar = 1) throws -> Tensor {
     try require(
       matrix.rank == 2 && vector.rank == 1 && rank <= 1,
       "vector + matrix @ vector expected, got \(rank), \(matrix.rank), \(vector.rank)")

@@ -139,8 +139,7 @@ extension Tensor {
     try fillRandom("LogNormal") { generator.logNormal($0, count: $1, dtype: dtype, mean: mean, std: std) }
   }
 
-  public func cauchyInPlace(_ median: Double = 0, _ sigma: Double = 1, generator: Generator = .shared) throws
-  {
+  public func cauchyInPlace(_ median: Double = 0, _ sigma: Double = 1, generator: Generator = .shared) throws {
     try require(sigma > 0, "cauchy_ expects sigma > 0.0, but found sigma=\(sigma)")
     try checkFloating("cauchy_cpu")
     let dtype = self.dtype

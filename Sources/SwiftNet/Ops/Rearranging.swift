@@ -135,8 +135,7 @@ extension Tensor {
   }
 
   /// Every element of a dimension a number of times; without a dimension, of the flattened tensor.
-  public func repeatInterleave(_ repeats: Tensor, _ dim: Int? = nil, outputSize: Int? = nil) throws -> Tensor
-  {
+  public func repeatInterleave(_ repeats: Tensor, _ dim: Int? = nil, outputSize: Int? = nil) throws -> Tensor {
     try require(
       repeats.dtype == .int64 || repeats.dtype == .int32, "repeats has to be Long or Int tensor")
     try require(repeats.rank <= 1, "repeat_interleave only accept 1D vector as repeat")

@@ -62,8 +62,7 @@ func orderedBits(_ value: Double) -> UInt64 {
 func orderedBits(_ value: Int64) -> UInt64 { UInt64(bitPattern: value) ^ (1 << 63) }
 
 /// Sorts keys whose positions ascend: by digits of the value where that pays, which keeps equal values in order.
-func sortKeys<Key: SortKey>(_ keys: UnsafeMutableBufferPointer<Key>, scratch: UnsafeMutableBufferPointer<Key>)
-{
+func sortKeys<Key: SortKey>(_ keys: UnsafeMutableBufferPointer<Key>, scratch: UnsafeMutableBufferPointer<Key>) {
   let n = keys.count
   if n <= 24 {
     insertionSort(keys)

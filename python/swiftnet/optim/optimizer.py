@@ -131,7 +131,9 @@ class Optimizer:
                 entry = entry[1]
             tensors.append(entry)
             if not isinstance(entry, Tensor):
-                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(entry).__name__}")
+                raise TypeError(
+                    f"optimizer can only optimize Tensors, but one of the params is {type(entry).__name__}"
+                )
             if not self.defaults.get("differentiable", None) and not (entry.is_leaf or _retains_grad(entry)):
                 raise ValueError("can't optimize a non-leaf Tensor")
         if names and len(names) != len(tensors):
@@ -226,8 +228,9 @@ class Optimizer:
         for key, value in state_dict["state"].items():
             if key in parameters:
                 parameter = parameters[key]
-                state[parameter] = {name: _fitting(name, item, parameter) for name, item in value.items()} if isinstance(
-                    value, (dict, MutableMapping)) else value  # fmt: skip
+                if isinstance(value, (dict, MutableMapping)):
+                    value = {name: _fitting(name, item, parameter) for name, item in value.items()}
+                state[parameter] = value
             else:
                 state[key] = value
         groups = []
@@ -298,9 +301,9 @@ def _retains_grad(tensor):
 
 def _fitting(name, value, parameter):
     """A saved value as the parameter needs it: tensors in its dtype, except the count of steps."""
-    from swiftnet.nn.modules.module import _as_tensor
+    from swiftnet.nn.modules._state import as_tensor
 
-    value = _as_tensor(value)
+    value = as_tensor(value)
     if isinstance(value, Tensor):
         if name == "step":
             return value.detach().clone()

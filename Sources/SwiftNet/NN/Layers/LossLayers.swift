@@ -124,7 +124,8 @@ public final class Loss: Module, ModuleFamily {
       Definition(["margin": 1.0, "p": 2.0, "eps": 1e-6, "swap": false], inputs: 3) { loss in
         let (margin, p, eps) = (try loss.double("margin"), try loss.double("p"), try loss.double("eps"))
         let swap = try loss.bool("swap")
-        try require(margin > 0, .value, "TripletMarginLoss: expected margin to be greater than 0, got \(margin) instead")
+        try require(
+          margin > 0, .value, "TripletMarginLoss: expected margin to be greater than 0, got \(margin) instead")
         return {
           try $1[0].tripletMarginLoss($1[1], $1[2], margin: margin, p: p, eps: eps, swap: swap, reduction: $2)
         }

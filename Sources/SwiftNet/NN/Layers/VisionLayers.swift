@@ -38,7 +38,8 @@ public final class Upsample: Layer, ModuleFamily {
       throw SwiftNetError.notImplemented(only)
     }
     try require(
-      rank == nil || rank == x.rank, .notImplemented, "Got \(x.rank)D input, but \(name) mode needs \(rank ?? 0)D input")
+      rank == nil || rank == x.rank, .notImplemented, "Got \(x.rank)D input, but \(name) mode needs \(rank ?? 0)D input"
+    )
     let align = setting("align_corners")
     try require(
       rank != nil || align?.isNone != false, .value,

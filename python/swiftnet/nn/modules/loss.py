@@ -20,10 +20,8 @@ def _reduction(reduction, size_average, reduce):
         return reduction
     import warnings
 
-    if reduce is False:
-        reduction = "none"
-    else:
-        reduction = "mean" if size_average is None or size_average else "sum"
+    kept = "mean" if size_average is None or size_average else "sum"
+    reduction = "none" if reduce is False else kept
     warnings.warn(
         f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.", stacklevel=4
     )
@@ -78,8 +76,8 @@ class _PointwiseLoss(_Loss):
             import warnings
 
             warnings.warn(
-                f"Using a target size ({target.size()}) that is different to the input size ({input.size()}). This will "
-                "likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
+                f"Using a target size ({target.size()}) that is different to the input size ({input.size()}). This "
+                "will likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
                 stacklevel=3,
             )
         return wrap(h)
