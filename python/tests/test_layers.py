@@ -276,9 +276,7 @@ def test_losses(case, reduction):
     generator = np.random.default_rng(4)
     tensors = {k: generator.random(v).astype("float32") for k, v in options.items() if k.endswith("weight")}
     plain = {k: v for k, v in options.items() if k not in tensors}
-    own = getattr(nn, name)(
-        reduction=reduction, **plain, **{k: swiftnet.tensor(v) for k, v in tensors.items()}
-    )
+    own = getattr(nn, name)(reduction=reduction, **plain, **{k: swiftnet.tensor(v) for k, v in tensors.items()})
     other = getattr(tnn, name)(reduction=reduction, **plain, **{k: torch.tensor(v) for k, v in tensors.items()})
     assert repr(own) == repr(other)
     assert list(own.state_dict()) == list(other.state_dict())
@@ -403,8 +401,6 @@ def test_transposed_convolution_with_output_size():
     own, other = _pair("ConvTranspose2d", (3, 4, 3), {"stride": 2, "padding": 1})
     x = _inputs([(2, 3, 5, 6)])[0]
     for size in [(9, 11), (10, 12), (2, 4, 10, 11)]:
-        _close(
-            own(swiftnet.tensor(x), output_size=list(size)), other(torch.tensor(x), output_size=list(size))
-        )
+        _close(own(swiftnet.tensor(x), output_size=list(size)), other(torch.tensor(x), output_size=list(size)))
     with pytest.raises(ValueError, match="output size"):
         own(swiftnet.tensor(x), output_size=(20, 20))

@@ -252,9 +252,7 @@ def test_hooks_fire_also_below_swift_containers():
         handles = [
             model[0].register_forward_pre_hook(lambda m, args: log.append(("pre", len(args))) or (args[0] * 2,)),
             model[1][0].register_forward_hook(lambda m, args, out: log.append(("post", tuple(out.shape))) or out + 1),
-            model.register_forward_hook(
-                lambda m, args, kwargs, out: log.append(("kwargs", kwargs)), with_kwargs=True
-            ),
+            model.register_forward_hook(lambda m, args, kwargs, out: log.append(("kwargs", kwargs)), with_kwargs=True),
         ]
         x = library.tensor(X)
         first = model(x)

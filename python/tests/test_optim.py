@@ -279,9 +279,7 @@ SCHEDULES = [
 
 def history(library, make, steps=24):
     params = parameters(library)
-    optimizer = library.optim.SGD(
-        [{"params": params[:2]}, {"params": params[2:], "lr": 0.3}], lr=0.1, momentum=0.9
-    )
+    optimizer = library.optim.SGD([{"params": params[:2]}, {"params": params[2:], "lr": 0.3}], lr=0.1, momentum=0.9)
     schedule = make(library.optim.lr_scheduler, optimizer)
     rates = []
     for _ in range(steps):

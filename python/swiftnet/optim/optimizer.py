@@ -131,9 +131,7 @@ class Optimizer:
                 entry = entry[1]
             tensors.append(entry)
             if not isinstance(entry, Tensor):
-                raise TypeError(
-                    f"optimizer can only optimize Tensors, but one of the params is {type(entry).__name__}"
-                )
+                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(entry).__name__}")
             if not self.defaults.get("differentiable", None) and not (entry.is_leaf or _retains_grad(entry)):
                 raise ValueError("can't optimize a non-leaf Tensor")
         if names and len(names) != len(tensors):

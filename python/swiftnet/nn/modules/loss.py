@@ -87,9 +87,7 @@ def _handle(module, value, name):
     try:
         return value._h
     except AttributeError:
-        raise TypeError(
-            f"{module._get_name()}: argument '{name}' must be Tensor, not {type(value).__name__}"
-        ) from None
+        raise TypeError(f"{module._get_name()}: argument '{name}' must be Tensor, not {type(value).__name__}") from None
 
 
 _REDUCTION = """
@@ -114,10 +112,13 @@ class MSELoss(_PointwiseLoss):
 
 
 class SmoothL1Loss(_PointwiseLoss):
-    __doc__ = """(x - y)² / (2 beta) where |x - y| < beta, otherwise |x - y| - beta / 2 (Girshick, 2015).
+    __doc__ = (
+        """(x - y)² / (2 beta) where |x - y| < beta, otherwise |x - y| - beta / 2 (Girshick, 2015).
 
     Args:
-        beta: Default: 1.""" + _REDUCTION
+        beta: Default: 1."""
+        + _REDUCTION
+    )
     _type = "SmoothL1Loss"
 
     def __init__(self, size_average=None, reduce=None, reduction="mean", beta=1.0):
@@ -125,10 +126,13 @@ class SmoothL1Loss(_PointwiseLoss):
 
 
 class HuberLoss(_PointwiseLoss):
-    __doc__ = """(x - y)² / 2 where |x - y| < delta, otherwise delta · (|x - y| - delta / 2) (Huber, 1964).
+    __doc__ = (
+        """(x - y)² / 2 where |x - y| < delta, otherwise delta · (|x - y| - delta / 2) (Huber, 1964).
 
     Args:
-        delta: Default: 1.""" + _REDUCTION
+        delta: Default: 1."""
+        + _REDUCTION
+    )
     _type = "HuberLoss"
 
     def __init__(self, reduction="mean", delta=1.0):
@@ -149,11 +153,14 @@ class KLDivLoss(_Loss):
 
 
 class NLLLoss(_WeightedLoss):
-    __doc__ = """-w[y] · x[y] of logarithms of probabilities x (N, C, …) and classes y (N, …).
+    __doc__ = (
+        """-w[y] · x[y] of logarithms of probabilities x (N, C, …) and classes y (N, …).
 
     Args:
         weight: of each class, (C). The mean is divided by the weights' sum.
-        ignore_index: a class that does not count. Default: -100.""" + _REDUCTION
+        ignore_index: a class that does not count. Default: -100."""
+        + _REDUCTION
+    )
     _type = "NLLLoss"
 
     def __init__(self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
@@ -161,13 +168,16 @@ class NLLLoss(_WeightedLoss):
 
 
 class CrossEntropyLoss(_WeightedLoss):
-    __doc__ = """-w[y] · ln softmax(x)[y] of unnormalised x (N, C, …) and classes y (N, …) or probabilities y (N, C, …).
+    __doc__ = (
+        """-w[y] · ln softmax(x)[y] of unnormalised x (N, C, …) and classes y (N, …) or probabilities y (N, C, …).
 
     Args:
         weight: of each class, (C). The mean is divided by the weights' sum.
         ignore_index: a class that does not count. Default: -100.
         label_smoothing: share of a uniform distribution over all classes mixed into the target (Szegedy et al., 2015).
-            Default: 0.""" + _REDUCTION
+            Default: 0."""
+        + _REDUCTION
+    )
     _type = "CrossEntropyLoss"
 
     def __init__(
@@ -177,19 +187,25 @@ class CrossEntropyLoss(_WeightedLoss):
 
 
 class BCELoss(_WeightedLoss):
-    __doc__ = """-w · (y ln x + (1 - y) ln(1 - x)) of probabilities x, the logarithms at least -100.
+    __doc__ = (
+        """-w · (y ln x + (1 - y) ln(1 - x)) of probabilities x, the logarithms at least -100.
 
     Args:
-        weight: w, of each element.""" + _REDUCTION
+        weight: w, of each element."""
+        + _REDUCTION
+    )
     _type = "BCELoss"
 
 
 class BCEWithLogitsLoss(_WeightedLoss):
-    __doc__ = """Binary cross entropy of sigmoid(x), computed without overflow.
+    __doc__ = (
+        """Binary cross entropy of sigmoid(x), computed without overflow.
 
     Args:
         weight: of each element.
-        pos_weight: times the part of the positive examples.""" + _REDUCTION
+        pos_weight: times the part of the positive examples."""
+        + _REDUCTION
+    )
     _type = "BCEWithLogitsLoss"
 
     def __init__(self, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None):
@@ -197,17 +213,18 @@ class BCEWithLogitsLoss(_WeightedLoss):
 
 
 class PoissonNLLLoss(_Loss):
-    __doc__ = """eˣ - y · x, or x - y · ln(x + eps) without log_input.
+    __doc__ = (
+        """eˣ - y · x, or x - y · ln(x + eps) without log_input.
 
     Args:
         log_input: whether x is the logarithm of the rate. Default: True.
         full: add Stirling's approximation of ln(y!). Default: False.
-        eps: Default: 1e-8.""" + _REDUCTION
+        eps: Default: 1e-8."""
+        + _REDUCTION
+    )
     _type = "PoissonNLLLoss"
 
-    def __init__(
-        self, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"
-    ):
+    def __init__(self, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"):
         self._build(locals())
 
     def forward(self, log_input, target):
@@ -215,11 +232,14 @@ class PoissonNLLLoss(_Loss):
 
 
 class GaussianNLLLoss(_Loss):
-    __doc__ = """(ln var + (x - y)² / var) / 2, the variance at least eps.
+    __doc__ = (
+        """(ln var + (x - y)² / var) / 2, the variance at least eps.
 
     Args:
         full: add ln(2π) / 2. Default: False.
-        eps: Default: 1e-6.""" + _REDUCTION
+        eps: Default: 1e-6."""
+        + _REDUCTION
+    )
     _type = "GaussianNLLLoss"
 
     def __init__(self, *, full=False, eps=1e-6, reduction="mean"):
@@ -240,10 +260,13 @@ def _variance(input, var):
 
 
 class HingeEmbeddingLoss(_Loss):
-    __doc__ = """x where y is 1, max(0, margin - x) where y is -1.
+    __doc__ = (
+        """x where y is 1, max(0, margin - x) where y is -1.
 
     Args:
-        margin: Default: 1.""" + _REDUCTION
+        margin: Default: 1."""
+        + _REDUCTION
+    )
     _type = "HingeEmbeddingLoss"
 
     def __init__(self, margin=1.0, size_average=None, reduce=None, reduction="mean"):
@@ -259,9 +282,12 @@ class SoftMarginLoss(_Loss):
 
 
 class MultiLabelMarginLoss(_Loss):
-    __doc__ = """Σ max(0, 1 - (x[y[j]] - x[i])) / C over the target classes j and all others i.
+    __doc__ = (
+        """Σ max(0, 1 - (x[y[j]] - x[i])) / C over the target classes j and all others i.
 
-    Args:""" + _REDUCTION
+    Args:"""
+        + _REDUCTION
+    )
     _type = "MultiLabelMarginLoss"
 
     def __init__(self, size_average=None, reduce=None, reduction="mean"):
@@ -269,20 +295,26 @@ class MultiLabelMarginLoss(_Loss):
 
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):
-    __doc__ = """Binary cross entropy of sigmoid(x), the mean over the classes.
+    __doc__ = (
+        """Binary cross entropy of sigmoid(x), the mean over the classes.
 
     Args:
-        weight: of each class.""" + _REDUCTION
+        weight: of each class."""
+        + _REDUCTION
+    )
     _type = "MultiLabelSoftMarginLoss"
 
 
 class MultiMarginLoss(_WeightedLoss):
-    __doc__ = """Σ max(0, margin - x[y] + x[i])ᵖ / C over the classes i ≠ y, times the weight of class y.
+    __doc__ = (
+        """Σ max(0, margin - x[y] + x[i])ᵖ / C over the classes i ≠ y, times the weight of class y.
 
     Args:
         p: 1 or 2. Default: 1.
         margin: Default: 1.
-        weight: of each class.""" + _REDUCTION
+        weight: of each class."""
+        + _REDUCTION
+    )
     _type = "MultiMarginLoss"
 
     def __init__(self, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
@@ -295,10 +327,13 @@ class _ThreeInputs(_Loss):
 
 
 class MarginRankingLoss(_ThreeInputs):
-    __doc__ = """max(0, -y · (x₁ - x₂) + margin).
+    __doc__ = (
+        """max(0, -y · (x₁ - x₂) + margin).
 
     Args:
-        margin: Default: 0.""" + _REDUCTION
+        margin: Default: 0."""
+        + _REDUCTION
+    )
     _type = "MarginRankingLoss"
 
     def __init__(self, margin=0.0, size_average=None, reduce=None, reduction="mean"):
@@ -306,10 +341,13 @@ class MarginRankingLoss(_ThreeInputs):
 
 
 class CosineEmbeddingLoss(_ThreeInputs):
-    __doc__ = """1 - cos(x₁, x₂) where y is 1, max(0, cos(x₁, x₂) - margin) where y is -1.
+    __doc__ = (
+        """1 - cos(x₁, x₂) where y is 1, max(0, cos(x₁, x₂) - margin) where y is -1.
 
     Args:
-        margin: Default: 0.""" + _REDUCTION
+        margin: Default: 0."""
+        + _REDUCTION
+    )
     _type = "CosineEmbeddingLoss"
 
     def __init__(self, margin=0.0, size_average=None, reduce=None, reduction="mean"):
@@ -317,18 +355,19 @@ class CosineEmbeddingLoss(_ThreeInputs):
 
 
 class TripletMarginLoss(_Loss):
-    __doc__ = """max(0, d(anchor, positive) - d(anchor, negative) + margin) (Balntas et al., 2016).
+    __doc__ = (
+        """max(0, d(anchor, positive) - d(anchor, negative) + margin) (Balntas et al., 2016).
 
     Args:
         margin: Default: 1.
         p: of the norm of the distances. Default: 2.
         eps: Default: 1e-6.
-        swap: take the nearer of anchor and positive to the negative. Default: False.""" + _REDUCTION
+        swap: take the nearer of anchor and positive to the negative. Default: False."""
+        + _REDUCTION
+    )
     _type = "TripletMarginLoss"
 
-    def __init__(
-        self, margin=1.0, p=2.0, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"
-    ):
+    def __init__(self, margin=1.0, p=2.0, eps=1e-6, swap=False, size_average=None, reduce=None, reduction="mean"):
         self._build(locals())
 
     def forward(self, anchor, positive, negative):
@@ -336,12 +375,15 @@ class TripletMarginLoss(_Loss):
 
 
 class TripletMarginWithDistanceLoss(Module):
-    __doc__ = """`TripletMarginLoss` with a distance function of one's own.
+    __doc__ = (
+        """`TripletMarginLoss` with a distance function of one's own.
 
     Args:
         distance_function: of two tensors. Default: `nn.PairwiseDistance()`.
         margin: Default: 1.
-        swap: take the nearer of anchor and positive to the negative. Default: False.""" + _REDUCTION
+        swap: take the nearer of anchor and positive to the negative. Default: False."""
+        + _REDUCTION
+    )
 
     def __init__(self, *, distance_function=None, margin=1.0, swap=False, reduction="mean"):
         super().__init__()

@@ -41,7 +41,6 @@ class ZeroPad1d(_PadNd):
     _type = "ZeroPad1d"
 
 
-
 class ZeroPad2d(_PadNd):
     __doc__ = "Zeros around the last two dimensions." + _ARGUMENTS
     _type = "ZeroPad2d"

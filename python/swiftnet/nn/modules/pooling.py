@@ -12,9 +12,7 @@ __all__ = [
 
 
 class _MaxPoolNd(BuiltIn):
-    def __init__(
-        self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False
-    ):
+    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):
         self._build(locals())
 
     def forward(self, input):

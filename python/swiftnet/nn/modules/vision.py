@@ -70,9 +70,7 @@ class Upsample(BuiltIn):
     _type = "Upsample"
     name = "Upsample"
 
-    def __init__(
-        self, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None
-    ):
+    def __init__(self, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None):
         arguments = locals()
         if isinstance(scale_factor, (tuple, list)):
             arguments["scale_factor"] = tuple(float(factor) for factor in scale_factor)

@@ -177,9 +177,7 @@ class OneCycleLR(_Momentum, LRScheduler):
     def get_lr(self):
         step = self.last_epoch
         if step > self.total_steps:
-            raise ValueError(
-                f"Tried to step {step} times. The specified number of total steps is {self.total_steps}"
-            )
+            raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
         begin = 0.0
         phase = 0
         while phase < len(self._schedule_phases) - 1 and step > self._schedule_phases[phase][0]:

@@ -12,9 +12,7 @@ def scheduled_rate(name, numbers, epoch, current, base, fresh=False):
     rate = ffi.new("double *")
     numbers = [float(n) for n in numbers]
     check(
-        lib.sn_schedule_rate(
-            name, numbers, len(numbers), float(epoch), float(current), float(base), bool(fresh), rate
-        )
+        lib.sn_schedule_rate(name, numbers, len(numbers), float(epoch), float(current), float(base), bool(fresh), rate)
     )
     return rate[0]
 
