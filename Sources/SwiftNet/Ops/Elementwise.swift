@@ -66,6 +66,7 @@ extension ElementwiseProgram {
       try run(into: output)
       return output
     }
+    try MemoryPool.shared.checkPossible(count * dtype.size)
     let recipe = ElementwiseRecipe(program: self, dtype: dtype, shape: shape, strides: strides)
     return Tensor(
       storage: Storage(byteCount: count * dtype.size, recipe: recipe), dtype: dtype, shape: shape, strides: strides,

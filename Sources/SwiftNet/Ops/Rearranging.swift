@@ -225,7 +225,10 @@ extension Tensor {
     try require(r >= 0, "Expect a non-negative number, but got \(r)")
     if r == 0 { return try Tensor(empty: [0], dtype: dtype) }
     let n = count
-    if n == 0 || (!withReplacement && r > n) { return try Tensor(empty: [0, r], dtype: dtype) }
+    if n == 0 || (!withReplacement && r > n) {
+      try require(r < 1 << 31, .memory, "not enough memory: combinations of \(r) elements")
+      return try narrow(0, 0, 0).unsqueeze(1).expand([0, r])
+    }
     // The binomial coefficient (m over k), with k the smaller of the two choices.
     let m = withReplacement ? Double(n) + Double(r) - 1 : Double(n)
     let k = withReplacement ? min(r, n - 1) : min(r, n - r)
