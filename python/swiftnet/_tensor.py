@@ -246,7 +246,7 @@ class Tensor:
         return bool(self.item())
 
     def __format__(self, spec):
-        if self.ndim == 0 and spec:
+        if self.ndim == 0:
             return self.item().__format__(spec)
         return object.__format__(self, spec)
 

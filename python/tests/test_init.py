@@ -84,7 +84,8 @@ def test_layers_begin_with_pytorchs_numbers(name, args, dtype):
     for (name_own, p), (name_other, q) in zip(own.named_parameters(), other.named_parameters(), strict=True):
         assert name_own == name_other
         assert p.dtype is getattr(swiftnet, dtype)
-        _same(p, q, 1e-7)
+        # Normal draws agree up to the rounding of the cosine in them.
+        _same(p, q, 1e-6 if name == "Embedding" else 1e-7)
     swiftnet.manual_seed(3)
     before = [p.detach().clone() for p in own.parameters()]
     own.reset_parameters()

@@ -161,8 +161,8 @@ def _flat(value):
     return [value]
 
 
-def _close(own, other, dtype="float32"):
-    tolerance = 2e-5 if dtype == "float32" else 1e-10
+def _close(own, other, dtype="float32", tolerance=None):
+    tolerance = tolerance or (2e-5 if dtype == "float32" else 1e-10)
     assert tuple(own.shape) == tuple(other.shape)
     np.testing.assert_allclose(own.detach().numpy(), other.detach().numpy(), rtol=tolerance, atol=tolerance)
 
@@ -172,6 +172,8 @@ def _close(own, other, dtype="float32"):
 def test_outputs_and_gradients(case, dtype):
     name, args, kwargs, shapes = case
     own, other = _pair(name, args, kwargs, dtype)
+    # PyTorch's backward of it takes 1/6 as a float, also for doubles.
+    tolerance = 1e-7 if name == "Hardsigmoid" and dtype == "float64" else None
     for mode in (True, True, False):
         own.train(mode)
         other.train(mode)
@@ -188,7 +190,7 @@ def test_outputs_and_gradients(case, dtype):
         (results[0] * swiftnet.tensor(weights)).sum().backward()
         (expected[0] * torch.tensor(weights)).sum().backward()
         for x, t in zip(xs, ts, strict=True):
-            _close(x.grad, t.grad, dtype)
+            _close(x.grad, t.grad, dtype, tolerance)
         for (own_name, p), (other_name, q) in zip(own.named_parameters(), other.named_parameters(), strict=True):
             assert own_name == other_name
             _close(p.grad, q.grad, dtype)

@@ -126,7 +126,7 @@ extension Tensor {
       wide += [times, size]
     }
     let result = try view(narrow).expand(wide)
-    return try (sizes.allSatisfy { $0 == 1 } ? result.clone() : result).reshape(target)
+    return try result.clone().reshape(target)
   }
 
   /// As `repeated`, with as many sizes as there are: missing ones are 1.

@@ -160,6 +160,7 @@ private struct MatrixProduct {
       let width = min(MatrixProduct.nBlock, n - j)
       for l in stride(from: 0, to: k, by: MatrixProduct.kBlock) {
         let depth = min(MatrixProduct.kBlock, k - l)
+        try Interrupt.check()
         parallelFor(roundUp(width, columns) / columns, grain: packGrain(width, depth)) { first, last in
           let start = first * columns, count = min(last * columns, width) - start
           kernels.packColumns(

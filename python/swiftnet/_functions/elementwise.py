@@ -407,12 +407,12 @@ def zero_(self):
     return self
 
 
-def cpu(self, memory_format=None):
+def _cpu(self, memory_format=None):
     """This tensor: it already is on the CPU."""
     return self
 
 
-def cuda(self, device=None, non_blocking=False, memory_format=None):
+def _cuda(self, device=None, non_blocking=False, memory_format=None):
     """Raises: there is no CUDA. See `swiftnet.cuda.fall_back_to_cpu`."""
     from swiftnet.cuda import refuse
 
@@ -426,4 +426,4 @@ def detach_(self):
     return self
 
 
-methods(to, type_as, clone, contiguous, copy_, fill_, zero_, cpu, cuda, detach_)
+methods(to, type_as, clone, contiguous, copy_, fill_, zero_, detach_, cpu=_cpu, cuda=_cuda)

@@ -20,7 +20,7 @@ class _Identity:
         check(
             lib.sn_record(
                 name, [t._h for t in tensors], len(tensors), [t._h for t in outputs], len(outputs),
-                lib.swiftnet_module_backward, context, lib.swiftnet_release,
+                NULL, [], 0, lib.swiftnet_module_backward, context, lib.swiftnet_release,
             )
         )  # fmt: skip
         return outputs

@@ -21,9 +21,7 @@ class _NormBase(BuiltIn):
 
     def extra_repr(self):
         text = f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}"
-        if self.weight is not None and self.bias is None:
-            text += ", bias=False"
-        return text + f", track_running_stats={self.track_running_stats}"
+        return text + f", bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
 
     def _load_from_state_dict(
         self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs

@@ -24,8 +24,10 @@ class LayerNorm(BuiltIn):
         self._build(locals())
 
     def extra_repr(self):
-        bias = ", bias=False" if self.weight is not None and self.bias is None else ""
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}{bias}"
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
+            f"bias={self.bias is not None}"
+        )
 
 
 class RMSNorm(BuiltIn):
@@ -66,8 +68,10 @@ class GroupNorm(BuiltIn):
         self._build(locals())
 
     def extra_repr(self):
-        bias = ", bias=False" if self.weight is not None and self.bias is None else ""
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}{bias}"
+        return (
+            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+            f"bias={self.bias is not None}"
+        )
 
 
 class LocalResponseNorm(BuiltIn):

@@ -36,17 +36,21 @@ _ARGUMENTS = """
     """
 
 
-class ZeroPad1d(_PadNd):
+class _ZeroPadNd(_PadNd):
+    value = 0.0
+
+
+class ZeroPad1d(_ZeroPadNd):
     __doc__ = "Zeros around the last dimension." + _ARGUMENTS
     _type = "ZeroPad1d"
 
 
-class ZeroPad2d(_PadNd):
+class ZeroPad2d(_ZeroPadNd):
     __doc__ = "Zeros around the last two dimensions." + _ARGUMENTS
     _type = "ZeroPad2d"
 
 
-class ZeroPad3d(_PadNd):
+class ZeroPad3d(_ZeroPadNd):
     __doc__ = "Zeros around the last three dimensions." + _ARGUMENTS
     _type = "ZeroPad3d"
 

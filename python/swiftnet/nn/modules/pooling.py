@@ -119,12 +119,6 @@ class AvgPool1d(_AvgPoolNd):
             | {"ceil_mode": ceil_mode, "count_include_pad": count_include_pad}
         )
 
-    def extra_repr(self):
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
-            f"ceil_mode={self.ceil_mode}, count_include_pad={self.count_include_pad}"
-        )
-
 
 class AvgPool2d(_AvgPoolNd):
     __doc__ = "The mean of each window of (N, C, H, W) or (C, H, W)." + _AVG + _DIVISOR

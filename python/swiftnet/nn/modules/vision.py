@@ -68,7 +68,11 @@ class Upsample(BuiltIn):
     """
 
     _type = "Upsample"
-    name = "Upsample"
+
+    @property
+    def name(self):
+        """The name of the class."""
+        return type(self).__name__
 
     def __init__(self, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None):
         arguments = locals()
