@@ -37,8 +37,7 @@ func packPanels<T: ProductScalar>(
 }
 
 @inline(__always)
-private func copyRow<T: ProductScalar>(_ from: UnsafePointer<T>, _ to: UnsafeMutablePointer<T>, _ width: Int)
-{
+private func copyRow<T: ProductScalar>(_ from: UnsafePointer<T>, _ to: UnsafeMutablePointer<T>, _ width: Int) {
   let lanes = T.Vector.scalarCount
   var i = 0
   while i + lanes <= width {

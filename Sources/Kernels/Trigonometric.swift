@@ -52,8 +52,7 @@ private enum HyperbolicCosine: MathFunction {
 
 /// A trigonometric function of floats below 1e6; the C library takes the blocks that hold a greater one.
 @inline(__always)
-private func reduced(_ x: Floats, _ function: (Doubles) -> Doubles, _ fallback: (Double) -> Double) -> Floats
-{
+private func reduced(_ x: Floats, _ function: (Doubles) -> Doubles, _ fallback: (Double) -> Double) -> Floats {
   if any(x.absolute .> Floats(1e6)) {
     var result = x
     for i in 0..<16 { result[i] = Float(fallback(Double(x[i]))) }

@@ -48,7 +48,8 @@ public func sn_backward(
 ) -> Int32 {
   attempt {
     try Engine.backward(
-      try tensors(outputs, count), gradients: optionalTensors(gradients, count), retainGraph: retainGraph != 0,
+      try tensors(outputs, count), gradients: optionalTensors(gradients, count),
+      retainGraph: retainGraph != 0,
       createGraph: createGraph != 0, inputs: inputCount > 0 ? try tensors(inputs, inputCount) : nil)
   }
 }
@@ -62,7 +63,8 @@ public func sn_gradients(
   attempt {
     let found = try Engine.gradients(
       of: try tensors(outputs, count), inputs: try tensors(inputs, inputCount),
-      gradients: optionalTensors(gradients, count), retainGraph: retainGraph != 0, createGraph: createGraph != 0,
+      gradients: optionalTensors(gradients, count), retainGraph: retainGraph != 0,
+      createGraph: createGraph != 0,
       allowUnused: allowUnused != 0)
     for (position, gradient) in found.enumerated() { results?[position] = gradient.map(handle) }
   }

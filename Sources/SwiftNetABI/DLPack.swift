@@ -21,11 +21,13 @@ private enum DLPack {
   }
 
   static func dtype(_ type: sn_dl_dtype) throws -> DType {
-    for dtype in DType.allCases where code(dtype) == type.code && dtype.size * 8 == Int(type.bits) && type.lanes == 1 {
+    for dtype in DType.allCases
+    where code(dtype) == type.code && dtype.size * 8 == Int(type.bits) && type.lanes == 1 {
       return dtype
     }
     throw SwiftNetError(
-      .type, "from_dlpack: no dtype for DLPack code \(type.code) with \(type.bits) bits and \(type.lanes) lanes")
+      .type,
+      "from_dlpack: no dtype for DLPack code \(type.code) with \(type.bits) bits and \(type.lanes) lanes")
   }
 
   /// Shape and strides in one block that lives as long as the exported tensor.
@@ -44,19 +46,24 @@ private enum DLPack {
     }
     return sn_dl_tensor(
       data: data, device: sn_dl_device(device_type: cpu, device_id: 0), ndim: Int32(rank),
-      dtype: sn_dl_dtype(code: code(tensor.dtype), bits: UInt8(tensor.dtype.size * 8), lanes: 1), shape: numbers,
+      dtype: sn_dl_dtype(code: code(tensor.dtype), bits: UInt8(tensor.dtype.size * 8), lanes: 1),
+      shape: numbers,
       strides: numbers + rank, byte_offset: 0)
   }
 
   static func open(_ source: sn_dl_tensor, release: @escaping () -> Void) throws -> Tensor {
     guard source.device.device_type == cpu else {
-      throw SwiftNetError(.runtime, "from_dlpack: only CPU memory can be used, got device type \(source.device.device_type)")
+      throw SwiftNetError(
+        .runtime, "from_dlpack: only CPU memory can be used, got device type \(source.device.device_type)")
     }
     let rank = Int(source.ndim)
-    guard rank >= 0, rank == 0 || source.shape != nil else { throw SwiftNetError(.value, "from_dlpack: no shape") }
+    guard rank >= 0, rank == 0 || source.shape != nil else {
+      throw SwiftNetError(.value, "from_dlpack: no shape")
+    }
     let dtype = try dtype(source.dtype)
     let shape = (0..<rank).map { Int(source.shape[$0]) }
-    let strides = source.strides.map { strides in (0..<rank).map { Int(strides[$0]) } } ?? Shape.contiguousStrides(shape)
+    let strides =
+      source.strides.map { strides in (0..<rank).map { Int(strides[$0]) } } ?? Shape.contiguousStrides(shape)
     guard try Shape.count(shape) > 0 else {
       release()
       return try Tensor(empty: shape, dtype: dtype)
@@ -70,7 +77,8 @@ private enum DLPack {
       last += span
     }
     return try Tensor.overMemory(
-      source.data.map { $0 + Int(source.byte_offset) }, bytes: (last + 1) * dtype.size, shape: shape, strides: strides,
+      source.data.map { $0 + Int(source.byte_offset) }, bytes: (last + 1) * dtype.size, shape: shape,
+      strides: strides,
       offset: 0, dtype: dtype, release: release)
   }
 }
@@ -80,7 +88,9 @@ public func sn_to_dlpack(_ t: sn_tensor?) -> UnsafeMutablePointer<sn_dl_managed>
   do {
     let source = try tensor(t)
     let managed = UnsafeMutablePointer<sn_dl_managed>.allocate(capacity: 1)
-    do { managed.initialize(to: sn_dl_managed(tensor: try DLPack.describe(source), context: nil, deleter: nil)) } catch {
+    do {
+      managed.initialize(to: sn_dl_managed(tensor: try DLPack.describe(source), context: nil, deleter: nil))
+    } catch {
       managed.deallocate()
       throw error
     }

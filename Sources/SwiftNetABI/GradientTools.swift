@@ -25,13 +25,17 @@ public func sn_register_accumulate_hook(
   return number {
     guard let hook else { throw SwiftNetError(.type, "hook is NULL") }
     return try tensor(t).registerPostAccumulateHook {
-      if hook(owner.pointer) != 0 { throw SwiftNetError(.callback, "a hook on an accumulated gradient failed") }
+      if hook(owner.pointer) != 0 {
+        throw SwiftNetError(.callback, "a hook on an accumulated gradient failed")
+      }
     }
   }
 }
 
 /// A C function of tensors as a Swift one.
-private func swiftFunction(_ function: sn_function?, _ context: UnsafeMutableRawPointer?) throws -> GradCheck.Function {
+private func swiftFunction(_ function: sn_function?, _ context: UnsafeMutableRawPointer?) throws
+  -> GradCheck.Function
+{
   guard let function else { throw SwiftNetError(.type, "function is NULL") }
   let capacity = 64
   return { inputs in
@@ -60,7 +64,8 @@ private func verdict(_ body: () throws -> String?) -> Int32 {
 
 @c(sn_gradcheck) @implementation
 public func sn_gradcheck(
-  _ function: sn_function?, _ context: UnsafeMutableRawPointer?, _ inputs: UnsafePointer<sn_tensor?>?, _ count: Int64,
+  _ function: sn_function?, _ context: UnsafeMutableRawPointer?, _ inputs: UnsafePointer<sn_tensor?>?,
+  _ count: Int64,
   _ eps: Double, _ atol: Double, _ rtol: Double, _ nondeterminism: Double
 ) -> Int32 {
   verdict {
@@ -72,8 +77,10 @@ public func sn_gradcheck(
 
 @c(sn_gradgradcheck) @implementation
 public func sn_gradgradcheck(
-  _ function: sn_function?, _ context: UnsafeMutableRawPointer?, _ inputs: UnsafePointer<sn_tensor?>?, _ count: Int64,
-  _ gradOutputs: UnsafePointer<sn_tensor?>?, _ gradCount: Int64, _ eps: Double, _ atol: Double, _ rtol: Double,
+  _ function: sn_function?, _ context: UnsafeMutableRawPointer?, _ inputs: UnsafePointer<sn_tensor?>?,
+  _ count: Int64,
+  _ gradOutputs: UnsafePointer<sn_tensor?>?, _ gradCount: Int64, _ eps: Double, _ atol: Double,
+  _ rtol: Double,
   _ nondeterminism: Double
 ) -> Int32 {
   verdict {

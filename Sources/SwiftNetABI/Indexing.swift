@@ -36,7 +36,8 @@ public func sn_index(_ t: sn_tensor?, _ indices: UnsafePointer<sn_tensor?>?, _ c
 
 @c(sn_index_put) @implementation
 public func sn_index_put(
-  _ t: sn_tensor?, _ indices: UnsafePointer<sn_tensor?>?, _ count: Int64, _ values: sn_tensor?, _ accumulate: Int32,
+  _ t: sn_tensor?, _ indices: UnsafePointer<sn_tensor?>?, _ count: Int64, _ values: sn_tensor?,
+  _ accumulate: Int32,
   _ inPlace: Int32
 ) -> sn_tensor? {
   make {
@@ -55,10 +56,16 @@ public func sn_index_select(_ t: sn_tensor?, _ dim: Int64, _ index: sn_tensor?) 
 
 @c(sn_index_add) @implementation
 public func sn_index_add(
-  _ t: sn_tensor?, _ dim: Int64, _ index: sn_tensor?, _ source: sn_tensor?, _ alpha: sn_scalar, _ inPlace: Int32
+  _ t: sn_tensor?, _ dim: Int64, _ index: sn_tensor?, _ source: sn_tensor?, _ alpha: sn_scalar,
+  _ inPlace: Int32
 ) -> sn_tensor? {
-  make(t, inPlace: inPlace) {
-    try $0.indexAdd(Int(dim), try tensor(index), try tensor(source), alpha: scalar(alpha))
+  make {
+    let target = try tensor(t)
+    if inPlace == 0 {
+      return try target.indexAdd(Int(dim), try tensor(index), try tensor(source), alpha: scalar(alpha))
+    }
+    try target.indexAddInPlace(Int(dim), try tensor(index), try tensor(source), alpha: scalar(alpha))
+    return target
   }
 }
 
@@ -71,7 +78,8 @@ public func sn_index_copy(
 
 @c(sn_index_fill) @implementation
 public func sn_index_fill(
-  _ t: sn_tensor?, _ dim: Int64, _ index: sn_tensor?, _ value: sn_tensor?, _ number: sn_scalar, _ inPlace: Int32
+  _ t: sn_tensor?, _ dim: Int64, _ index: sn_tensor?, _ value: sn_tensor?, _ number: sn_scalar,
+  _ inPlace: Int32
 ) -> sn_tensor? {
   make(t, inPlace: inPlace) {
     if let value = optionalTensor(value) { return try $0.indexFill(Int(dim), try tensor(index), value) }
@@ -80,7 +88,9 @@ public func sn_index_fill(
 }
 
 @c(sn_take) @implementation
-public func sn_take(_ t: sn_tensor?, _ index: sn_tensor?) -> sn_tensor? { make { try tensor(t).take(try tensor(index)) } }
+public func sn_take(_ t: sn_tensor?, _ index: sn_tensor?) -> sn_tensor? {
+  make { try tensor(t).take(try tensor(index)) }
+}
 
 @c(sn_put) @implementation
 public func sn_put(
@@ -95,17 +105,25 @@ public func sn_gather(_ t: sn_tensor?, _ dim: Int64, _ index: sn_tensor?) -> sn_
 }
 
 @c(sn_take_along_dim) @implementation
-public func sn_take_along_dim(_ t: sn_tensor?, _ index: sn_tensor?, _ hasDim: Int32, _ dim: Int64) -> sn_tensor? {
+public func sn_take_along_dim(_ t: sn_tensor?, _ index: sn_tensor?, _ hasDim: Int32, _ dim: Int64)
+  -> sn_tensor?
+{
   make { try tensor(t).takeAlong(try tensor(index), hasDim != 0 ? Int(dim) : nil) }
 }
 
 @c(sn_scatter) @implementation
 public func sn_scatter(
-  _ t: sn_tensor?, _ dim: Int64, _ index: sn_tensor?, _ source: sn_tensor?, _ number: sn_scalar, _ inPlace: Int32
+  _ t: sn_tensor?, _ dim: Int64, _ index: sn_tensor?, _ source: sn_tensor?, _ number: sn_scalar,
+  _ inPlace: Int32
 ) -> sn_tensor? {
-  make(t, inPlace: inPlace) {
-    if let source = optionalTensor(source) { return try $0.scatter(Int(dim), try tensor(index), source) }
-    return try $0.scatter(Int(dim), try tensor(index), scalar(number))
+  make {
+    let target = try tensor(t)
+    if inPlace != 0 {
+      try target.scatterInPlace(Int(dim), try tensor(index), optionalTensor(source), scalar(number))
+      return target
+    }
+    if let source = optionalTensor(source) { return try target.scatter(Int(dim), try tensor(index), source) }
+    return try target.scatter(Int(dim), try tensor(index), scalar(number))
   }
 }
 
@@ -113,18 +131,25 @@ public func sn_scatter(
 public func sn_scatter_add(
   _ t: sn_tensor?, _ dim: Int64, _ index: sn_tensor?, _ source: sn_tensor?, _ inPlace: Int32
 ) -> sn_tensor? {
-  make(t, inPlace: inPlace) { try $0.scatterAdd(Int(dim), try tensor(index), try tensor(source)) }
+  make {
+    let target = try tensor(t)
+    if inPlace == 0 { return try target.scatterAdd(Int(dim), try tensor(index), try tensor(source)) }
+    try target.scatterAddInPlace(Int(dim), try tensor(index), try tensor(source))
+    return target
+  }
 }
 
 @c(sn_scatter_reduce) @implementation
 public func sn_scatter_reduce(
-  _ t: sn_tensor?, _ dim: Int64, _ index: sn_tensor?, _ source: sn_tensor?, _ reduction: UnsafePointer<CChar>?,
+  _ t: sn_tensor?, _ dim: Int64, _ index: sn_tensor?, _ source: sn_tensor?,
+  _ reduction: UnsafePointer<CChar>?,
   _ includeSelf: Int32, _ inPlace: Int32
 ) -> sn_tensor? {
   make(t, inPlace: inPlace) {
     let name = reduction.map { String(cString: $0) } ?? ""
     guard let reduction = ScatterReduction(rawValue: name) else {
-      throw SwiftNetError(.runtime, "reduce argument must be either sum, prod, mean, amax or amin, got \(name)")
+      throw SwiftNetError(
+        .runtime, "reduce argument must be either sum, prod, mean, amax or amin, got \(name)")
     }
     return try $0.scatterReduce(
       Int(dim), try tensor(index), try tensor(source), reduction, includeSelf: includeSelf != 0)
@@ -135,7 +160,14 @@ public func sn_scatter_reduce(
 public func sn_masked_fill(
   _ t: sn_tensor?, _ mask: sn_tensor?, _ value: sn_tensor?, _ number: sn_scalar, _ inPlace: Int32
 ) -> sn_tensor? {
-  make(t, inPlace: inPlace) {
+  if inPlace != 0, value == nil {
+    return make {
+      let target = try tensor(t)
+      try target.maskedFillInPlace(try tensor(mask), scalar(number))
+      return target
+    }
+  }
+  return make(t, inPlace: inPlace) {
     if let value = optionalTensor(value) { return try $0.maskedFill(try tensor(mask), value) }
     return try $0.maskedFill(try tensor(mask), scalar(number))
   }

@@ -4,10 +4,11 @@ import SwiftNet
 @c(sn_initialize) @implementation
 public func sn_initialize(
   _ name: UnsafePointer<CChar>?, _ t: sn_tensor?, _ numbers: UnsafePointer<Double>?, _ count: Int64,
-  _ mode: UnsafePointer<CChar>?, _ nonlinearity: UnsafePointer<CChar>?
+  _ mode: UnsafePointer<CChar>?, _ nonlinearity: UnsafePointer<CChar>?, _ source: sn_generator?
 ) -> Int32 {
   attempt {
     let target = try tensor(t)
+    let random = generator(source)
     let name = try text(name)
     func number(_ index: Int) throws -> Double {
       guard let numbers, index < count else { throw SwiftNetError(.type, "\(name) needs more arguments") }
@@ -22,26 +23,28 @@ public func sn_initialize(
       return mode
     }
     switch name {
-    case "uniform": try Initializer.uniform(target, try number(0), try number(1))
-    case "normal": try Initializer.normal(target, mean: try number(0), std: try number(1))
+    case "uniform": try Initializer.uniform(target, try number(0), try number(1), generator: random)
+    case "normal": try Initializer.normal(target, mean: try number(0), std: try number(1), generator: random)
     case "constant": try Initializer.constant(target, try number(0))
     case "eye": try Initializer.eye(target)
     case "dirac":
       guard let groups = Int(exactly: try number(0)) else { throw SwiftNetError(.value, "groups must be an integer") }
       try Initializer.dirac(target, groups: groups)
-    case "xavier_uniform": try Initializer.xavierUniform(target, gain: try number(0))
-    case "xavier_normal": try Initializer.xavierNormal(target, gain: try number(0))
+    case "xavier_uniform": try Initializer.xavierUniform(target, gain: try number(0), generator: random)
+    case "xavier_normal": try Initializer.xavierNormal(target, gain: try number(0), generator: random)
     case "kaiming_uniform":
       try Initializer.kaimingUniform(
-        target, slope: try number(0), mode: try fan(), nonlinearity: try text(nonlinearity))
+        target, slope: try number(0), mode: try fan(), nonlinearity: try text(nonlinearity),
+        generator: random)
     case "kaiming_normal":
       try Initializer.kaimingNormal(
-        target, slope: try number(0), mode: try fan(), nonlinearity: try text(nonlinearity))
+        target, slope: try number(0), mode: try fan(), nonlinearity: try text(nonlinearity),
+        generator: random)
     case "trunc_normal":
       try Initializer.truncatedNormal(
-        target, mean: try number(0), std: try number(1), try number(2), try number(3))
-    case "orthogonal": try Initializer.orthogonal(target, gain: try number(0))
-    case "sparse": try Initializer.sparse(target, sparsity: try number(0), std: try number(1))
+        target, mean: try number(0), std: try number(1), try number(2), try number(3), generator: random)
+    case "orthogonal": try Initializer.orthogonal(target, gain: try number(0), generator: random)
+    case "sparse": try Initializer.sparse(target, sparsity: try number(0), std: try number(1), generator: random)
     default: throw SwiftNetError(.value, "there is no initializer '\(name)'")
     }
   }

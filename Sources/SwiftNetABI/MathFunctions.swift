@@ -9,7 +9,9 @@ func operand(_ handle: sn_tensor?, _ value: sn_scalar) -> ElementwiseOperand? {
 
 /// The same, where something must be given.
 func requiredOperand(_ handle: sn_tensor?, _ value: sn_scalar) throws -> ElementwiseOperand {
-  guard let operand = operand(handle, value) else { throw SwiftNetError(.type, "expected a tensor or a number") }
+  guard let operand = operand(handle, value) else {
+    throw SwiftNetError(.type, "expected a tensor or a number")
+  }
   return operand
 }
 
@@ -44,9 +46,12 @@ public func sn_clamp_(
 }
 
 @c(sn_lerp) @implementation
-public func sn_lerp(_ x: sn_tensor?, _ end: sn_tensor?, _ weight: sn_tensor?, _ weightValue: Double) -> sn_tensor? {
+public func sn_lerp(_ x: sn_tensor?, _ end: sn_tensor?, _ weight: sn_tensor?, _ weightValue: Double)
+  -> sn_tensor?
+{
   make {
-    try tensor(x).lerp(try tensor(end), optionalTensor(weight).map { .tensor($0) } ?? .scalar(.float(weightValue)))
+    try tensor(x).lerp(
+      try tensor(end), optionalTensor(weight).map { .tensor($0) } ?? .scalar(.float(weightValue)))
   }
 }
 
@@ -61,7 +66,9 @@ public func sn_addcdiv(_ x: sn_tensor?, _ a: sn_tensor?, _ b: sn_tensor?, _ valu
 }
 
 @c(sn_polygamma) @implementation
-public func sn_polygamma(_ n: Int64, _ x: sn_tensor?) -> sn_tensor? { make { try tensor(x).polygamma(Int(n)) } }
+public func sn_polygamma(_ n: Int64, _ x: sn_tensor?) -> sn_tensor? {
+  make { try tensor(x).polygamma(Int(n)) }
+}
 
 @c(sn_mvlgamma) @implementation
 public func sn_mvlgamma(_ x: sn_tensor?, _ p: Int64) -> sn_tensor? { make { try tensor(x).mvlgamma(Int(p)) } }
@@ -84,7 +91,9 @@ public func sn_special(_ name: UnsafePointer<CChar>?, _ x: sn_tensor?) -> sn_ten
 }
 
 @c(sn_float_power) @implementation
-public func sn_float_power(_ a: sn_tensor?, _ aValue: sn_scalar, _ b: sn_tensor?, _ bValue: sn_scalar) -> sn_tensor? {
+public func sn_float_power(_ a: sn_tensor?, _ aValue: sn_scalar, _ b: sn_tensor?, _ bValue: sn_scalar)
+  -> sn_tensor?
+{
   make { try Tensor.floatPower(requiredOperand(a, aValue), requiredOperand(b, bValue)) }
 }
 
@@ -99,12 +108,18 @@ public func sn_can_cast(_ from: Int32, _ to: Int32) -> Int32 {
 }
 
 @c(sn_result_type) @implementation
-public func sn_result_type(_ a: sn_tensor?, _ aValue: sn_scalar, _ b: sn_tensor?, _ bValue: sn_scalar) -> Int32 {
-  number { Int(TypePromotion.result([try requiredOperand(a, aValue), try requiredOperand(b, bValue)]).rawValue) }
+public func sn_result_type(_ a: sn_tensor?, _ aValue: sn_scalar, _ b: sn_tensor?, _ bValue: sn_scalar)
+  -> Int32
+{
+  number {
+    Int(TypePromotion.result([try requiredOperand(a, aValue), try requiredOperand(b, bValue)]).rawValue)
+  }
 }
 
 @c(sn_cumulate) @implementation
-public func sn_cumulate(_ op: UnsafePointer<CChar>?, _ x: sn_tensor?, _ dim: Int64, _ type: Int32) -> sn_tensor? {
+public func sn_cumulate(_ op: UnsafePointer<CChar>?, _ x: sn_tensor?, _ dim: Int64, _ type: Int32)
+  -> sn_tensor?
+{
   make {
     let x = try tensor(x)
     let dtype = try optionalDType(type)
@@ -129,7 +144,8 @@ public func sn_cumulative_extremum(
 
 @c(sn_extremum_dim) @implementation
 public func sn_extremum_dim(
-  _ x: sn_tensor?, _ dim: Int64, _ keepdim: Int32, _ largest: Int32, _ results: UnsafeMutablePointer<sn_tensor?>?
+  _ x: sn_tensor?, _ dim: Int64, _ keepdim: Int32, _ largest: Int32,
+  _ results: UnsafeMutablePointer<sn_tensor?>?
 ) -> Int32 {
   attempt {
     let (values, indices) = try tensor(x).extremum(Int(dim), keepdim: keepdim != 0, largest: largest != 0)
@@ -146,12 +162,15 @@ public func sn_extremum(_ x: sn_tensor?, _ largest: Int32) -> sn_tensor? {
 public func sn_arg_extremum(
   _ x: sn_tensor?, _ hasDim: Int32, _ dim: Int64, _ keepdim: Int32, _ largest: Int32
 ) -> sn_tensor? {
-  make { try tensor(x).argExtremum(hasDim != 0 ? Int(dim) : nil, keepdim: keepdim != 0, largest: largest != 0) }
+  make {
+    try tensor(x).argExtremum(hasDim != 0 ? Int(dim) : nil, keepdim: keepdim != 0, largest: largest != 0)
+  }
 }
 
 @c(sn_aminmax) @implementation
 public func sn_aminmax(
-  _ x: sn_tensor?, _ hasDim: Int32, _ dim: Int64, _ keepdim: Int32, _ results: UnsafeMutablePointer<sn_tensor?>?
+  _ x: sn_tensor?, _ hasDim: Int32, _ dim: Int64, _ keepdim: Int32,
+  _ results: UnsafeMutablePointer<sn_tensor?>?
 ) -> Int32 {
   attempt {
     let (low, high) = try tensor(x).aminmax(hasDim != 0 ? Int(dim) : nil, keepdim: keepdim != 0)
@@ -191,7 +210,9 @@ public func sn_matrix_norm(
   _ x: sn_tensor?, _ frobenius: Int32, _ order: Double, _ dims: UnsafePointer<Int64>?, _ count: Int64,
   _ keepdim: Int32
 ) -> sn_tensor? {
-  make { try tensor(x).matrixNorm(frobenius != 0 ? nil : order, integers(dims, count), keepdim: keepdim != 0) }
+  make {
+    try tensor(x).matrixNorm(frobenius != 0 ? nil : order, integers(dims, count), keepdim: keepdim != 0)
+  }
 }
 
 @c(sn_logsumexp) @implementation

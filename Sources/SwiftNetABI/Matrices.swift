@@ -5,13 +5,19 @@ import SwiftNet
 public func sn_mv(_ a: sn_tensor?, _ b: sn_tensor?) -> sn_tensor? { make { try tensor(a).mv(try tensor(b)) } }
 
 @c(sn_dot) @implementation
-public func sn_dot(_ a: sn_tensor?, _ b: sn_tensor?) -> sn_tensor? { make { try tensor(a).dot(try tensor(b)) } }
+public func sn_dot(_ a: sn_tensor?, _ b: sn_tensor?) -> sn_tensor? {
+  make { try tensor(a).dot(try tensor(b)) }
+}
 
 @c(sn_inner) @implementation
-public func sn_inner(_ a: sn_tensor?, _ b: sn_tensor?) -> sn_tensor? { make { try tensor(a).inner(try tensor(b)) } }
+public func sn_inner(_ a: sn_tensor?, _ b: sn_tensor?) -> sn_tensor? {
+  make { try tensor(a).inner(try tensor(b)) }
+}
 
 @c(sn_outer) @implementation
-public func sn_outer(_ a: sn_tensor?, _ b: sn_tensor?) -> sn_tensor? { make { try tensor(a).outer(try tensor(b)) } }
+public func sn_outer(_ a: sn_tensor?, _ b: sn_tensor?) -> sn_tensor? {
+  make { try tensor(a).outer(try tensor(b)) }
+}
 
 @c(sn_add_product) @implementation
 public func sn_add_product(
@@ -53,7 +59,9 @@ public func sn_einsum(
 }
 
 @c(sn_kron) @implementation
-public func sn_kron(_ a: sn_tensor?, _ b: sn_tensor?) -> sn_tensor? { make { try tensor(a).kron(try tensor(b)) } }
+public func sn_kron(_ a: sn_tensor?, _ b: sn_tensor?) -> sn_tensor? {
+  make { try tensor(a).kron(try tensor(b)) }
+}
 
 @c(sn_matrix_power) @implementation
 public func sn_matrix_power(_ x: sn_tensor?, _ n: Int64) -> sn_tensor? {
@@ -64,7 +72,9 @@ public func sn_matrix_power(_ x: sn_tensor?, _ n: Int64) -> sn_tensor? {
 public func sn_inverse(_ x: sn_tensor?) -> sn_tensor? { make { try tensor(x).inverse() } }
 
 @c(sn_solve) @implementation
-public func sn_solve(_ a: sn_tensor?, _ b: sn_tensor?) -> sn_tensor? { make { try tensor(a).solve(try tensor(b)) } }
+public func sn_solve(_ a: sn_tensor?, _ b: sn_tensor?) -> sn_tensor? {
+  make { try tensor(a).solve(try tensor(b)) }
+}
 
 @c(sn_det) @implementation
 public func sn_det(_ x: sn_tensor?) -> sn_tensor? { make { try tensor(x).det() } }

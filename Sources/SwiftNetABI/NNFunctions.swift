@@ -30,7 +30,8 @@ public func sn_rrelu(_ x: sn_tensor?, _ lower: Double, _ upper: Double, _ traini
 public func sn_softmax(_ x: sn_tensor?, _ dim: Int64, _ type: Int32, _ isLog: Int32) -> sn_tensor? {
   make {
     let dtype = try optionalDType(type)
-    return isLog != 0 ? try tensor(x).logSoftmax(Int(dim), dtype: dtype) : try tensor(x).softmax(Int(dim), dtype: dtype)
+    return isLog != 0
+      ? try tensor(x).logSoftmax(Int(dim), dtype: dtype) : try tensor(x).softmax(Int(dim), dtype: dtype)
   }
 }
 
@@ -40,17 +41,21 @@ public func sn_gumbel_softmax(_ x: sn_tensor?, _ tau: Double, _ hard: Int32, _ d
 }
 
 @c(sn_dropout) @implementation
-public func sn_dropout(_ x: sn_tensor?, _ p: Double, _ training: Int32, _ alpha: Int32, _ features: Int32) -> sn_tensor? {
+public func sn_dropout(_ x: sn_tensor?, _ p: Double, _ training: Int32, _ alpha: Int32, _ features: Int32)
+  -> sn_tensor?
+{
   make {
     if alpha != 0 { return try tensor(x).alphaDropout(p, training: training != 0, features: features != 0) }
     return features != 0
-      ? try tensor(x).featureDropout(p, training: training != 0) : try tensor(x).dropout(p, training: training != 0)
+      ? try tensor(x).featureDropout(p, training: training != 0)
+      : try tensor(x).dropout(p, training: training != 0)
   }
 }
 
 @c(sn_convolution) @implementation
 public func sn_convolution(
-  _ x: sn_tensor?, _ weight: sn_tensor?, _ bias: sn_tensor?, _ stride: UnsafePointer<Int64>?, _ strideCount: Int64,
+  _ x: sn_tensor?, _ weight: sn_tensor?, _ bias: sn_tensor?, _ stride: UnsafePointer<Int64>?,
+  _ strideCount: Int64,
   _ padding: UnsafePointer<Int64>?, _ paddingCount: Int64, _ dilation: UnsafePointer<Int64>?,
   _ dilationCount: Int64, _ groups: Int64
 ) -> sn_tensor? {
@@ -64,7 +69,8 @@ public func sn_convolution(
 
 @c(sn_transposed_convolution) @implementation
 public func sn_transposed_convolution(
-  _ x: sn_tensor?, _ weight: sn_tensor?, _ bias: sn_tensor?, _ stride: UnsafePointer<Int64>?, _ strideCount: Int64,
+  _ x: sn_tensor?, _ weight: sn_tensor?, _ bias: sn_tensor?, _ stride: UnsafePointer<Int64>?,
+  _ strideCount: Int64,
   _ padding: UnsafePointer<Int64>?, _ paddingCount: Int64, _ outputPadding: UnsafePointer<Int64>?,
   _ outputPaddingCount: Int64, _ dilation: UnsafePointer<Int64>?, _ dilationCount: Int64, _ groups: Int64
 ) -> sn_tensor? {

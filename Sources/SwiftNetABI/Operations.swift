@@ -132,14 +132,20 @@ public func sn_var(
 public func sn_std(
   _ t: sn_tensor?, _ dims: UnsafePointer<Int64>?, _ count: Int64, _ correction: Double, _ keepdim: Int32
 ) -> sn_tensor? {
-  make { try tensor(t).standardDeviation(integers(dims, count), correction: correction, keepdim: keepdim != 0) }
+  make {
+    try tensor(t).standardDeviation(integers(dims, count), correction: correction, keepdim: keepdim != 0)
+  }
 }
 
 @c(sn_matmul) @implementation
-public func sn_matmul(_ a: sn_tensor?, _ b: sn_tensor?) -> sn_tensor? { make { try tensor(a).matmul(try tensor(b)) } }
+public func sn_matmul(_ a: sn_tensor?, _ b: sn_tensor?) -> sn_tensor? {
+  make { try tensor(a).matmul(try tensor(b)) }
+}
 
 @c(sn_mm) @implementation
 public func sn_mm(_ a: sn_tensor?, _ b: sn_tensor?) -> sn_tensor? { make { try tensor(a).mm(try tensor(b)) } }
 
 @c(sn_bmm) @implementation
-public func sn_bmm(_ a: sn_tensor?, _ b: sn_tensor?) -> sn_tensor? { make { try tensor(a).bmm(try tensor(b)) } }
+public func sn_bmm(_ a: sn_tensor?, _ b: sn_tensor?) -> sn_tensor? {
+  make { try tensor(a).bmm(try tensor(b)) }
+}

@@ -111,7 +111,8 @@ public func sn_optimizer_set_state(
     let value = optionalTensor(value)
     if let value, value.shape != parameter.shape {
       throw SwiftNetError(
-        .value, "\(name) of shape \(Shape.describe(value.shape)) does not fit a parameter of shape "
+        .value,
+        "\(name) of shape \(Shape.describe(value.shape)) does not fit a parameter of shape "
           + Shape.describe(parameter.shape))
     }
     try optimizer(handle).makeState(parameter).tensors[name] = value

@@ -7,7 +7,9 @@ func generator(_ handle: sn_generator?) -> Generator {
 }
 
 @c(sn_generator_new) @implementation
-public func sn_generator_new() -> sn_generator? { sn_generator(Unmanaged.passRetained(Generator()).toOpaque()) }
+public func sn_generator_new() -> sn_generator? {
+  sn_generator(Unmanaged.passRetained(Generator()).toOpaque())
+}
 
 @c(sn_generator_release) @implementation
 public func sn_generator_release(_ handle: sn_generator?) {

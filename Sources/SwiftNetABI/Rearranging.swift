@@ -22,7 +22,9 @@ public func sn_triangle_indices(
 }
 
 @c(sn_diag) @implementation
-public func sn_diag(_ t: sn_tensor?, _ diagonal: Int64) -> sn_tensor? { make { try tensor(t).diag(Int(diagonal)) } }
+public func sn_diag(_ t: sn_tensor?, _ diagonal: Int64) -> sn_tensor? {
+  make { try tensor(t).diag(Int(diagonal)) }
+}
 
 @c(sn_diag_embed) @implementation
 public func sn_diag_embed(_ t: sn_tensor?, _ offset: Int64, _ dim1: Int64, _ dim2: Int64) -> sn_tensor? {
@@ -97,7 +99,8 @@ public func sn_repeat_interleave(
 
 @c(sn_movedim) @implementation
 public func sn_movedim(
-  _ t: sn_tensor?, _ source: UnsafePointer<Int64>?, _ sourceCount: Int64, _ destination: UnsafePointer<Int64>?,
+  _ t: sn_tensor?, _ source: UnsafePointer<Int64>?, _ sourceCount: Int64,
+  _ destination: UnsafePointer<Int64>?,
   _ destinationCount: Int64
 ) -> sn_tensor? {
   make { try tensor(t).movedim(integers(source, sourceCount), integers(destination, destinationCount)) }
@@ -111,7 +114,9 @@ public func sn_unflatten(
 }
 
 @c(sn_at_least) @implementation
-public func sn_at_least(_ t: sn_tensor?, _ rank: Int64) -> sn_tensor? { make { try tensor(t).atLeast(Int(rank)) } }
+public func sn_at_least(_ t: sn_tensor?, _ rank: Int64) -> sn_tensor? {
+  make { try tensor(t).atLeast(Int(rank)) }
+}
 
 @c(sn_split) @implementation
 public func sn_split(_ t: sn_tensor?, _ size: Int64, _ dim: Int64) -> sn_list? {
@@ -143,7 +148,9 @@ public func sn_tensor_split_indices(
 }
 
 @c(sn_unbind) @implementation
-public func sn_unbind(_ t: sn_tensor?, _ dim: Int64) -> sn_list? { makeList { try tensor(t).unbind(Int(dim)) } }
+public func sn_unbind(_ t: sn_tensor?, _ dim: Int64) -> sn_list? {
+  makeList { try tensor(t).unbind(Int(dim)) }
+}
 
 @c(sn_stack) @implementation
 public func sn_stack(_ list: UnsafePointer<sn_tensor?>?, _ count: Int64, _ dim: Int64) -> sn_tensor? {
@@ -164,7 +171,9 @@ public func sn_stack_along(_ list: UnsafePointer<sn_tensor?>?, _ count: Int64, _
 }
 
 @c(sn_select_scatter) @implementation
-public func sn_select_scatter(_ t: sn_tensor?, _ source: sn_tensor?, _ dim: Int64, _ index: Int64) -> sn_tensor? {
+public func sn_select_scatter(_ t: sn_tensor?, _ source: sn_tensor?, _ dim: Int64, _ index: Int64)
+  -> sn_tensor?
+{
   make { try tensor(t).selectScatter(try tensor(source), Int(dim), Int(index)) }
 }
 

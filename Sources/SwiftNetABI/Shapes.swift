@@ -43,7 +43,8 @@ public func sn_select(_ t: sn_tensor?, _ dim: Int64, _ index: Int64) -> sn_tenso
 
 @c(sn_slice) @implementation
 public func sn_slice(
-  _ t: sn_tensor?, _ dim: Int64, _ hasStart: Int32, _ start: Int64, _ hasEnd: Int32, _ end: Int64, _ step: Int64
+  _ t: sn_tensor?, _ dim: Int64, _ hasStart: Int32, _ start: Int64, _ hasEnd: Int32, _ end: Int64,
+  _ step: Int64
 ) -> sn_tensor? {
   make {
     try tensor(t).slice(

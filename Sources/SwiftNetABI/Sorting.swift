@@ -60,7 +60,9 @@ public func sn_quantile(
 public func sn_searchsorted(
   _ sorted: sn_tensor?, _ values: sn_tensor?, _ right: Int32, _ sorter: sn_tensor?
 ) -> sn_tensor? {
-  make { try tensor(sorted).searchsorted(try tensor(values), right: right != 0, sorter: optionalTensor(sorter)) }
+  make {
+    try tensor(sorted).searchsorted(try tensor(values), right: right != 0, sorter: optionalTensor(sorter))
+  }
 }
 
 @c(sn_isin) @implementation

@@ -44,8 +44,10 @@ public func sn_from_memory(
 ) -> sn_tensor? {
   make {
     try Tensor.overMemory(
-      data, bytes: Int(bytes), shape: integers(shape, rank), strides: integers(strides, rank), offset: Int(offset),
-      dtype: try dtype(type)) { release?(context) }
+      data, bytes: Int(bytes), shape: integers(shape, rank), strides: integers(strides, rank),
+      offset: Int(offset),
+      dtype: try dtype(type)
+    ) { release?(context) }
   }
 }
 

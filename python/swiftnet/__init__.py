@@ -8,10 +8,9 @@ tensor([[2., 4.],
         [6., 8.]])
 """
 
-from swiftnet import autograd, cuda, linalg, memory, random, return_types, special
-from swiftnet import autograd, cuda, memory, nn, optim
-from swiftnet._core import ffi, lib
+from swiftnet import autograd, cuda, linalg, memory, nn, optim, random, return_types, special
 from swiftnet._core import check as _check
+from swiftnet._core import ffi, lib
 from swiftnet._device import device
 from swiftnet._dtypes import (
     bfloat16,

@@ -61,9 +61,7 @@ def from_numpy_dtype(numpy_dtype):
     found = _of_numpy.get(np.dtype(numpy_dtype).newbyteorder("="))
     if found is None:
         supported = ", ".join(str(d) for d in _of_numpy)
-        raise TypeError(
-            f"can't convert np.ndarray of type {numpy_dtype}. The only supported types are: {supported}."
-        )
+        raise TypeError(f"can't convert np.ndarray of type {numpy_dtype}. The only supported types are: {supported}.")
     return found
 
 

@@ -34,9 +34,6 @@ class Size(tuple):
         return Size(tuple.__add__(self, tuple(other)))
 
 
-
-
-
 def _codes(*names):
     result = []
     for name in names:
@@ -208,6 +205,8 @@ class Tensor:
         return wrap(lib.sn_unary(_ABS, self._h, 0, 0, 0))
 
     def __invert__(self):
+        if self.dtype.is_floating_point:
+            raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
         return wrap(lib.sn_unary(_NOT, self._h, 0, 0, 0))
 
     def __matmul__(self, other):
@@ -281,7 +280,8 @@ class Tensor:
     def __deepcopy__(self, memo):
         if not self.is_leaf:
             raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
+                "moment."
                 " Use .detach().clone() if a copy without history is meant."
             )
         if id(self) in memo:
@@ -349,7 +349,9 @@ class Tensor:
             check(lib.sn_set_grad(self._h, NULL))
             return
         if not isinstance(value, Tensor):
-            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+            raise TypeError(
+                f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+            )
         if value is self:
             raise RuntimeError("can't assign Variable as its own grad")
         check(lib.sn_set_grad(self._h, value._h))

@@ -31,7 +31,8 @@ def refuse(device):
     global _warned
     if not _falls_back:
         raise RuntimeError(
-            f"swiftnet computes on the CPU and has no device '{device}'. Ask swiftnet.cuda.is_available() first, or call "
+            f"swiftnet computes on the CPU and has no device '{device}'. Ask swiftnet.cuda.is_available() first, or "
+            "call "
             "swiftnet.cuda.fall_back_to_cpu() (or set SWIFTNET_CUDA_FALLBACK=cpu) to run such a program on the CPU."
         )
     if not _warned:

@@ -1,10 +1,9 @@
 """Runs one call in both libraries, on the same arrays, and compares results and gradients."""
 
 import numpy as np
-import torch
-
 import swiftnet
 import swiftnet.nn.functional
+import torch
 
 LIBRARIES = (swiftnet, torch)
 TOLERANCE = {"float32": (2e-5, 2e-5), "float64": (1e-11, 1e-11), "float16": (2e-3, 2e-3), "bfloat16": (2e-2, 2e-2)}

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+import swiftnet.nn.functional
 import torch
 from nn_parity import LIBRARIES, compare
-
-import swiftnet.nn.functional
 
 
 def long(lib, values):
@@ -34,7 +33,8 @@ INDICES = [
     "long(lib, 1)", "long(lib, [1, 0])", ":, long(lib, [[0, 2]])", "long(lib, [0, 1]), :, None, long(lib, [0, 1])",
     "0:1, long(lib, 1), [0, 1]", "lib.tensor(True)", "lib.tensor([0, 1], dtype=lib.int32)", "long(lib, []), 0",
     "lib.tensor([0, 1], dtype=lib.uint8)", "mask(lib, 2)", ":, mask(lib, 3)", "..., mask(lib, 4)",
-    "mask(lib, (2, 3))", "mask(lib, (2, 3)), 0", "mask(lib, (2, 3)), 1:3", ":, mask(lib, (3, 4))", "0, mask(lib, (3, 4))",
+    "mask(lib, (2, 3))", "mask(lib, (2, 3)), 0", "mask(lib, (2, 3)), 1:3", ":, mask(lib, (3, 4))",
+    "0, mask(lib, (3, 4))",
     "mask(lib, (2, 3, 4))", "x > 0", "x[0] > 0, None", "..., mask(lib, (3, 4))", "lib.zeros(2, 3, 4, dtype=lib.bool)",
     "mask(lib, 2), :, mask(lib, 4)" ,
 ]  # fmt: skip
@@ -63,7 +63,8 @@ ASSIGNMENTS = [
     ("[0, 1], :, [1, 2]", "lib.arange(3.)"), ("x > 0", "0"), ("x > 0", "lib.tensor(7.)"), ("x > 0", "lib.tensor([7.])"),
     ("mask(lib, (2, 3))", "lib.arange(4.)"), ("mask(lib, 2)", "9"), ("True", "1"), ("False", "1"), (":, 1:1", "5"),
     ("1:0, [0]", "3"), ("lib.zeros(2, 3, 4, dtype=lib.bool)", "8"), ("...", "lib.arange(4.)"),
-    ("0", "lib.ones(3, 4, dtype=lib.float64) * 1.5"), ("0", "lib.tensor(3)"), ("long(lib, [1, 0]), 0", "lib.arange(8.).reshape(2, 4)"),
+    ("0", "lib.ones(3, 4, dtype=lib.float64) * 1.5"), ("0", "lib.tensor(3)"),
+    ("long(lib, [1, 0]), 0", "lib.arange(8.).reshape(2, 4)"),
     ("1", "x[0]"), ("[0, 1]", "x[[1, 0]]"), (":, :2", "x[:, 1:]"),
 ]  # fmt: skip
 
@@ -82,7 +83,9 @@ def test_assign(index, value, strided):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("index", ["0", ":, 1", "[0, 1]", ":, [2, 0]", "x > 0", "mask(lib, (2, 3))", "[1], :, [3]", "..., 1:3"])
+@pytest.mark.parametrize(
+    "index", ["0", ":, 1", "[0, 1]", ":, [2, 0]", "x > 0", "mask(lib, (2, 3))", "[1], :, [3]", "..., 1:3"]
+)
 def test_assign_gradients(index):
     def call(f, lib, base, value):
         x = base * 2
@@ -107,27 +110,42 @@ def test_assign_through_a_view_and_integers():
 
 
 ERRORS = [
-    ("x[1.0]", "only integers"), ("x[lib.tensor([1.])]", "must be long"), ("x[5]", "index 5 is out of bounds for dimension 0 with size 2"),
+    ("x[1.0]", "only integers"), ("x[lib.tensor([1.])]", "must be long"),
+    ("x[5]", "index 5 is out of bounds for dimension 0 with size 2"),
     ("x[0, 3]", "index 3 is out of bounds for dimension 1 with size 3"), ("x[0, 0, 0, 0]", "too many indices"),
-    ("x[lib.tensor([5])]", "index 5 is out of bounds for dimension 0 with size 2"), ("x[[-3]]", "index -3 is out of bounds"),
-    ("x[lib.tensor([True])]", "The shape of the mask"), ("x[[0, 1], [0, 1, 2]]", "shape mismatch"), ("x[::-1]", "step must be greater"),
+    ("x[lib.tensor([5])]", "index 5 is out of bounds for dimension 0 with size 2"),
+    ("x[[-3]]", "index -3 is out of bounds"),
+    ("x[lib.tensor([True])]", "The shape of the mask"), ("x[[0, 1], [0, 1, 2]]", "shape mismatch"),
+    ("x[::-1]", "step must be greater"),
     ("x[[0], [0], [0], [0]]", "too many indices"), ("lib.tensor(5.)[0]", "0-dim"), ("x['a']", "invalid data type"),
     ("x[lib.zeros(2, dtype=lib.int16)]", "must be long"),
-    ("x.__setitem__(0, [1., 2.])", "can't assign"), ("x.__setitem__(0, np.ones(4))", "can't assign"), ("x.__setitem__(0, None)", "can't assign"),
-    ("x.__setitem__([0], lib.ones(3, 4, dtype=lib.float64))", "dtypes match"), ("x.__setitem__([0, 1], lib.ones(3))", "shape mismatch"),
+    ("x.__setitem__(0, [1., 2.])", "can't assign"), ("x.__setitem__(0, np.ones(4))", "can't assign"),
+    ("x.__setitem__(0, None)", "can't assign"),
+    ("x.__setitem__([0], lib.ones(3, 4, dtype=lib.float64))", "dtypes match"),
+    ("x.__setitem__([0, 1], lib.ones(3))", "shape mismatch"),
     ("x.__setitem__([7], 1)", "index 7 is out of bounds"), ("x.__setitem__(0, lib.ones(5))", "size"),
     ("x.__setitem__(x > 3, lib.ones(2))", "shape mismatch"),
-    ("x.gather(0, long(lib, [0]))", "same number of dimensions"), ("x.gather(1, lib.full((2, 9, 4), 3))", "index 3 is out of bounds for dimension 1 with size 3"),
-    ("x.gather(1, lib.zeros(3, 9, 4, dtype=lib.int64))", "no larger than self"), ("x.scatter(1, lib.full((2, 3, 4), -1), 1.)", "out of bounds"),
-    ("x.scatter(1, lib.zeros(2, 4, 4, dtype=lib.int64), x)", "larger"), ("x.scatter(1, lib.zeros(2, 1, 4, dtype=lib.int64), x.double())", "dtype"),
-    ("x.index_select(0, lib.tensor([3]))", "ind"), ("x.index_select(0, lib.tensor([[0]]))", "vector"), ("x.index_select(0, lib.tensor([0.]))", "dtype"),
+    ("x.gather(0, long(lib, [0]))", "same number of dimensions"),
+    ("x.gather(1, lib.full((2, 9, 4), 3))", "index 3 is out of bounds for dimension 1 with size 3"),
+    ("x.gather(1, lib.zeros(3, 9, 4, dtype=lib.int64))", "no larger than self"),
+    ("x.scatter(1, lib.full((2, 3, 4), -1), 1.)", "out of bounds"),
+    ("x.scatter(1, lib.zeros(2, 4, 4, dtype=lib.int64), x)", "larger"),
+    ("x.scatter(1, lib.zeros(2, 1, 4, dtype=lib.int64), x.double())", "dtype"),
+    ("x.index_select(0, lib.tensor([3]))", "ind"), ("x.index_select(0, lib.tensor([[0]]))", "vector"),
+    ("x.index_select(0, lib.tensor([0.]))", "dtype"),
     ("x.index_select(7, lib.tensor([0]))", "Dimension out of range"),
-    ("x.index_add(0, lib.tensor([0]), x)", "Number of indices"), ("x.index_add(0, lib.tensor([5]), x[:1])", "out of bounds"), ("x.index_copy(0, lib.tensor([0]), x)", "Number of indices"),
+    ("x.index_add(0, lib.tensor([0]), x)", "Number of indices"),
+    ("x.index_add(0, lib.tensor([5]), x[:1])", "out of bounds"),
+    ("x.index_copy(0, lib.tensor([0]), x)", "Number of indices"),
     ("x.index_fill(0, lib.tensor([4]), 1.)", "out of bounds"), ("x.take(lib.tensor([99]))", "out of range"),
-    ("x.masked_select(lib.ones(5, dtype=lib.bool))", "must match"), ("x.masked_select(lib.ones(4))", "mask"), ("x.masked_fill(lib.ones(4), 1)", "mask"),
-    ("x.masked_scatter(x > -1, lib.ones(3))", "Number of elements of source"), ("x.put_(lib.tensor([0, 1]), lib.ones(3))", "same number of elements"),
-    ("x.scatter_reduce(0, lib.zeros(1, 1, 1, dtype=lib.int64), x, 'foo')", "reduce argument"), ("x.scatter(0, lib.zeros(1, 1, 1, dtype=lib.int64), x, reduce='foo')", "reduce argument"),
-    ("x.scatter_add(0, lib.zeros(1, 1, 1, dtype=lib.int64), x.double())", "dtype"), ("x.index_put((lib.tensor([0]),), lib.ones(5))", "shape mismatch"),
+    ("x.masked_select(lib.ones(5, dtype=lib.bool))", "must match"), ("x.masked_select(lib.ones(4))", "mask"),
+    ("x.masked_fill(lib.ones(4), 1)", "mask"),
+    ("x.masked_scatter(x > -1, lib.ones(3))", "Number of elements of source"),
+    ("x.put_(lib.tensor([0, 1]), lib.ones(3))", "same number of elements"),
+    ("x.scatter_reduce(0, lib.zeros(1, 1, 1, dtype=lib.int64), x, 'foo')", "reduce argument"),
+    ("x.scatter(0, lib.zeros(1, 1, 1, dtype=lib.int64), x, reduce='foo')", "reduce argument"),
+    ("x.scatter_add(0, lib.zeros(1, 1, 1, dtype=lib.int64), x.double())", "dtype"),
+    ("x.index_put((lib.tensor([0]),), lib.ones(5))", "shape mismatch"),
     ("lib.take_along_dim(x, lib.tensor([0]), 0)", "same number of dimensions"),
 ]  # fmt: skip
 
@@ -146,22 +164,33 @@ def test_errors(expression, message):
 
 I3 = "lib.tensor([2, 0, 2])"
 CALLS = [
-    f"x.index_select(1, {I3})", "x.index_select(-1, lib.tensor([3], dtype=lib.int32))", "x.index_select(0, lib.tensor(1))",
+    f"x.index_select(1, {I3})", "x.index_select(-1, lib.tensor([3], dtype=lib.int32))",
+    "x.index_select(0, lib.tensor(1))",
     "x.index_select(1, long(lib, []))", "x[0, 0, 0].index_select(0, lib.tensor([0]))",
     f"x.index_add(1, {I3}, y)", f"x.index_add(1, {I3}, y, alpha=-2.5)", f"x.index_copy(1, {I3}[:2], y[:, :2])",
-    f"x.index_fill(1, {I3}, 7)", f"x.index_fill(1, {I3}, y.sum())", "x.index_put((lib.tensor([0, 0]), lib.tensor([1, 1])), y[0, :2], accumulate=True)",
-    "x.index_put((lib.tensor([0, 1]),), y, accumulate=False)", "x.index_put((lib.tensor([[0], [1]]), lib.tensor([1, 1])), y[0, 0])",
+    f"x.index_fill(1, {I3}, 7)", f"x.index_fill(1, {I3}, y.sum())",
+    "x.index_put((lib.tensor([0, 0]), lib.tensor([1, 1])), y[0, :2], accumulate=True)",
+    "x.index_put((lib.tensor([0, 1]),), y, accumulate=False)",
+    "x.index_put((lib.tensor([[0], [1]]), lib.tensor([1, 1])), y[0, 0])",
     "x.index_put((x > 0,), y.sum())", "x.index_put((lib.tensor([0, 0, 0]),), lib.ones(1, dtype=x.dtype), True)",
-    "x.take(lib.tensor([[0, 23], [-1, 5]]))", "x.put(lib.tensor([0, 23]), y[0, 0, :2])", "x.put(lib.tensor([0, 0]), y[0, 0, :2], accumulate=True)",
-    "x.gather(0, idx(lib, (1, 3, 4), 2))", "x.gather(1, idx(lib, (2, 5, 4), 3))", "x.gather(2, idx(lib, (2, 2, 9), 4))", "x.gather(-1, idx(lib, (2, 0, 4), 4))",
-    "x[0, 0, 0].gather(0, lib.tensor([0, 0]))", "x.transpose(0, 2).gather(1, idx(lib, (4, 3, 2), 3))", "x.gather(1, idx(lib, (2, 5, 4), 3).to(lib.int32))",
-    "x.scatter(0, idx(lib, (1, 3, 4), 2), y[:1])", "x.scatter(1, uniq(lib), y)", "x.scatter(2, uniq(lib, 2), 4.)", "x.scatter(1, idx(lib, (1, 2, 3), 3), -1)", "x.scatter(1, uniq(lib), value=2)",
+    "x.take(lib.tensor([[0, 23], [-1, 5]]))", "x.put(lib.tensor([0, 23]), y[0, 0, :2])",
+    "x.put(lib.tensor([0, 0]), y[0, 0, :2], accumulate=True)",
+    "x.gather(0, idx(lib, (1, 3, 4), 2))", "x.gather(1, idx(lib, (2, 5, 4), 3))", "x.gather(2, idx(lib, (2, 2, 9), 4))",
+    "x.gather(-1, idx(lib, (2, 0, 4), 4))",
+    "x[0, 0, 0].gather(0, lib.tensor([0, 0]))", "x.transpose(0, 2).gather(1, idx(lib, (4, 3, 2), 3))",
+    "x.gather(1, idx(lib, (2, 5, 4), 3).to(lib.int32))",
+    "x.scatter(0, idx(lib, (1, 3, 4), 2), y[:1])", "x.scatter(1, uniq(lib), y)", "x.scatter(2, uniq(lib, 2), 4.)",
+    "x.scatter(1, idx(lib, (1, 2, 3), 3), -1)", "x.scatter(1, uniq(lib), value=2)",
     "x.scatter(1, uniq(lib), src=y)", "x.scatter(0, idx(lib, (0, 3, 4), 2), y[:0])",
-    "x.scatter_add(0, idx(lib, (2, 3, 4), 2), y)", "x.scatter_add(1, idx(lib, (2, 2, 3), 3), y[:, :2, :3])", "x.scatter_add(2, idx(lib, (1, 3, 4), 4), y[:1])",
+    "x.scatter_add(0, idx(lib, (2, 3, 4), 2), y)", "x.scatter_add(1, idx(lib, (2, 2, 3), 3), y[:, :2, :3])",
+    "x.scatter_add(2, idx(lib, (1, 3, 4), 4), y[:1])",
     "x.transpose(0, 1).scatter_add(1, idx(lib, (3, 2, 4), 2), y.transpose(0, 1))",
-    "lib.take_along_dim(x, idx(lib, (2, 1, 4), 3), 1)", "lib.take_along_dim(x, lib.tensor([[[0]]]), 1)", "lib.take_along_dim(x, lib.tensor([0, 5, 23]))",
-    "x.masked_fill(x > 0, 3)", "x.masked_fill(mask(lib, (3, 1)), -float('inf')) * 0.5", "x.masked_fill(mask(lib, 4), y.sum())", "x[0, 0].masked_fill(mask(lib, (3, 4)), 0.)",
-    "x.masked_select(x > 0)", "x.masked_select(mask(lib, (3, 1)))", "x[0, 0].masked_select(mask(lib, (3, 4)))", "lib.masked_select(x[0, 0, 0], lib.tensor(True))",
+    "lib.take_along_dim(x, idx(lib, (2, 1, 4), 3), 1)", "lib.take_along_dim(x, lib.tensor([[[0]]]), 1)",
+    "lib.take_along_dim(x, lib.tensor([0, 5, 23]))",
+    "x.masked_fill(x > 0, 3)", "x.masked_fill(mask(lib, (3, 1)), -float('inf')) * 0.5",
+    "x.masked_fill(mask(lib, 4), y.sum())", "x[0, 0].masked_fill(mask(lib, (3, 4)), 0.)",
+    "x.masked_select(x > 0)", "x.masked_select(mask(lib, (3, 1)))", "x[0, 0].masked_select(mask(lib, (3, 4)))",
+    "lib.masked_select(x[0, 0, 0], lib.tensor(True))",
     "x.masked_scatter(x > 0, y)", "x.masked_scatter(mask(lib, (3, 1)), y)",
 ]  # fmt: skip
 for _how in ("sum", "prod", "mean", "amax", "amin"):
@@ -190,12 +219,16 @@ def test_calls(expression):
     compare(call, [floats(2, 3, 4), floats(2, 3, 4, seed=1)], second="prod" not in expression)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "bool"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "bool"]
+)
 @pytest.mark.parametrize(
     "expression",
     [
-        "x[lib.tensor([1, 0, 1])]", "x[:, [2, 0]]", "x[x > 1]", "x.gather(1, idx(lib, (2, 5, 4), 3))", "x.scatter(1, uniq(lib), y)",
-        "x.scatter_add(1, idx(lib, (2, 3, 4), 3), y)", "x.index_add(1, lib.tensor([0, 0, 1]), y)", "x.index_put((lib.tensor([0, 0]),), y, True)",
+        "x[lib.tensor([1, 0, 1])]", "x[:, [2, 0]]", "x[x > 1]", "x.gather(1, idx(lib, (2, 5, 4), 3))",
+        "x.scatter(1, uniq(lib), y)",
+        "x.scatter_add(1, idx(lib, (2, 3, 4), 3), y)", "x.index_add(1, lib.tensor([0, 0, 1]), y)",
+        "x.index_put((lib.tensor([0, 0]),), y, True)",
         "x.masked_fill(x > 1, 2)", "x.nonzero()", "x.index_fill(0, lib.tensor([1]), 1)", "x.take(lib.tensor([5, 3]))",
     ],
 )  # fmt: skip
@@ -212,9 +245,12 @@ def test_dtypes(expression, dtype):
 
 
 IN_PLACE = [
-    "x.index_put_((lib.tensor([0, 1]),), y)", "x.index_add_(1, lib.tensor([0, 0, 1]), y)", "x.index_copy_(1, lib.tensor([2, 1, 0]), y)",
-    "x.index_fill_(0, lib.tensor([1]), 3.)", "x.put_(lib.tensor([3, 4]), y[0, 0, :2])", "x.scatter_(1, uniq(lib), y)", "x.scatter_(1, uniq(lib), 2.)",
-    "x.scatter_add_(1, idx(lib, (2, 3, 4), 3), y)", "x.scatter_reduce_(1, idx(lib, (2, 3, 4), 3), y, 'amax')", "x.masked_fill_(mask(lib, (3, 4)), 5)",
+    "x.index_put_((lib.tensor([0, 1]),), y)", "x.index_add_(1, lib.tensor([0, 0, 1]), y)",
+    "x.index_copy_(1, lib.tensor([2, 1, 0]), y)",
+    "x.index_fill_(0, lib.tensor([1]), 3.)", "x.put_(lib.tensor([3, 4]), y[0, 0, :2])", "x.scatter_(1, uniq(lib), y)",
+    "x.scatter_(1, uniq(lib), 2.)",
+    "x.scatter_add_(1, idx(lib, (2, 3, 4), 3), y)", "x.scatter_reduce_(1, idx(lib, (2, 3, 4), 3), y, 'amax')",
+    "x.masked_fill_(mask(lib, (3, 4)), 5)",
     "x.masked_scatter_(mask(lib, (3, 4)), y)", "x.tril_()", "x.triu_(1)",
 ]  # fmt: skip
 
@@ -240,7 +276,8 @@ def test_nonzero(shape):
     results = []
     for lib in LIBRARIES:
         x = lib.tensor(values)
-        results.append((lib.nonzero(x).tolist(), tuple(x.nonzero().shape), [t.tolist() for t in x.nonzero(as_tuple=True)], tuple(lib.argwhere(x).shape)))
+        columns = [t.tolist() for t in x.nonzero(as_tuple=True)]
+        results.append((lib.nonzero(x).tolist(), tuple(x.nonzero().shape), columns, tuple(lib.argwhere(x).shape)))
     assert results[0] == results[1]
 
 

@@ -1,10 +1,9 @@
 """Convolutions and transposed convolutions: parity with torch.nn.functional."""
 
 import pytest
-from nn_parity import arrays, compare, same_error
-
 import swiftnet
 import swiftnet.nn.functional as F
+from nn_parity import arrays, compare, same_error
 
 # name, input, weight, has bias, options
 CASES = [
@@ -94,7 +93,11 @@ def conv_transpose(**options):
         (conv(stride=0), [(1, 3, 8, 8), (4, 3, 3, 3)], "non-positive stride is not supported"),
         (conv(padding=-1), [(1, 3, 8, 8), (4, 3, 3, 3)], "negative padding is not supported"),
         (conv(dilation=0), [(1, 3, 8, 8), (4, 3, 3, 3)], "dilation should be greater than zero"),
-        (conv(stride=(1, 1, 1)), [(1, 3, 8, 8), (4, 3, 3, 3)], "expected stride to be a single integer value or a list of 2"),
+        (
+            conv(stride=(1, 1, 1)),
+            [(1, 3, 8, 8), (4, 3, 3, 3)],
+            "expected stride to be a single integer value or a list of 2",
+        ),
         (conv(padding="same", stride=2), [(1, 3, 8, 8), (4, 3, 3, 3)], "padding='same' is not supported"),
         (conv(padding="all"), [(1, 3, 8, 8), (4, 3, 3, 3)], "Invalid padding string"),
         (conv_transpose(), [(1, 2, 8, 8), (3, 4, 3, 3)], "to have 3 channels, but got 2 channels instead"),

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
-from nn_parity import arrays, compare, same_error
-
 import swiftnet
 import swiftnet.nn.functional as F
+import torch
+from nn_parity import arrays, compare, same_error
 
 ACTIVATIONS = {
     "relu": [{}, {"inplace": True}],
@@ -117,7 +116,13 @@ def test_linear(x, weight, bias, dtype):
     values = arrays(x, weight, bias if bias else (1,))
     if bias is None:
         values[2] = None
-    compare(lambda f, lib, *a: f.linear(*a), values, dtype, grad=dtype != "bfloat16", tolerance=(2e-2, 1e-2) if dtype == "bfloat16" else None)
+    compare(
+        lambda f, lib, *a: f.linear(*a),
+        values,
+        dtype,
+        grad=dtype != "bfloat16",
+        tolerance=(2e-2, 1e-2) if dtype == "bfloat16" else None,
+    )
     if dtype == "float64":
         compare(lambda f, lib, *a: f.linear(*a), values, dtype, second=True)
 
@@ -136,7 +141,9 @@ def test_bilinear():
     same_error(lambda f, lib, *a: f.bilinear(*a), arrays((4, 3), (4, 5), (6, 2, 5)), "does not match weight size")
 
 
-@pytest.mark.parametrize(("x", "weight"), [((3, 4), (4,)), ((3, 4, 5), (4,)), ((3, 4), (1,)), ((5,), (1,)), ((2, 3, 4, 4), (3,))])
+@pytest.mark.parametrize(
+    ("x", "weight"), [((3, 4), (4,)), ((3, 4, 5), (4,)), ((3, 4), (1,)), ((5,), (1,)), ((2, 3, 4, 4), (3,))]
+)
 def test_prelu(x, weight):
     compare(lambda f, lib, *a: f.prelu(*a), arrays(x, weight), second=True)
 

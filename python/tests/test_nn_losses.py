@@ -4,10 +4,9 @@ import warnings
 
 import numpy as np
 import pytest
-from nn_parity import arrays, compare, same_error
-
 import swiftnet
 import swiftnet.nn.functional as F
+from nn_parity import arrays, compare, same_error
 
 warnings.filterwarnings("ignore", category=UserWarning)
 REDUCTIONS = ["none", "mean", "sum"]
@@ -186,7 +185,10 @@ def test_likelihoods(reduction):
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_margins(reduction):
-    both(lambda f, lib, x, t: f.hinge_embedding_loss(x, t.detach(), 0.7, reduction=reduction), [*arrays((4, 5)), signs(4, 5)])
+    both(
+        lambda f, lib, x, t: f.hinge_embedding_loss(x, t.detach(), 0.7, reduction=reduction),
+        [*arrays((4, 5)), signs(4, 5)],
+    )
     both(lambda f, lib, x, t: f.soft_margin_loss(x, t.detach(), reduction=reduction), [*arrays((4, 5)), signs(4, 5)])
     both(
         lambda f, lib, x, y, t: f.margin_ranking_loss(x, y, t.detach(), 0.3, reduction=reduction),
@@ -248,7 +250,11 @@ def test_errors(call, shapes, match):
 
 
 def test_target_errors():
-    same_error(lambda f, lib, x, t: f.multi_margin_loss(x, t), [*arrays((3, 5)), np.array([1, 2, 8])], "target out of range")
-    same_error(lambda f, lib, x, t: f.multi_margin_loss(x, t, p=3), [*arrays((3, 5)), classes(3)], "only p == 1 and p == 2")
+    same_error(
+        lambda f, lib, x, t: f.multi_margin_loss(x, t), [*arrays((3, 5)), np.array([1, 2, 8])], "target out of range"
+    )
+    same_error(
+        lambda f, lib, x, t: f.multi_margin_loss(x, t, p=3), [*arrays((3, 5)), classes(3)], "only p == 1 and p == 2"
+    )
     with pytest.raises(TypeError):
         F.mse_loss(swiftnet.ones(3), 3)

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+import swiftnet
 import torch
 from nn_parity import arrays, compare, same_error
-
-import swiftnet
 
 
 def channels_last(lib, x, layout):
@@ -14,7 +13,9 @@ def channels_last(lib, x, layout):
     return x
 
 
-@pytest.mark.parametrize("shape", [(6, 3), (5, 20), (4, 3, 5), (4, 3, 5, 6), (4, 20, 5, 6), (2, 9, 3, 4, 5), (0, 3, 4, 4)])
+@pytest.mark.parametrize(
+    "shape", [(6, 3), (5, 20), (4, 3, 5), (4, 3, 5, 6), (4, 20, 5, 6), (2, 9, 3, 4, 5), (0, 3, 4, 4)]
+)
 @pytest.mark.parametrize("layout", [False, True])
 @pytest.mark.parametrize("affine", [False, True])
 @pytest.mark.parametrize("training", [False, True])
@@ -52,8 +53,14 @@ def test_batch_norm_errors():
     same_error(
         lambda f, lib, x: f.batch_norm(x, None, None, training=True), arrays((1, 3)), "Expected more than 1 value"
     )
-    same_error(lambda f, lib, x: f.batch_norm(x, lib.ones(2), lib.ones(2)), arrays((2, 3)), "running_mean should contain 3")
-    same_error(lambda f, lib, x: f.batch_norm(x, lib.ones(3), lib.ones(3), lib.ones(2)), arrays((2, 3)), "weight should contain 3")
+    same_error(
+        lambda f, lib, x: f.batch_norm(x, lib.ones(2), lib.ones(2)), arrays((2, 3)), "running_mean should contain 3"
+    )
+    same_error(
+        lambda f, lib, x: f.batch_norm(x, lib.ones(3), lib.ones(3), lib.ones(2)),
+        arrays((2, 3)),
+        "weight should contain 3",
+    )
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 5), (2, 3, 4, 5), (2, 3, 2, 3, 4)])
@@ -70,7 +77,9 @@ def test_instance_norm(shape, affine):
     compare(call, [v if v is None else v.astype("float64") for v in values], second=True)
 
 
-@pytest.mark.parametrize(("shape", "normalized"), [((4, 5), (5,)), ((2, 3, 40), (40,)), ((2, 3, 4, 5), (4, 5)), ((3,), (3,)), ((0, 4), (4,))])
+@pytest.mark.parametrize(
+    ("shape", "normalized"), [((4, 5), (5,)), ((2, 3, 40), (40,)), ((2, 3, 4, 5), (4, 5)), ((3,), (3,)), ((0, 4), (4,))]
+)
 @pytest.mark.parametrize("affine", [0, 1, 2])
 def test_layer_norm(shape, normalized, affine):
     values = [*arrays(shape, normalized, normalized)[: 1 + affine], None, None][:3]
@@ -82,8 +91,14 @@ def test_layer_norm(shape, normalized, affine):
 
 
 def test_layer_norm_errors():
-    same_error(lambda f, lib, x: f.layer_norm(x, (5,)), arrays((2, 3, 4)), "Given normalized_shape=[5], expected input with shape [*, 5]")
-    same_error(lambda f, lib, x, w: f.layer_norm(x, (4,), w), arrays((2, 4), (5,)), "Expected weight to be of same shape")
+    same_error(
+        lambda f, lib, x: f.layer_norm(x, (5,)),
+        arrays((2, 3, 4)),
+        "Given normalized_shape=[5], expected input with shape [*, 5]",
+    )
+    same_error(
+        lambda f, lib, x, w: f.layer_norm(x, (4,), w), arrays((2, 4), (5,)), "Expected weight to be of same shape"
+    )
 
 
 @pytest.mark.parametrize(("shape", "groups"), [((2, 6), 3), ((2, 6, 5), 2), ((2, 6, 4, 5), 6), ((2, 6, 4, 5), 1)])
@@ -115,7 +130,9 @@ def test_normalize(p):
 @pytest.mark.parametrize("p", [0.5, 1, 2, 3, float("inf")])
 def test_distances(p):
     compare(lambda f, lib, x, y: f.pairwise_distance(x, y, p), arrays((4, 5), (4, 5)), tolerance=(1e-4, 1e-5))
-    compare(lambda f, lib, x, y: f.pairwise_distance(x, y, p, keepdim=True), arrays((4, 5), (5,)), tolerance=(1e-4, 1e-5))
+    compare(
+        lambda f, lib, x, y: f.pairwise_distance(x, y, p, keepdim=True), arrays((4, 5), (5,)), tolerance=(1e-4, 1e-5)
+    )
     if p >= 1:
         compare(lambda f, lib, x: f.pdist(x, p), arrays((5, 4)))
 

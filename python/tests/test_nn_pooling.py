@@ -1,10 +1,9 @@
 """Pooling: parity with torch.nn.functional."""
 
 import pytest
-from nn_parity import arrays, compare, same_error
-
 import swiftnet
 import swiftnet.nn.functional as F
+from nn_parity import arrays, compare, same_error
 
 MAX = [
     ("max_pool1d", (2, 3, 10), {"kernel_size": 3}),

@@ -54,7 +54,9 @@ def test_shuffles():
     compare(lambda f, lib, x: f.pixel_shuffle(x, 2), arrays((2, 8, 3, 4)), second=True)
     compare(lambda f, lib, x: f.pixel_unshuffle(x, 2), arrays((2, 8, 4, 6)), second=True)
     compare(lambda f, lib, x: f.channel_shuffle(x, 4), arrays((2, 8, 4, 6)), grad=False)
-    same_error(lambda f, lib, x: f.pixel_shuffle(x, 3), arrays((2, 8, 3, 4)), "divisible by the square of upscale_factor")
+    same_error(
+        lambda f, lib, x: f.pixel_shuffle(x, 3), arrays((2, 8, 3, 4)), "divisible by the square of upscale_factor"
+    )
 
 
 def test_embedding():

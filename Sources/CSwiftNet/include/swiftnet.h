@@ -636,9 +636,10 @@ int32_t sn_module_set_child(sn_module module, const char *name, sn_module child)
 int32_t sn_module_buffer_is_persistent(sn_module module, const char *name);
 
 /* Initial values in place, by PyTorch's names without the underscore ("kaiming_uniform"). numbers: the function's
- * number arguments in order; mode: "fan_in" or "fan_out" and nonlinearity where the function has them, or NULL. */
+ * number arguments in order; mode: "fan_in" or "fan_out" and nonlinearity where the function has them, or NULL;
+ * generator NULL: the default one. */
 int32_t sn_initialize(const char *name, sn_tensor tensor, const double *numbers, int64_t count, const char *mode,
-                      const char *nonlinearity);
+                      const char *nonlinearity, sn_generator generator);
 int32_t sn_calculate_gain(const char *nonlinearity, double slope, double *gain);
 /* Pooling over 1 to 3 spatial dimensions. No strides: the kernel's size. `indices`, if not NULL, receives the places of
  * the largest elements (int64). */
@@ -732,6 +733,19 @@ sn_tensor sn_triplet_margin_loss(sn_tensor anchor, sn_tensor positive, sn_tensor
 /* The same from distances; `other` (positive to negative) may be NULL. */
 sn_tensor sn_triplet_loss(sn_tensor near, sn_tensor far, sn_tensor other, double margin, int32_t reduction);
 
+/* Scales the gradients of parameters so that their p-norm is at most max_norm; gives the norm before. */
+sn_tensor sn_clip_grad_norm(const sn_tensor *parameters, int64_t count, double max_norm, double p,
+                            int32_t error_if_not_finite);
+int32_t sn_clip_grad_value(const sn_tensor *parameters, int64_t count, double limit);
+/* The p-norm of all tensors as one vector, and the scaling for a known norm. */
+sn_tensor sn_total_norm(const sn_tensor *tensors, int64_t count, double p);
+int32_t sn_scale_gradients(const sn_tensor *parameters, int64_t count, double max_norm, sn_tensor total);
+/* The learning rate of an epoch from the one before. Schedules and their numbers: "step" (size, gamma), "constant"
+ * (factor, total), "linear" (start, end, total), "exponential" (gamma), "polynomial" (total, power), "cosine" (total,
+ * least), "cosine_fraction" (least; the epoch is a fraction of the half period), "line_fraction" (end; likewise),
+ * "cyclic" (greatest, steps up, steps down, mode, gamma). fresh: the schedule starts at this epoch. */
+int32_t sn_schedule_rate(const char *name, const double *numbers, int64_t count, double epoch, double current,
+                         double base, int32_t fresh, double *rate);
 /* mode: 0 nearest, 1 nearest-exact, 2 linear, 3 cubic, 4 area. scales: one per dimension, or NULL for the ratio of the
  * sizes. */
 sn_tensor sn_interpolate(sn_tensor x, const int64_t *size, int64_t count, const double *scales, int32_t mode,

@@ -62,7 +62,8 @@ extension Tensor {
       "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
         + "subgraph that doesn't require differentiation use var_no_grad = var.detach().")
     try require(
-      !isInference || !value || ThreadState.current.isInferenceMode, "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+      !isInference || !value || ThreadState.current.isInferenceMode,
+      "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
     meta.requiresGrad = value
   }
 

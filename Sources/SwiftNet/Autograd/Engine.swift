@@ -127,7 +127,8 @@ public enum Engine {
         }
         var produced: [Tensor?] = []
         if gradients.contains(where: { $0 != nil }) {
-          produced = try backward(BackwardContext(node: node, gradients: gradients, createsGraph: createGraph))
+          produced = try backward(
+            BackwardContext(node: node, gradients: gradients, createsGraph: createGraph))
         }
         gradients = []
         if ThreadState.current.checksAnomaly { try checkNumbers(produced, of: node) }
@@ -327,7 +328,9 @@ public enum Engine {
       return
     }
     // The gradient itself becomes `grad` if nobody else holds it and it lies in memory as the leaf does.
-    if !isKnownUniquelyReferenced(&gradient.memory) || gradient.strides != leaf.strides || gradient.requiresGrad {
+    if !isKnownUniquelyReferenced(&gradient.memory) || gradient.strides != leaf.strides
+      || gradient.requiresGrad
+    {
       let copy = try noGrad {
         let copy = try Tensor(
           empty: leaf.shape, dtype: leaf.dtype, strides: leaf.isDense ? leaf.strides : nil)

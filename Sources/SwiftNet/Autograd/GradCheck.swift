@@ -21,11 +21,14 @@ public enum GradCheck {
 
   /// Checks the gradients of a function with respect to those inputs that require one.
   /// - Returns: what is wrong, or nil.
-  public static func check(_ function: Function, _ inputs: [Tensor], _ options: Options = Options()) throws -> String? {
+  public static func check(_ function: Function, _ inputs: [Tensor], _ options: Options = Options()) throws
+    -> String?
+  {
     let wanted = inputs.indices.filter { inputs[$0].requiresGrad }
     try require(
       !wanted.isEmpty, .value,
-      "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.")
+      "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
+    )
     for i in wanted {
       try require(
         inputs[i].isNonOverlapping || inputs[i].count <= 1,
@@ -41,7 +44,8 @@ public enum GradCheck {
         let expected = numerical[position][j]
         guard output.requiresGrad else {
           if expected.contains(where: { abs($0) > options.atol }) {
-            return "Numerical gradient for function expected to be zero: output \(j) does not require a gradient"
+            return
+              "Numerical gradient for function expected to be zero: output \(j) does not require a gradient"
           }
           continue
         }
@@ -54,7 +58,8 @@ public enum GradCheck {
         }
         let again = try jacobian(output, inputs[i])
         for (a, b) in zip(analytical, again) where abs(a - b) > options.nondeterminism {
-          return "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives "
+          return
+            "Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives "
             + "different values, although analytical gradient matches numerical gradient. The tolerance for "
             + "nondeterminism was \(options.nondeterminism)."
         }
@@ -70,12 +75,14 @@ public enum GradCheck {
   ) throws -> String? {
     func differentiable(_ tensors: [Tensor]) -> [Tensor] { tensors.filter(\.requiresGrad) }
     let outputs = differentiable(try function(inputs))
-    let gradients = try gradOutputs ?? outputs.map { output in
-      let random = try Tensor(empty: output.shape, dtype: output.dtype)
-      try random.uniformInPlace(-1, 1, generator: Generator(seed: 0))
-      try random.setRequiresGrad(true)
-      return random
-    }
+    let gradients =
+      try gradOutputs
+      ?? outputs.map { output in
+        let random = try Tensor(empty: output.shape, dtype: output.dtype)
+        try random.uniformInPlace(-1, 1, generator: Generator(seed: 0))
+        try random.setRequiresGrad(true)
+        return random
+      }
     try require(
       gradients.count == outputs.count, .value,
       "gradgradcheck: \(gradients.count) gradients for \(outputs.count) outputs")
@@ -86,7 +93,8 @@ public enum GradCheck {
         let found = try withGradMode(true) {
           try Engine.gradients(
             of: differentiable(try function(inputs)), inputs: differentiable(inputs),
-            gradients: Array(all.suffix(from: count)), retainGraph: true, createGraph: true, allowUnused: true)
+            gradients: Array(all.suffix(from: count)), retainGraph: true, createGraph: true, allowUnused: true
+          )
         }
         return found.compactMap { $0 }
       }, inputs + gradients, options)
@@ -137,7 +145,9 @@ public enum GradCheck {
     return (0..<input.count).flatMap { i in rows.map { $0[i] } }
   }
 
-  private static func message(_ output: Int, _ input: Int, _ numerical: [Double], _ analytical: [Double]) -> String {
+  private static func message(_ output: Int, _ input: Int, _ numerical: [Double], _ analytical: [Double])
+    -> String
+  {
     func list(_ values: [Double]) -> String {
       "[" + values.prefix(64).map { "\($0)" }.joined(separator: ", ") + (values.count > 64 ? ", ...]" : "]")
     }

@@ -75,12 +75,17 @@ public final class GradNode {
   deinit {
     // Nothing that leads further: no need for the list.
     if saved.isEmpty, edges.allSatisfy({ $0?.node.isLeaf ?? true }) { return }
-    GradNode.bury(Remains(edges: edges, saved: saved, backward: backward))
+    // The node must let go of them first: what its own destruction releases would be freed recursively.
+    let remains = Remains(edges: edges, saved: saved, backward: backward)
+    edges = []
+    saved = []
+    backward = nil
+    GradNode.bury(consume remains)
   }
 
-  private static func bury(_ remains: Remains) {
+  private static func bury(_ remains: consuming Remains) {
     let state = ThreadState.current
-    state.graveyard.append(remains)
+    state.graveyard.append(consume remains)
     if state.isBurying { return }
     state.isBurying = true
     while let next = state.graveyard.popLast() { withExtendedLifetime(next) {} }
@@ -93,7 +98,7 @@ public final class GradNode {
     let remains = Remains(edges: [], saved: saved, backward: backward)
     saved = []
     backward = nil
-    GradNode.bury(remains)
+    GradNode.bury(consume remains)
   }
 
   func addHook(output: Int, _ hook: @escaping Hook) -> Int {
@@ -183,7 +188,8 @@ public struct SavedTensor {
       throw SwiftNetError.runtime(
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
           + "[\(tensor.dtype.scalarTypeName)Tensor \(Shape.describe(tensor.shape))], saved by \(node.name), is at "
-          + "version \(tensor.memory.version); expected version \(version) instead. Clone it before changing it.")
+          + "version \(tensor.memory.version); expected version \(version) instead. Clone it before changing it."
+      )
     }
     guard ThreadState.current.isGradEnabled else { return tensor }
     let edge = outputIndex.map { GradNode.Edge(node: node, index: $0) } ?? history

@@ -48,7 +48,8 @@ func recordOutputs(
 }
 
 private func record(
-  _ name: String, _ inputs: [Tensor], _ outputs: [Tensor], saving: [Tensor], backward: @escaping GradNode.Backward
+  _ name: String, _ inputs: [Tensor], _ outputs: [Tensor], saving: [Tensor],
+  backward: @escaping GradNode.Backward
 ) throws {
   let saved = try saving.map { tensor in
     try SavedTensor(tensor, outputIndex: outputs.firstIndex { $0 === tensor })
@@ -73,7 +74,8 @@ extension Tensor {
     var result = try operation(before)
     try require(
       result.shape == shape,
-      "output with shape \(Shape.describe(shape)) doesn't match the broadcast shape \(Shape.describe(result.shape))")
+      "output with shape \(Shape.describe(shape)) doesn't match the broadcast shape \(Shape.describe(result.shape))"
+    )
     if result.dtype != dtype {
       try require(
         TypePromotion.canCast(result.dtype, to: dtype),

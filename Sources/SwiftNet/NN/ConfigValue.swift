@@ -128,7 +128,9 @@ public struct NamedList<Value> {
       }
       names.append(name)
       values.append(newValue)
-      if names.count == Self.searchLimit + 1 { reindex() } else if names.count > Self.searchLimit {
+      if names.count == Self.searchLimit + 1 {
+        reindex()
+      } else if names.count > Self.searchLimit {
         positions[name] = names.count - 1
       }
     }

@@ -46,25 +46,13 @@ public enum Initializer {
   public static func uniform(
     _ tensor: Tensor, _ a: Double = 0, _ b: Double = 1, generator: Generator = .shared
   ) throws {
-    try require(a <= b, "uniform_ expects to return a [from, to) range, but found from=\(a) > to=\(b)")
-    try checkFloat(tensor, "uniform_")
-    try tensor.draw { memory, count, dtype, _ in
-      generator.uniform(memory, count: count, dtype: dtype, from: a, to: b)
-    }
+    try noGrad { try tensor.uniformInPlace(a, b, generator: generator) }
   }
 
   public static func normal(
     _ tensor: Tensor, mean: Double = 0, std: Double = 1, generator: Generator = .shared
   ) throws {
-    try require(std >= 0, "normal expects std >= 0.0, but found std \(std)")
-    try checkFloat(tensor, "normal_")
-    try tensor.draw { memory, count, dtype, isContiguous in
-      if isContiguous {
-        generator.normal(memory, count: count, dtype: dtype, mean: mean, std: std)
-      } else {
-        generator.serialNormal(memory, count: count, dtype: dtype, mean: mean, std: std)
-      }
-    }
+    try noGrad { try tensor.normalInPlace(mean, std, generator: generator) }
   }
 
   private static func checkFloat(_ tensor: Tensor, _ name: String) throws {
@@ -241,25 +229,6 @@ public enum Initializer {
         for row in order.prefix(Int(zeros)) { mask[Int(row) * columns + column] = 0 }
       }
       try tensor.copyInPlace(tensor.detach() * keep.to(tensor.dtype))
-    }
-  }
-}
-
-extension Tensor {
-  /// Fills this tensor from a source of random numbers, in the order in which its elements lie in memory.
-  func draw(_ fill: (UnsafeMutableRawPointer, Int, DType, _ isContiguous: Bool) throws -> Void) throws {
-    if count == 0 { return }
-    try noGrad {
-      if isContiguous {
-        try fill(try mutablePointer(), count, dtype, true)
-        bumpVersion()
-        return
-      }
-      let order = shape.indices.sorted { (strides[$0], shape[$0]) > (strides[$1], shape[$1]) }
-      let target = try detach().permute(order)
-      let values = try Tensor(empty: target.shape, dtype: dtype)
-      try fill(try values.mutablePointer(), count, dtype, false)
-      try target.copyInPlace(values)
     }
   }
 }

@@ -5,6 +5,7 @@ extension ModuleRegistry {
     Family(Identity.self), Family(Activation.self), Family(PReLU.self), Family(Dropout.self), Family(Flatten.self),
     Family(Unflatten.self), Family(Convolution.self), Family(TransposedConvolution.self),
     Family(BatchNorm.self), Family(InstanceNorm.self), Family(SampleNormalization.self), Family(Pooling.self),
-    Family(MaxUnpooling.self), Family(Distance.self),
+    Family(MaxUnpooling.self), Family(Distance.self), Family(Loss.self), Family(Padding.self),
+    Family(Embedding.self), Family(Shuffle.self), Family(Upsample.self),
   ]
 }

@@ -83,7 +83,9 @@ extension Module {
 
   /// Parameters and persistent buffers with their full names, detached, in PyTorch's order. They share memory with
   /// the module.
-  public func stateDict() throws -> [(name: String, tensor: Tensor)] { try state(prefix: "").map { ($0, try $1.detach()) } }
+  public func stateDict() throws -> [(name: String, tensor: Tensor)] {
+    try state(prefix: "").map { ($0, try $1.detach()) }
+  }
 
   private func state(prefix: String) -> [(String, Tensor)] {
     var result: [(String, Tensor)] = []

@@ -21,7 +21,8 @@ extension Tensor {
 
   /// PReLU: x for x > 0, otherwise weight · x, with one weight or one for each channel (dimension 1).
   public func prelu(_ weight: Tensor) throws -> Tensor {
-    try require(dtype == weight.dtype, "prelu: Type promoting not supported. Got \(dtype.name) and \(weight.dtype.name)")
+    try require(
+      dtype == weight.dtype, "prelu: Type promoting not supported. Got \(dtype.name) and \(weight.dtype.name)")
     if weight.count != 1 {
       try require(
         weight.rank <= 1, "prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = \(weight.rank)")

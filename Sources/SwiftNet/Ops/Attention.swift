@@ -21,7 +21,8 @@ extension Tensor {
       "Expected query, key, and value to have the same dtype, but got query.dtype: \(query.dtype.cTypeName) key.dtype: "
         + "\(key.dtype.cTypeName) and value.dtype: \(value.dtype.cTypeName) instead.")
     try require(
-      mask == nil || !isCausal, "_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
+      mask == nil || !isCausal,
+      "_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
     var (key, value) = (key, value)
     if sharesHeads, query.rank >= 3 {
       func repeated(_ x: Tensor) throws -> Tensor {

@@ -25,8 +25,8 @@ public enum Binary {
   }
 
   private static let results: [ElementwiseOp: ResultRule] = [
-    .div: .floating, .atan2: .floating, .xlogy: .floating, .xlog1py: .floating, .hypot: .floating,
-    .logaddexp: .floating, .logaddexp2: .floating, .copysign: .floating, .ldexp: .floating,
+    .div: .floating, .atan2: .floating, .xlogy: .floating, .xlog1py: .floating,
+    .copysign: .floating, .ldexp: .floating,
     .eq: .bool, .ne: .bool, .lt: .bool, .le: .bool, .gt: .bool, .ge: .bool,
     .logicalAnd: .bool, .logicalOr: .bool, .logicalXor: .bool,
   ]
@@ -41,43 +41,56 @@ public enum Binary {
       a: ([.b], { try div($0.grad, $0.b) }),
       b: ([.b, .out], { try mul($0.grad, .tensor(div($0.out!, $0.b))).negated() })),
     .pow: Rule(
-      a: ([.a, .b], { context in
-        // b·a^(b-1), and 0 where b is 0.
-        let power = try apply(.pow, context.a, lowered(context.b))
-        let slope = try mul(power, context.b)
-        let zero = try apply(.eq, context.b, .scalar(0))
-        return try whereSelect(zero, .scalar(0.0), .tensor(try mul(context.grad, .tensor(slope))))
-      }),
-      b: ([.a, .b, .out], { context in
-        // a^b·ln a, and 0 where a is 0 and b is not negative.
-        let log = try operandTensor(context.a).unary(.log)
-        let slope = try mul(context.out!, .tensor(log))
-        let zero = try apply(
-          .logicalAnd, .tensor(apply(.eq, context.a, .scalar(0))), .tensor(apply(.ge, context.b, .scalar(0))))
-        return try mul(context.grad, .tensor(whereSelect(zero, .scalar(0.0), .tensor(slope))))
-      })),
+      a: (
+        [.a, .b],
+        { context in
+          // b·a^(b-1), and 0 where b is 0.
+          let power = try apply(.pow, context.a, lowered(context.b))
+          let slope = try mul(power, context.b)
+          let zero = try apply(.eq, context.b, .scalar(0))
+          return try whereSelect(zero, .scalar(0.0), .tensor(try mul(context.grad, .tensor(slope))))
+        }
+      ),
+      b: (
+        [.a, .b, .out],
+        { context in
+          // a^b·ln a, and 0 where a is 0 and b is not negative.
+          let log = try operandTensor(context.a).unary(.log)
+          let slope = try mul(context.out!, .tensor(log))
+          let zero = try apply(
+            .logicalAnd, .tensor(apply(.eq, context.a, .scalar(0))), .tensor(apply(.ge, context.b, .scalar(0))))
+          return try mul(context.grad, .tensor(whereSelect(zero, .scalar(0.0), .tensor(slope))))
+        }
+      )),
     .minimum: Rule(a: ([.a, .b], { try share($0, .lt) }), b: ([.a, .b], { try share($0, .gt) })),
     .maximum: Rule(a: ([.a, .b], { try share($0, .gt) }), b: ([.a, .b], { try share($0, .lt) })),
-    .fmin: Rule(a: ([.a, .b], { try pick($0, .le, first: true) }), b: ([.a, .b], { try pick($0, .le, first: false) })),
-    .fmax: Rule(a: ([.a, .b], { try pick($0, .ge, first: true) }), b: ([.a, .b], { try pick($0, .ge, first: false) })),
+    .fmin: Rule(
+      a: ([.a, .b], { try pick($0, .le, first: true) }), b: ([.a, .b], { try pick($0, .le, first: false) })),
+    .fmax: Rule(
+      a: ([.a, .b], { try pick($0, .ge, first: true) }), b: ([.a, .b], { try pick($0, .ge, first: false) })),
     .remainder: Rule(
       a: ([], { $0.grad }),
-      b: ([.a, .b], { try mul($0.grad, .tensor(apply(.floorDivide, $0.a, $0.b))).negated() })),
+      b: ([.a, .b], { try mul($0.grad, .tensor(floorQuotient($0))).negated() })),
     .fmod: Rule(
       a: ([], { $0.grad }),
       b: ([.a, .b], { try mul($0.grad, .tensor(apply(.truncDivide, $0.a, $0.b))).negated() })),
     .atan2: Rule(
       a: ([.a, .b], { try mul($0.grad, .tensor(div(operandTensor($0.b), .tensor(sumOfSquares($0))))) }),
-      b: ([.a, .b], { try mul($0.grad, .tensor(div(operandTensor($0.a), .tensor(sumOfSquares($0))))).negated() })),
+      b: (
+        [.a, .b], { try mul($0.grad, .tensor(div(operandTensor($0.a), .tensor(sumOfSquares($0))))).negated() }
+      )),
     .hypot: Rule(
       a: ([.a, .out], { try mul($0.grad, .tensor(div(operandTensor($0.a), .tensor($0.out!)))) }),
       b: ([.b, .out], { try mul($0.grad, .tensor(div(operandTensor($0.b), .tensor($0.out!)))) })),
     .copysign: Rule(
-      a: ([.a, .out], { context in
-        let ratio = try div(context.out!, context.a)
-        let zero = try apply(.eq, context.a, .scalar(0))
-        return try mul(context.grad, .tensor(whereSelect(zero, .scalar(0.0), .tensor(ratio))))
-      }),
+      a: (
+        [.a, .out],
+        { context in
+          let ratio = try div(context.out!, context.a)
+          let zero = try apply(.eq, context.a, .scalar(0))
+          return try mul(context.grad, .tensor(whereSelect(zero, .scalar(0.0), .tensor(ratio))))
+        }
+      ),
       b: ([], { try $0.grad.times(0.0) })),
     .logaddexp: Rule(
       a: ([.a, .out], { try mul($0.grad, .tensor(apply(.sub, $0.a, .tensor($0.out!)).unary(.exp))) }),
@@ -86,33 +99,49 @@ public enum Binary {
       a: ([.a, .out], { try mul($0.grad, .tensor(apply(.sub, $0.a, .tensor($0.out!)).unary(.exp2))) }),
       b: ([.b, .out], { try mul($0.grad, .tensor(apply(.sub, $0.b, .tensor($0.out!)).unary(.exp2))) })),
     .xlogy: Rule(
-      a: ([.a, .b], { context in
-        let log = try operandTensor(context.b).unary(.log)
-        let zero = try apply(
-          .logicalAnd, .tensor(apply(.eq, context.a, .scalar(0))), .tensor(apply(.le, context.b, .scalar(0))))
-        return try mul(context.grad, .tensor(whereSelect(zero, .scalar(0.0), .tensor(log))))
-      }),
+      a: (
+        [.a, .b],
+        { context in
+          let log = try operandTensor(context.b).unary(.log)
+          let zero = try apply(
+            .logicalAnd, .tensor(apply(.eq, context.a, .scalar(0))),
+            .tensor(apply(.le, context.b, .scalar(0))))
+          return try mul(context.grad, .tensor(whereSelect(zero, .scalar(0.0), .tensor(log))))
+        }
+      ),
       b: ([.a, .b], { try mul($0.grad, .tensor(apply(.div, $0.a, $0.b))) })),
     .xlog1py: Rule(
-      a: ([.a, .b], { context in
-        let log = try operandTensor(context.b).unary(.log1p)
-        let zero = try apply(
-          .logicalAnd, .tensor(apply(.eq, context.a, .scalar(0))), .tensor(apply(.le, context.b, .scalar(-1))))
-        return try mul(context.grad, .tensor(whereSelect(zero, .scalar(0.0), .tensor(log))))
-      }),
+      a: (
+        [.a, .b],
+        { context in
+          let log = try operandTensor(context.b).unary(.log1p)
+          let zero = try apply(
+            .logicalAnd, .tensor(apply(.eq, context.a, .scalar(0))),
+            .tensor(apply(.le, context.b, .scalar(-1))))
+          return try mul(context.grad, .tensor(whereSelect(zero, .scalar(0.0), .tensor(log))))
+        }
+      ),
       b: ([.a, .b], { try mul($0.grad, .tensor(apply(.div, $0.a, .tensor(operand($0.b, minus: -1))))) })),
     .ldexp: Rule(
-      a: ([.b], { try mul($0.grad, .tensor(operandTensor($0.b).to(.float32).unary(.exp2))) }),
+      a: ([.b], { try mul($0.grad, .tensor(operandTensor($0.b).to($0.grad.dtype).unary(.exp2))) }),
       b: ([.out], { try mul($0.grad, .tensor($0.out!.times(.float(M_LN2)))) })),
+    .floorDivide: notDifferentiable("floor_divide"),
+    .heaviside: notDifferentiable("heaviside"),
     .prelu: Rule(
-      a: ([.a, .b], { context in
-        let positive = try apply(.gt, context.a, .scalar(0))
-        return try whereSelect(positive, .tensor(context.grad), .tensor(mul(context.grad, context.b)))
-      }),
-      b: ([.a], { context in
-        let positive = try apply(.gt, context.a, .scalar(0))
-        return try whereSelect(positive, .scalar(0.0), .tensor(mul(context.grad, context.a)))
-      })),
+      a: (
+        [.a, .b],
+        { context in
+          let positive = try apply(.gt, context.a, .scalar(0))
+          return try whereSelect(positive, .tensor(context.grad), .tensor(mul(context.grad, context.b)))
+        }
+      ),
+      b: (
+        [.a],
+        { context in
+          let positive = try apply(.gt, context.a, .scalar(0))
+          return try whereSelect(positive, .scalar(0.0), .tensor(mul(context.grad, context.a)))
+        }
+      )),
   ]
   private static let ruleTable: [Rule?] = ElementwiseOp.allCases.map { rules[$0] }
 
@@ -196,13 +225,26 @@ public enum Binary {
     }
   }
 
+  private static func notDifferentiable(_ name: String) -> Rule {
+    let gradient: Gradient = { _ in
+      throw SwiftNetError.runtime("derivative for aten::\(name) is not implemented")
+    }
+    return Rule(a: ([], gradient), b: ([], gradient))
+  }
+
   // Short forms for the rules above.
+
+  /// ⌊a / b⌋, a constant for derivatives.
+  private static func floorQuotient(_ context: Context) throws -> Tensor {
+    try noGrad { try apply(.floorDivide, context.a, context.b) }
+  }
 
   static func mul(_ a: Tensor, _ b: ElementwiseOperand) throws -> Tensor { try apply(.mul, .tensor(a), b) }
   static func div(_ a: Tensor, _ b: ElementwiseOperand) throws -> Tensor { try apply(.div, .tensor(a), b) }
 
   private static func operand(_ operand: ElementwiseOperand, minus value: Double) throws -> Tensor {
-    try apply(.sub, .tensor(operandTensor(operand)), .scalar(.float(value)))
+    if case .scalar(let scalar) = operand { return try operandTensor(.scalar(.float(scalar.double - value))) }
+    return try apply(.sub, .tensor(operandTensor(operand)), .scalar(.float(value)))
   }
 
   /// b - 1; a number stays a number, so that it keeps its precision.
@@ -210,14 +252,15 @@ public enum Binary {
     switch operand {
     case .scalar(.float(let value)): .scalar(.float(value - 1))
     case .scalar(let value): .scalar(.int(value.int64 &- 1))
-    case .tensor(let tensor): .tensor(try tensor - 1)
+    case .tensor(let tensor): .tensor(try (tensor.dtype == .bool ? tensor.to(.int64) : tensor) - 1)
     }
   }
 
+  /// A number becomes a float64 tensor without dimensions: it keeps its digits and does not widen the result.
   private static func operandTensor(_ operand: ElementwiseOperand) throws -> Tensor {
     switch operand {
     case .tensor(let tensor): tensor
-    case .scalar(let scalar): try Tensor.scalar(scalar)
+    case .scalar(let scalar): try Tensor.scalar(.float(scalar.double), dtype: .float64)
     }
   }
 
@@ -269,14 +312,30 @@ func capitalized(_ name: String) -> String {
 }
 
 extension Tensor {
-  public static func + (a: Tensor, b: Tensor) throws -> Tensor { try Binary.apply(.add, .tensor(a), .tensor(b)) }
-  public static func - (a: Tensor, b: Tensor) throws -> Tensor { try Binary.apply(.sub, .tensor(a), .tensor(b)) }
-  public static func * (a: Tensor, b: Tensor) throws -> Tensor { try Binary.apply(.mul, .tensor(a), .tensor(b)) }
-  public static func / (a: Tensor, b: Tensor) throws -> Tensor { try Binary.apply(.div, .tensor(a), .tensor(b)) }
-  public static func + (a: Tensor, b: Scalar) throws -> Tensor { try Binary.apply(.add, .tensor(a), .scalar(b)) }
-  public static func - (a: Tensor, b: Scalar) throws -> Tensor { try Binary.apply(.sub, .tensor(a), .scalar(b)) }
-  public static func * (a: Tensor, b: Scalar) throws -> Tensor { try Binary.apply(.mul, .tensor(a), .scalar(b)) }
-  public static func / (a: Tensor, b: Scalar) throws -> Tensor { try Binary.apply(.div, .tensor(a), .scalar(b)) }
+  public static func + (a: Tensor, b: Tensor) throws -> Tensor {
+    try Binary.apply(.add, .tensor(a), .tensor(b))
+  }
+  public static func - (a: Tensor, b: Tensor) throws -> Tensor {
+    try Binary.apply(.sub, .tensor(a), .tensor(b))
+  }
+  public static func * (a: Tensor, b: Tensor) throws -> Tensor {
+    try Binary.apply(.mul, .tensor(a), .tensor(b))
+  }
+  public static func / (a: Tensor, b: Tensor) throws -> Tensor {
+    try Binary.apply(.div, .tensor(a), .tensor(b))
+  }
+  public static func + (a: Tensor, b: Scalar) throws -> Tensor {
+    try Binary.apply(.add, .tensor(a), .scalar(b))
+  }
+  public static func - (a: Tensor, b: Scalar) throws -> Tensor {
+    try Binary.apply(.sub, .tensor(a), .scalar(b))
+  }
+  public static func * (a: Tensor, b: Scalar) throws -> Tensor {
+    try Binary.apply(.mul, .tensor(a), .scalar(b))
+  }
+  public static func / (a: Tensor, b: Scalar) throws -> Tensor {
+    try Binary.apply(.div, .tensor(a), .scalar(b))
+  }
 
   func adding(_ other: Tensor) throws -> Tensor { try Binary.apply(.add, .tensor(self), .tensor(other)) }
 
@@ -298,7 +357,10 @@ extension Tensor {
       try inPlace { try Binary.apply(op, .tensor($0), other, alpha: alpha) }
     } else {
       let rule = Binary.rule(of: op)
-      if Binary.isChecked[op.rawValue] { try BinaryChecks.check(op, .tensor(self), other, alpha) }
+      if Binary.isChecked[op.rawValue] {
+        try BinaryChecks.checkResult(op, self, other)
+        try BinaryChecks.check(op, .tensor(self), other, alpha)
+      }
       _ = try elementwise(op, [.tensor(self), other], rule: rule, scalars: alpha.scalars, into: self)
     }
   }

@@ -7,21 +7,48 @@ enum BinaryChecks {
   ]
   /// Not there for bool, with the name that PyTorch's message has.
   private static let notForBool: [ElementwiseOp: String] = [
-    .floorDivide: "div_floor_cpu", .truncDivide: "div_trunc_cpu", .remainder: "remainder_cpu", .fmod: "fmod_cpu",
+    .floorDivide: "div_floor_cpu", .truncDivide: "div_trunc_cpu", .remainder: "remainder_cpu",
+    .fmod: "fmod_cpu",
     .pow: "pow", .shiftLeft: "lshift_cpu", .shiftRight: "rshift_cpu", .gcd: "gcd_cpu", .lcm: "lcm_cpu",
   ]
-  static let operations = divisions.union(integerOnly).union([.add, .sub, .pow, .nextafter])
+  private static let floatOnly: Set<ElementwiseOp> = [.hypot, .logaddexp, .logaddexp2, .nextafter]
+  static let operations = divisions.union(integerOnly).union(floatOnly).union([.add, .sub, .pow])
+
+  /// The name that PyTorch's message has.
+  private static func kernelName(_ op: ElementwiseOp) -> String {
+    switch op {
+    case .bitwiseAnd: "bitwise_and_cpu"
+    case .bitwiseOr: "bitwise_or_cpu"
+    case .bitwiseXor: "bitwise_xor_cpu"
+    default: notForBool[op] ?? "\(op.name)_cpu"
+    }
+  }
+
+  /// In place the dtype of the result is checked before all else.
+  static func checkResult(_ op: ElementwiseOp, _ target: Tensor, _ other: ElementwiseOperand) throws {
+    let result = TypePromotion.result([.tensor(target), other])
+    try require(
+      TypePromotion.canCast(result, to: target.dtype),
+      "result type \(result.scalarTypeName) can't be cast to the desired output type \(target.dtype.scalarTypeName)"
+    )
+  }
 
   static func check(
     _ op: ElementwiseOp, _ a: ElementwiseOperand, _ b: ElementwiseOperand, _ alpha: Scalar
   ) throws {
     let result = TypePromotion.result([a, b])
     if op == .add || op == .sub { return try checkSum(op, a, b, alpha, result) }
-    if result == .bool, let name = notForBool[op] {
+    if floatOnly.contains(op), !result.isFloatingPoint {
+      throw SwiftNetError.notImplemented(
+        "\"\(kernelName(op))\" not implemented for '\(result.scalarTypeName)'")
+    }
+    // A bool tensor to the power of True or False is 1 or itself.
+    if result == .bool, let name = notForBool[op], op != .pow || b.scalarValue == nil {
       throw SwiftNetError.notImplemented("\"\(name)\" not implemented for 'Bool'")
     }
     if integerOnly.contains(op), result.isFloatingPoint {
-      throw SwiftNetError.notImplemented("\"\(op.name)_cpu\" not implemented for '\(result.scalarTypeName)'")
+      throw SwiftNetError.notImplemented(
+        "\"\(kernelName(op))\" not implemented for '\(result.scalarTypeName)'")
     }
     if op == .pow, !result.isFloatingPoint, case .scalar(let exponent) = b {
       try require(exponent.int64 >= 0, "Integers to negative integer powers are not allowed.")
@@ -51,7 +78,8 @@ enum BinaryChecks {
           + "the `~` or `logical_not()` operator instead.")
     }
     if case .float = alpha, !result.isFloatingPoint {
-      throw SwiftNetError.runtime("For integral input tensors, argument alpha must not be a floating point number.")
+      throw SwiftNetError.runtime(
+        "For integral input tensors, argument alpha must not be a floating point number.")
     }
     if case .bool = alpha, result != .bool {
       throw SwiftNetError.runtime("Boolean alpha only supported for Boolean results.")

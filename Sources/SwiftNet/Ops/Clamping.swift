@@ -13,7 +13,8 @@ extension Tensor {
       return try clampedByNumbers(low?.scalarValue, high?.scalarValue, dtype)
     }
     return try clampedByTensors(
-      try low.map { try Tensor.operandTensor($0, dtype) }, try high.map { try Tensor.operandTensor($0, dtype) }, dtype)
+      try low.map { try Tensor.operandTensor($0, dtype) },
+      try high.map { try Tensor.operandTensor($0, dtype) }, dtype)
   }
 
   private func clampedByNumbers(_ low: Scalar?, _ high: Scalar?, _ dtype: DType) throws -> Tensor {
@@ -24,9 +25,9 @@ extension Tensor {
       try dtype.checkHolds(limit)
       if limit.double.isNaN { return try x * .float(.nan) }
       if isLow {
-        (scalars.p, scalars.pi) = (limit.double, limit.int64)
+        (scalars.p, scalars.pi) = (limit.double, dtype.wrapped(limit.int64))
       } else {
-        (scalars.q, scalars.qi) = (limit.double, limit.int64)
+        (scalars.q, scalars.qi) = (limit.double, dtype.wrapped(limit.int64))
       }
     }
     return try x.unary(.clampScalar, scalars)
@@ -36,7 +37,8 @@ extension Tensor {
     let x = try to(dtype)
     let out: Tensor
     switch (low, high) {
-    case (let low?, let high?): out = try elementwise(.clampTensor, [.tensor(x), .tensor(low), .tensor(high)])
+    case (let low?, let high?):
+      out = try elementwise(.clampTensor, [.tensor(x), .tensor(low), .tensor(high)])
     case (let low?, nil): out = try elementwise(.maximum, [.tensor(x), .tensor(low)])
     case (nil, let high?): out = try elementwise(.minimum, [.tensor(x), .tensor(high)])
     case (nil, nil): return x
@@ -57,16 +59,18 @@ extension Tensor {
       }
       var results: [Tensor?] = []
       results.append(
-        try masked([
-          try low.map { try Binary.apply(.ge, x, $0) }, try high.map { try Binary.apply(.le, x, $0) },
-        ].compactMap { $0 }))
+        try masked(
+          [
+            try low.map { try Binary.apply(.ge, x, $0) }, try high.map { try Binary.apply(.le, x, $0) },
+          ].compactMap { $0 }))
       if let low {
         let below = try Binary.apply(.lt, x, low)
         results.append(try masked(high.map { [below, try Binary.apply(.lt, low, $0)] } ?? [below]))
       }
       if let high {
         let above = try Binary.apply(.gt, x, high)
-        results.append(try masked(low.map { [above, try Binary.apply(.gt, $0, high)] } ?? [above], any: true))
+        results.append(
+          try masked(low.map { [above, try Binary.apply(.gt, $0, high)] } ?? [above], any: true))
       }
       return results
     }
@@ -97,7 +101,8 @@ extension Tensor {
         let grad = try context.grad
         let weight = try context.saved(2)
         return [
-          context.needs(0) ? try grad * (weight.negated() + 1.0) : nil, context.needs(1) ? try grad * weight : nil,
+          context.needs(0) ? try grad * (weight.negated() + 1.0) : nil,
+          context.needs(1) ? try grad * weight : nil,
           context.needs(2) ? try grad * (context.saved(1) - context.saved(0)) : nil,
         ]
       }
@@ -111,7 +116,7 @@ extension Tensor {
   /// x + value · a · b
   public func addcmul(_ a: Tensor, _ b: Tensor, value: Scalar = 1) throws -> Tensor {
     let dtype = TypePromotion.result([.tensor(self), .tensor(a), .tensor(b)])
-    try Tensor.checkScale(value, dtype, "addcmul")
+    try Tensor.checkScale(dtype, "addcmul")
     let out = try elementwise(
       .addcmul, [.tensor(self), .tensor(a), .tensor(b)], scalars: Scalars(value.double, pi: value.int64))
     return try out.recorded("Addcmul", self, a, b, saving: [a, b]) { context in
@@ -143,10 +148,7 @@ extension Tensor {
     }
   }
 
-  private static func checkScale(_ value: Scalar, _ dtype: DType, _ name: String) throws {
-    if case .float = value, !dtype.isFloatingPoint {
-      throw SwiftNetError.runtime("For integral input tensors, argument value must not be a floating point number.")
-    }
+  private static func checkScale(_ dtype: DType, _ name: String) throws {
     try require(
       dtype != .bool, .notImplemented, "\"\(name)_cpu_out\" not implemented for 'Bool'")
   }
@@ -175,10 +177,15 @@ extension DType {
 
   /// Throws unless an integer type can hold the number.
   func checkHolds(_ value: Scalar) throws {
-    guard let range = integerRange, self != .bool else { return }
+    guard var range = integerRange, self != .bool else { return }
+    // A negative number is allowed for an unsigned type, where it wraps.
+    if self == .uint8 { range = -255...255 }
     try require(
       range.contains(value.int64), "value cannot be converted to type \(fixedWidthName) without overflow")
   }
+
+  /// As the type stores an integer: a negative number wraps in an unsigned one.
+  func wrapped(_ value: Int64) -> Int64 { self == .uint8 ? value & 255 : value }
 
   private var fixedWidthName: String {
     switch self {

@@ -92,7 +92,8 @@ extension Tensor {
     try places.checkPlaces(below: classes, "target out of range")
     if let weight {
       try require(
-        weight.shape == [classes], "inconsistent weight size: \(weight.count) for input of size: \(Shape.describe(shape))")
+        weight.shape == [classes],
+        "inconsistent weight size: \(weight.count) for input of size: \(Shape.describe(shape))")
     }
     let chosen = try noGrad { try Tensor.ones([n, 1], dtype: dtype).placing(places, columns: classes) }
     var terms = try (x - x.picking(places) + .float(margin)).relu()

@@ -7,7 +7,9 @@ extension Tensor {
   }
 
   /// Element by element, whether |a - b| ≤ atol + rtol · |b|. Infinities are close to themselves only.
-  public func isClose(_ other: Tensor, rtol: Double = 1e-5, atol: Double = 1e-8, equalNaN: Bool = false) throws -> Tensor {
+  public func isClose(_ other: Tensor, rtol: Double = 1e-5, atol: Double = 1e-8, equalNaN: Bool = false)
+    throws -> Tensor
+  {
     try require(
       dtype == other.dtype, "\(dtype.scalarTypeName) did not match \(other.dtype.scalarTypeName)")
     try require(rtol >= 0, "rtol must be greater than or equal to zero, but got \(rtol)")
@@ -28,13 +30,16 @@ extension Tensor {
       let allowed = try b.unary(.abs) * .float(rtol) + .float(atol)
       let error = try (a - b).unary(.abs)
       let within = try Binary.apply(
-        .logicalAnd, .tensor(error.unary(.isfinite)), .tensor(Binary.apply(.le, .tensor(error), .tensor(allowed))))
+        .logicalAnd, .tensor(error.unary(.isfinite)),
+        .tensor(Binary.apply(.le, .tensor(error), .tensor(allowed))))
       return try Binary.apply(.logicalOr, .tensor(close), .tensor(within))
     }
   }
 
   /// Whether all elements are close.
-  public func allClose(_ other: Tensor, rtol: Double = 1e-5, atol: Double = 1e-8, equalNaN: Bool = false) throws -> Bool {
+  public func allClose(_ other: Tensor, rtol: Double = 1e-5, atol: Double = 1e-8, equalNaN: Bool = false)
+    throws -> Bool
+  {
     try !isClose(other, rtol: rtol, atol: atol, equalNaN: equalNaN).all().item().isZero
   }
 }

@@ -42,7 +42,8 @@ extension Tensor {
     let size = dtype.size
     let bytes = try out.mutablePointer()
     let shift = Swift.max(-rows - 1, Swift.min(diagonal, columns + 1))
-    parallelFor(count / Swift.max(columns, 1), grain: Swift.max(1, (1 << 15) / Swift.max(columns, 1))) { start, end in
+    parallelFor(count / Swift.max(columns, 1), grain: Swift.max(1, (1 << 15) / Swift.max(columns, 1))) {
+      start, end in
       for row in start..<end {
         // The first column above the diagonal.
         let edge = Swift.max(0, Swift.min(columns, row % rows + shift + (lower ? 1 : 0)))
@@ -56,7 +57,9 @@ extension Tensor {
   }
 
   /// Row and column of every element of a triangle of a matrix, row-major: [2, n], int64.
-  public static func triangleIndices(_ rows: Int, _ columns: Int, offset: Int = 0, lower: Bool, dtype: DType = .int64)
+  public static func triangleIndices(
+    _ rows: Int, _ columns: Int, offset: Int = 0, lower: Bool, dtype: DType = .int64
+  )
     throws -> Tensor
   {
     try require(rows >= 0, "row must be non-negative, got\(rows)")

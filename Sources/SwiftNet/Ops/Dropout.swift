@@ -48,7 +48,8 @@ extension Tensor {
   }
 
   /// Zeroes whole channels (dimension 1).
-  public func featureDropout(_ p: Double = 0.5, training: Bool = true, generator: Generator = .shared) throws -> Tensor {
+  public func featureDropout(_ p: Double = 0.5, training: Bool = true, generator: Generator = .shared) throws -> Tensor
+  {
     try dropout(p, training, try featureShape(), generator)
   }
 

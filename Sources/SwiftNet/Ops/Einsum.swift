@@ -36,7 +36,8 @@ public enum Einsum {
       if text[depth] == "-" {
         let next = text.index(after: depth)
         try require(
-          next < text.endIndex && text[next] == ">", "einsum(): found a '-' that is not part of '->' in \(text)")
+          next < text.endIndex && text[next] == ">",
+          "einsum(): found a '-' that is not part of '->' in \(text)")
         return (String(text[..<depth]), String(text[text.index(after: next)...]))
       }
       depth = text.index(after: depth)
@@ -44,7 +45,9 @@ public enum Einsum {
     return (text, nil)
   }
 
-  private static func parse(_ term: String, _ place: String) throws -> (before: [Label], after: [Label]?, Void) {
+  private static func parse(_ term: String, _ place: String) throws -> (
+    before: [Label], after: [Label]?, Void
+  ) {
     var before: [Label] = []
     var after: [Label]?
     var rest = Substring(term)
@@ -99,7 +102,8 @@ public enum Einsum {
         uses[letter] != nil,
         "einsum(): output subscript \(letter) does not appear in the equation for any input operand")
       try require(
-        seen.insert(label).inserted, "einsum(): output subscript \(letter) appears more than once in the output")
+        seen.insert(label).inserted,
+        "einsum(): output subscript \(letter) appears more than once in the output")
     }
     return before + (after == nil ? [] : all) + (after ?? [])
   }
@@ -204,7 +208,9 @@ public enum Einsum {
     func sizes(_ labels: [Label], _ tensor: Tensor, _ names: [Label]) -> [Int] {
       labels.compactMap { names.firstIndex(of: $0).map { tensor.shape[$0] } }
     }
-    func order(_ labels: [Label], _ names: [Label]) -> [Int] { labels.compactMap { names.firstIndex(of: $0) } }
+    func order(_ labels: [Label], _ names: [Label]) -> [Int] {
+      labels.compactMap { names.firstIndex(of: $0) }
+    }
     let (s, k) = (sizes(batch, a, aNames), sizes(inner, a, aNames))
     let (m, n) = (sizes(rows, a, aNames), sizes(columns, b, bNames))
     let left = try a.permute(order(batch + rows + inner, aNames))

@@ -66,6 +66,7 @@ extension ElementwiseProgram {
       try run(into: output)
       return output
     }
+    try MemoryPool.shared.checkPossible(count * dtype.size)
     let recipe = ElementwiseRecipe(program: self, dtype: dtype, shape: shape, strides: strides)
     return Tensor(
       storage: Storage(byteCount: count * dtype.size, recipe: recipe), dtype: dtype, shape: shape, strides: strides,
@@ -91,7 +92,8 @@ private let directKernels: UnsafeMutablePointer<ElementwiseKernel?> = {
 func directElementwise(_ op: ElementwiseOp, _ a: Tensor, _ b: Tensor?, _ scalars: Scalars) throws -> Tensor? {
   let dtype = a.dtype
   guard dtype.isLane, !Deferral.isEnabled || a.count < Deferral.threshold,
-    let kernel = directKernels[op.rawValue * 3 + dtype.lane.rawValue] else { return nil }
+    let kernel = directKernels[op.rawValue * 3 + dtype.lane.rawValue]
+  else { return nil }
   if let b {
     guard b.dtype == dtype, a.shape == b.shape, a.strides == b.strides else { return nil }
   }

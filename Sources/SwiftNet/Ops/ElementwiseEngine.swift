@@ -65,7 +65,8 @@ struct ElementwiseProgram {
   /// Computes the program for all elements of a row-major shape and folds them, `elements` in a row for each of
   /// `outputs` accumulators, without writing them to memory.
   func fold(
-    shape: [Int], outputs: Int, elements: Int, _ kernel: @escaping ReduceRowKernel, _ parameters: [Double], identity: Int64,
+    shape: [Int], outputs: Int, elements: Int, _ kernel: @escaping ReduceRowKernel, _ parameters: [Double],
+    identity: Int64,
     into accumulators: UnsafeMutablePointer<Int64>, combine: (UnsafeMutablePointer<Int64>, Int64) -> Void
   ) throws {
     let plan = try Plan(self, shape, Shape.contiguousStrides(shape), nil)

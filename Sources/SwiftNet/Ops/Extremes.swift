@@ -4,7 +4,7 @@ extension Tensor {
   /// equal ones, and NaN before all numbers.
   public func argExtremum(_ dim: Int?, keepdim: Bool = false, largest: Bool) throws -> Tensor {
     let name = largest ? "argmax" : "argmin"
-    try require(dtype != .bool, .notImplemented, "\"\(name)_cpu\" not implemented for 'Bool'")
+    try require(dtype != .bool, "\(name)(): does not support bool input")
     guard let dim else {
       try require(
         count > 0, .index,
@@ -41,7 +41,9 @@ extension Tensor {
   }
 
   /// The largest (or smallest) elements along a dimension and where they stand.
-  public func extremum(_ dim: Int, keepdim: Bool = false, largest: Bool) throws -> (values: Tensor, indices: Tensor) {
+  public func extremum(_ dim: Int, keepdim: Bool = false, largest: Bool) throws -> (
+    values: Tensor, indices: Tensor
+  ) {
     let name = largest ? "max" : "min"
     let d = try Shape.dimension(dim, rank: rank)
     if rank == 0 {

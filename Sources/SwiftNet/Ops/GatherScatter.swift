@@ -83,14 +83,16 @@ extension Tensor {
       index.dtype == .int64 || index.dtype == .int32, "\(name)(): Expected dtype int32/int64 for index")
     if index.count == 0 { return }
     try require(
-      index.rank == rank, "Index tensor must have the same number of dimensions as \(source == nil ? "input" : "self") tensor")
+      index.rank == rank,
+      "Index tensor must have the same number of dimensions as \(source == nil ? "input" : "self") tensor")
     if let source {
       try require(
         source.dtype == dtype, "\(name)(): Expected self.dtype to be equal to src.dtype")
       try require(
         source.rank == rank, "Index tensor must have the same number of dimensions as src tensor")
     }
-    for k in shape.indices where (k != d && index.shape[k] > shape[k]) || index.shape[k] > source?.shape[k] ?? .max {
+    for k in shape.indices
+    where (k != d && index.shape[k] > shape[k]) || index.shape[k] > source?.shape[k] ?? .max {
       if let source {
         throw SwiftNetError.runtime(
           "Expected index \(Shape.describe(index.shape)) to be no larger than self \(Shape.describe(shape)) apart from "
@@ -161,14 +163,17 @@ extension Tensor {
   }
 
   /// Lets a tensor or index without dimensions take part as if it had one.
-  private func withOneDimension(_ index: Tensor, _ source: Tensor?, _ body: (Tensor, Tensor, Tensor?) throws -> Tensor)
+  private func withOneDimension(
+    _ index: Tensor, _ source: Tensor?, _ body: (Tensor, Tensor, Tensor?) throws -> Tensor
+  )
     throws -> Tensor?
   {
     guard rank == 0 || index.rank == 0 else { return nil }
     try require(
       rank <= 1 && index.rank <= 1 && source?.rank ?? 0 <= 1,
       "Index tensor must have the same number of dimensions as self tensor")
-    return try body(view([count]), index.view([index.count]), source.map { try $0.view([$0.count]) }).view(shape)
+    return try body(view([count]), index.view([index.count]), source.map { try $0.view([$0.count]) }).view(
+      shape)
   }
 
   /// A copy with the elements of `source` written where `index` says; of several for one place the last stays.
@@ -192,7 +197,9 @@ extension Tensor {
   /// A copy with one value written where `index` says.
   public func scatter(_ dim: Int, _ index: Tensor, _ value: Scalar) throws -> Tensor {
     let d = try Shape.dimension(dim, rank: rank)
-    if let result = try withOneDimension(index, nil, { tensor, index, _ in try tensor.scatter(0, index, value) }) {
+    if let result = try withOneDimension(
+      index, nil, { tensor, index, _ in try tensor.scatter(0, index, value) })
+    {
       return result
     }
     try checkIndex("scatter", d, index, source: nil)
@@ -256,7 +263,8 @@ extension Tensor {
 
   /// Folds source rows into a copy of this tensor. Also says how many values went into each element, if asked.
   private func reducedRows(
-    _ op: ScatterReduction, _ d: Int, _ index: Tensor, _ source: Tensor, includeSelf: Bool, counts: Bool = false
+    _ op: ScatterReduction, _ d: Int, _ index: Tensor, _ source: Tensor, includeSelf: Bool,
+    counts: Bool = false
   ) throws -> (tensor: Tensor, counts: Tensor?) {
     let lane = dtype.lane.dtype
     let out = try noGrad { dtype == lane ? try clone() : try to(lane) }
@@ -281,19 +289,61 @@ extension Tensor {
         }
         try copyElements(from: try noGrad { try out.maskedFill(touched, start) }, to: out)
       }
-      switch out.dtype {
-      case .float32: try out.foldFloats(op, Float.self, d, index.shape, ordered, values)
-      case .float64: try out.foldFloats(op, Double.self, d, index.shape, ordered, values)
-      default:
-        switch op {
-        case .sum, .mean: try out.foldRows(op, Int64.self, d, index.shape, ordered, values) { $0 &+ $1 }
-        case .prod: try out.foldRows(op, Int64.self, d, index.shape, ordered, values) { $0 &* $1 }
-        case .amax: try out.foldRows(op, Int64.self, d, index.shape, ordered, values) { max($0, $1) }
-        case .amin: try out.foldRows(op, Int64.self, d, index.shape, ordered, values) { min($0, $1) }
-        }
-      }
+      try out.fold(op, d, index.shape, ordered, values)
     }
     return (try noGrad { try out.to(dtype) }, tally)
+  }
+
+  /// Folds rows of lane values into this tensor of the same dtype.
+  private func fold(
+    _ op: ScatterReduction, _ d: Int, _ indexShape: [Int], _ ordered: Tensor, _ values: Tensor
+  ) throws {
+    switch dtype {
+    case .float32: try foldFloats(op, Float.self, d, indexShape, ordered, values)
+    case .float64: try foldFloats(op, Double.self, d, indexShape, ordered, values)
+    default:
+      switch op {
+      case .sum, .mean: try foldRows(op, Int64.self, d, indexShape, ordered, values) { $0 &+ $1 }
+      case .prod: try foldRows(op, Int64.self, d, indexShape, ordered, values) { $0 &* $1 }
+      case .amax: try foldRows(op, Int64.self, d, indexShape, ordered, values) { max($0, $1) }
+      case .amin: try foldRows(op, Int64.self, d, indexShape, ordered, values) { min($0, $1) }
+      }
+    }
+  }
+
+  /// As `scatterAdd`, in place.
+  public func scatterAddInPlace(_ dim: Int, _ index: Tensor, _ source: Tensor) throws {
+    let d = try Shape.dimension(dim, rank: rank)
+    if needsRecording([self, source]) || !dtype.isLane || rank == 0 || index.rank == 0 {
+      return try inPlace { try $0.scatterAdd(d, index, source) }
+    }
+    try checkIndex("scatter", d, index, source: source)
+    if index.count == 0 { return }
+    let ordered = try rowIndex("scatter", index, d)
+    let values = try Tensor.rowValues(
+      source.memory === memory ? noGrad { try source.clone() } : source, index, d)
+    try fold(.sum, d, index.shape, ordered, values)
+    bumpVersion()
+  }
+
+  /// As `scatter`, in place; without a source, `value` is written.
+  public func scatterInPlace(_ dim: Int, _ index: Tensor, _ source: Tensor?, _ value: Scalar) throws {
+    let d = try Shape.dimension(dim, rank: rank)
+    if needsRecording([self] + (source.map { [$0] } ?? [])) || rank == 0 || index.rank == 0 {
+      return try inPlace { before in
+        if let source { return try before.scatter(d, index, source) }
+        return try before.scatter(d, index, value)
+      }
+    }
+    try checkIndex("scatter", d, index, source: source)
+    if index.count == 0 { return }
+    if let source {
+      let own = source.memory === memory ? try noGrad { try source.clone() } : source
+      try writeRows(d, index, try Tensor.rowValues(own, index, d))
+    } else {
+      try writeRows(d, index, try Tensor.scalar(value, dtype: dtype))
+    }
+    bumpVersion()
   }
 
   private func foldFloats<T: BinaryFloatingPoint>(
@@ -310,7 +360,8 @@ extension Tensor {
 
   @inline(__always)
   private func foldRows<T>(
-    _ op: ScatterReduction, _ type: T.Type, _ d: Int, _ indexShape: [Int], _ ordered: Tensor, _ values: Tensor,
+    _ op: ScatterReduction, _ type: T.Type, _ d: Int, _ indexShape: [Int], _ ordered: Tensor,
+    _ values: Tensor,
     _ combine: (T, T) -> T
   ) throws {
     let rows = try Rows(self, indexShape, d)
@@ -349,7 +400,8 @@ extension Tensor {
       out = try noGrad {
         let divisor = try Binary.apply(.maximum, .tensor(counts), .scalar(1))
         return dtype.isFloatingPoint
-          ? try sums / divisor.to(dtype) : try Binary.apply(.floorDivide, .tensor(sums), .tensor(divisor)).to(dtype)
+          ? try sums / divisor.to(dtype)
+          : try Binary.apply(.floorDivide, .tensor(sums), .tensor(divisor)).to(dtype)
       }
     }
     let sourceShape = source.shape
@@ -367,7 +419,9 @@ extension Tensor {
     _ reduction: ScatterReduction, includeSelf: Bool
   ) throws -> (Tensor, Tensor) {
     var part = source
-    for k in index.shape.indices where part.shape[k] != index.shape[k] { part = try part.narrow(k, 0, index.shape[k]) }
+    for k in index.shape.indices where part.shape[k] != index.shape[k] {
+      part = try part.narrow(k, 0, index.shape[k])
+    }
     var own: Tensor
     let given: Tensor
     switch reduction {
@@ -395,10 +449,12 @@ extension Tensor {
       let others = try safe.scatterReduce(d, index, part, .prod, includeSelf: includeSelf)
       own = try grad * others / safe
       let zero = try Binary.apply(.eq, .tensor(part), .scalar(0))
-      let zeros = try Tensor.zeros(x.shape, dtype: x.dtype).scatterAdd(d, index, zero.to(x.dtype)).gather(d, index)
+      let zeros = try Tensor.zeros(x.shape, dtype: x.dtype).scatterAdd(d, index, zero.to(x.dtype)).gather(
+        d, index)
       let single = try Binary.apply(
         .logicalAnd, .tensor(zero), .tensor(try Binary.apply(.eq, .tensor(zeros), .scalar(1))))
-      let withoutZero = try x.scatterReduce(d, index, part.maskedFill(single, one), .prod, includeSelf: includeSelf)
+      let withoutZero = try x.scatterReduce(
+        d, index, part.maskedFill(single, one), .prod, includeSelf: includeSelf)
       given = try whereSelect(
         single, .tensor(try (grad * withoutZero).gather(d, index)),
         .tensor(try (grad * out).gather(d, index) / part.maskedFill(zero, one)))
@@ -409,7 +465,9 @@ extension Tensor {
 
   /// `gather` with broadcasting of the other dimensions; without a dimension, on the flattened tensor.
   public func takeAlong(_ index: Tensor, _ dim: Int?) throws -> Tensor {
-    try require(index.dtype == .int64, "torch.take_along_dim(): dtype of indices should be Long but got \(index.dtype.scalarTypeName)")
+    try require(
+      index.dtype == .int64,
+      "torch.take_along_dim(): dtype of indices should be Long but got \(index.dtype.scalarTypeName)")
     guard let dim else { return try reshape([count]).gather(0, try index.reshape([index.count])) }
     try require(
       rank == index.rank,

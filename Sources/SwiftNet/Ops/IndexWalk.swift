@@ -148,10 +148,14 @@ struct IndexWalk {
     let to = try target.mutablePointer()
     let single = values.count == 1
     switch target.dtype.size {
-    case 1: try write(from.assumingMemoryBound(to: UInt8.self), single, to.assumingMemoryBound(to: UInt8.self))
-    case 2: try write(from.assumingMemoryBound(to: UInt16.self), single, to.assumingMemoryBound(to: UInt16.self))
-    case 4: try write(from.assumingMemoryBound(to: UInt32.self), single, to.assumingMemoryBound(to: UInt32.self))
-    default: try write(from.assumingMemoryBound(to: UInt64.self), single, to.assumingMemoryBound(to: UInt64.self))
+    case 1:
+      try write(from.assumingMemoryBound(to: UInt8.self), single, to.assumingMemoryBound(to: UInt8.self))
+    case 2:
+      try write(from.assumingMemoryBound(to: UInt16.self), single, to.assumingMemoryBound(to: UInt16.self))
+    case 4:
+      try write(from.assumingMemoryBound(to: UInt32.self), single, to.assumingMemoryBound(to: UInt32.self))
+    default:
+      try write(from.assumingMemoryBound(to: UInt64.self), single, to.assumingMemoryBound(to: UInt64.self))
     }
     withExtendedLifetime(values) {}
   }
@@ -172,8 +176,10 @@ struct IndexWalk {
     let to = try target.mutablePointer()
     let step = values.count == 1 ? 0 : 1
     switch target.dtype {
-    case .float32: try add(from.assumingMemoryBound(to: Float.self), step, to.assumingMemoryBound(to: Float.self))
-    case .float64: try add(from.assumingMemoryBound(to: Double.self), step, to.assumingMemoryBound(to: Double.self))
+    case .float32:
+      try add(from.assumingMemoryBound(to: Float.self), step, to.assumingMemoryBound(to: Float.self))
+    case .float64:
+      try add(from.assumingMemoryBound(to: Double.self), step, to.assumingMemoryBound(to: Double.self))
     default:
       let source = from.assumingMemoryBound(to: Int64.self)
       let sums = to.assumingMemoryBound(to: Int64.self)

@@ -23,7 +23,9 @@ extension Tensor {
         }
       }
     }
-    return try out.recorded("Gather", self, saving: [index]) { [try $0.grad.deposited(d, try $0.saved(0), size: n)] }
+    return try out.recorded("Gather", self, saving: [index]) {
+      [try $0.grad.deposited(d, try $0.saved(0), size: n)]
+    }
   }
 
   /// Adds each element of this tensor to the place along `d` that `index` names, in zeros with `size` places.
@@ -45,9 +47,11 @@ extension Tensor {
             let position = (o &* m &+ i) &* inner &+ k
             let place = (o &* n &+ Int(at[position])) &* inner &+ k
             if wide == .float64 {
-              target.assumingMemoryBound(to: Double.self)[place] += from.assumingMemoryBound(to: Double.self)[position]
+              target.assumingMemoryBound(to: Double.self)[place] +=
+                from.assumingMemoryBound(to: Double.self)[position]
             } else {
-              target.assumingMemoryBound(to: Int64.self)[place] &+= from.assumingMemoryBound(to: Int64.self)[position]
+              target.assumingMemoryBound(to: Int64.self)[place] &+=
+                from.assumingMemoryBound(to: Int64.self)[position]
             }
           }
         }

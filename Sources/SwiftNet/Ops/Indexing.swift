@@ -108,7 +108,7 @@ extension Tensor {
   }
 
   /// Writes without recording.
-  private func put(_ selection: Selection, _ values: Tensor, accumulate: Bool) throws {
+  fileprivate func put(_ selection: Selection, _ values: Tensor, accumulate: Bool) throws {
     try require(
       values.dtype == dtype,
       "Index put requires the source and destination dtypes match, got \(dtype.scalarTypeName) for the destination "
@@ -127,7 +127,9 @@ extension Tensor {
       if dtype.isLane { return try walk.add(source, to: self) }
       // Narrow dtypes are summed in their lane, so each sum is rounded once.
       let wide = try to(dtype.lane.dtype).contiguous()
-      let dense = try IndexWalk(wide, selection.indices, indexShape: selection.shape) { _, _, _ in .index("index") }
+      let dense = try IndexWalk(wide, selection.indices, indexShape: selection.shape) { _, _, _ in
+        .index("index")
+      }
       try dense.add(try source.to(dtype.lane.dtype), to: wide)
       try copyElements(from: wide, to: self)
     }
@@ -177,6 +179,21 @@ extension Tensor {
         + "dimension \(d).")
   }
 
+  /// As `indexAdd`, in place.
+  public func indexAddInPlace(_ dim: Int, _ index: Tensor, _ source: Tensor, alpha: Scalar = 1) throws {
+    if needsRecording([self, source]) || rank == 0 {
+      return try inPlace { try $0.indexAdd(dim, index, source, alpha: alpha) }
+    }
+    let (d, selection) = try slices("index_add", dim, index)
+    try checkSource("index_add_", d, index, source)
+    do {
+      try put(selection, try source.times(alpha), accumulate: true)
+    } catch let error as SwiftNetError where error.kind == .index {
+      throw SwiftNetError.runtime(error.message)
+    }
+    bumpVersion()
+  }
+
   /// A copy with alpha · `source` added to the slices that `index` names, slice by slice.
   public func indexAdd(_ dim: Int, _ index: Tensor, _ source: Tensor, alpha: Scalar = 1) throws -> Tensor {
     if rank == 0 { return try view([1]).indexAdd(dim, index, source.view([1]), alpha: alpha).view([]) }
@@ -209,7 +226,8 @@ extension Tensor {
   public func indexFill(_ dim: Int, _ index: Tensor, _ value: Tensor) throws -> Tensor {
     try require(
       value.rank == 0,
-      "index_fill_ only supports a 0-dimensional value tensor, but got tensor with \(value.rank) dimension(s).")
+      "index_fill_ only supports a 0-dimensional value tensor, but got tensor with \(value.rank) dimension(s)."
+    )
     let d = try Shape.dimension(dim, rank: rank)
     // Through a mask: an index that comes twice must not count twice in the gradient of the value.
     let length = rank == 0 ? 1 : shape[d]
@@ -221,14 +239,18 @@ extension Tensor {
 
   /// The elements at the given positions of the flattened tensor, in the shape of `index`.
   public func take(_ index: Tensor) throws -> Tensor {
-    try require(index.dtype == .int64, "take(): Expected a long tensor for index, but got \(index.dtype.scalarTypeName)")
+    try require(
+      index.dtype == .int64, "take(): Expected a long tensor for index, but got \(index.dtype.scalarTypeName)"
+    )
     try checkPositions(index)
     return try reshape([count]).index([index])
   }
 
   /// A copy with `source` at the given positions of the flattened tensor, or added there.
   public func put(_ index: Tensor, _ source: Tensor, accumulate: Bool = false) throws -> Tensor {
-    try require(index.dtype == .int64, "put_(): Expected a long tensor for index, but got \(index.dtype.scalarTypeName)")
+    try require(
+      index.dtype == .int64, "put_(): Expected a long tensor for index, but got \(index.dtype.scalarTypeName)"
+    )
     try require(
       source.dtype == dtype,
       "put_(): self and source expected to have the same dtype, but got self.dtype = \(dtype.scalarTypeName) and "
@@ -247,7 +269,8 @@ extension Tensor {
     let values = try noGrad { try index.contiguous() }
     let pointer = try values.pointer().assumingMemoryBound(to: Int64.self)
     for i in 0..<values.count where pointer[i] >= Int64(count) || pointer[i] < -Int64(count) {
-      throw SwiftNetError.index("out of range: tried to access index \(pointer[i]) on a tensor of \(count) elements.")
+      throw SwiftNetError.index(
+        "out of range: tried to access index \(pointer[i]) on a tensor of \(count) elements.")
     }
     withExtendedLifetime(values) {}
   }

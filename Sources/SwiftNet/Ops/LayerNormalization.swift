@@ -131,7 +131,8 @@ extension Tensor {
 
   /// Group normalisation (Wu and He, 2018, https://arxiv.org/abs/1803.08494) of N, C, …: each group of channels of each
   /// sample by its own statistics.
-  public func groupNorm(_ groups: Int, weight: Tensor? = nil, bias: Tensor? = nil, eps: Double = 1e-5) throws -> Tensor {
+  public func groupNorm(_ groups: Int, weight: Tensor? = nil, bias: Tensor? = nil, eps: Double = 1e-5) throws -> Tensor
+  {
     try require(rank >= 2, "Expected at least 2 dimensions for input tensor but received \(rank)")
     try require(groups > 0, "Expected num groups to be greater than 0, got \(groups)")
     let channels = shape[1]

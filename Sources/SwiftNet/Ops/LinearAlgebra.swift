@@ -22,7 +22,9 @@ extension Tensor {
   }
 
   /// P A = L U by Gauss with row pivots, in place. Returns the order of the rows, its sign, and the first zero pivot.
-  private static func factorLU(_ a: UnsafeMutablePointer<Double>, _ n: Int) -> (rows: [Int], sign: Double, zero: Int?) {
+  private static func factorLU(_ a: UnsafeMutablePointer<Double>, _ n: Int) -> (
+    rows: [Int], sign: Double, zero: Int?
+  ) {
     var rows = Array(0..<n)
     var sign = 1.0
     var zero: Int?
@@ -104,7 +106,8 @@ extension Tensor {
     try checkSquare(name)
     try require(
       dtype == right.dtype,
-      "\(name): Expected A and B to have the same dtype, but got \(dtype.cTypeName) and \(right.dtype.cTypeName)")
+      "\(name): Expected A and B to have the same dtype, but got \(dtype.cTypeName) and \(right.dtype.cTypeName)"
+    )
     let isVector = right.rank == 1 || (right.rank == rank - 1 && right.shape == Array(shape.dropLast()))
     var b = try isVector ? right.unsqueeze(-1) : right
     try require(
@@ -213,7 +216,8 @@ extension Tensor {
             try require(
               sum > 0,
               "\(name): \(rank > 2 ? "(Batch element \(item)): " : "")The factorization could not be completed because "
-                + "the input is not positive-definite (the leading minor of order \(j + 1) is not positive-definite).")
+                + "the input is not positive-definite (the leading minor of order \(j + 1) is not positive-definite)."
+            )
             l[base + j * n + j] = sum.squareRoot()
           } else {
             l[base + i * n + j] = sum / l[base + j * n + j]

@@ -56,13 +56,23 @@ extension Tensor {
   /// `value` where the mask is nonzero, this tensor elsewhere. The mask broadcasts.
   public func maskedFill(_ mask: Tensor, _ value: Scalar) throws -> Tensor {
     try checkMask("masked_fill_", mask)
-    let value: Scalar = dtype.isFloatingPoint ? .float(value.double) : .int(value.int64)
-    let out = try noGrad {
-      try whereSelect(mask, .tensor(try Tensor.scalar(value, dtype: dtype)), .tensor(self))
-    }
+    let out = try noGrad { try whereSelect(mask, .scalar(fitting(value)), .tensor(self)) }
     return try out.recorded("MaskedFill", self, saving: [mask]) {
       [try $0.grad.maskedFill(try $0.saved(0), 0)]
     }
+  }
+
+  /// A number of the kind that this tensor holds.
+  private func fitting(_ value: Scalar) -> Scalar {
+    if dtype.isFloatingPoint { return .float(value.double) }
+    return dtype == .bool ? .bool(!value.isZero) : .int(value.int64)
+  }
+
+  /// As `maskedFill`, in place.
+  public func maskedFillInPlace(_ mask: Tensor, _ value: Scalar) throws {
+    if needsRecording([self]) { return try inPlace { try $0.maskedFill(mask, value) } }
+    try checkMask("masked_fill_", mask)
+    _ = try elementwise(.where, [.tensor(mask), .scalar(fitting(value)), .tensor(self)], into: self)
   }
 
   /// As `maskedFill`, with the value of a tensor without dimensions, which may require a gradient.
@@ -70,7 +80,8 @@ extension Tensor {
     try checkMask("masked_fill_", mask)
     try require(
       value.rank == 0,
-      "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with \(value.rank) dimension(s).")
+      "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with \(value.rank) dimension(s)."
+    )
     return try whereSelect(mask, .tensor(try value.to(dtype)), .tensor(self))
   }
 

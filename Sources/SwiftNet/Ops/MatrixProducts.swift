@@ -3,7 +3,8 @@ extension Tensor {
   private static func checkProduct(_ a: Tensor, _ b: Tensor, _ name: String) throws {
     try require(
       a.dtype == b.dtype,
-      "\(name): expected both tensors to have the same dtype, but got \(a.dtype.cTypeName) and \(b.dtype.cTypeName)")
+      "\(name): expected both tensors to have the same dtype, but got \(a.dtype.cTypeName) and \(b.dtype.cTypeName)"
+    )
   }
 
   /// Matrix times vector.
@@ -53,17 +54,17 @@ extension Tensor {
 
   /// beta · self + alpha · product; where beta is 0, this tensor's values (NaN too) do not matter.
   private func plus(_ beta: Scalar, _ product: Tensor, _ alpha: Scalar, rows: [Int]) throws -> Tensor {
-    if !product.dtype.isFloatingPoint {
-      for (name, value) in [("beta", beta), ("alpha", alpha)] {
-        if case .float = value {
-          throw SwiftNetError.runtime(
-            "For integral input tensors, argument \(name) must not be a floating point number.")
-        }
-      }
-    }
+    // Integers take the whole part of the factors.
+    let isFloat = product.dtype.isFloatingPoint
+    let (beta, alpha) = isFloat ? (beta, alpha) : (.int(beta.int64), .int(alpha.int64))
     let addend = try expand(rows)
     let scaled = try product.times(alpha)
-    if beta.isZero { return try scaled + addend.detach().times(0).unary(.nanToNum) }
+    if beta.isZero {
+      let nothing = try Tensor.zeros(rows, dtype: product.dtype).recorded("Zero", addend) {
+        [try $0.grad.times(0.0)]
+      }
+      return try scaled + nothing
+    }
     return try Binary.apply(.add, .tensor(scaled), .tensor(addend), alpha: beta)
   }
 
@@ -136,7 +137,8 @@ extension Tensor {
       let (m, n) = (rank == 0 ? 1 : shape[i], other.rank == 0 ? 1 : other.shape[j])
       try require(
         m == n || m == 1 || n == 1,
-        "contracted dimensions need to match, but first has size \(m) in dim \(i) and second has size \(n) in dim \(j)")
+        "contracted dimensions need to match, but first has size \(m) in dim \(i) and second has size \(n) in dim \(j)"
+      )
     }
     if rank == 0 || other.rank == 0 { return try self * other }
     // A contracted dimension of size 1 stands for any size: the other side is summed over it.
@@ -169,7 +171,10 @@ extension Tensor {
       try require(n != .min, "linalg.matrix_power: the exponent is too small")
       return try inverse("linalg.inv").matrixPower(-n)
     }
-    if n == 0 { return try Tensor.eye(shape[rank - 1], dtype: dtype).expand(shape).clone() }
+    if n == 0 {
+      let ones = try noGrad { try Tensor.eye(shape[rank - 1], dtype: dtype).expand(shape).clone() }
+      return try ones.recorded("MatrixPower", self) { [try $0.grad.times(0.0)] }
+    }
     var result: Tensor?
     var power = self
     var rest = n
@@ -186,7 +191,8 @@ extension Tensor {
     try require(rank >= 2, "\(name): The input tensor A must have at least 2 dimensions.")
     try require(
       shape[rank - 1] == shape[rank - 2],
-      "\(name): A must be batches of square matrices, but they are \(shape[rank - 2]) by \(shape[rank - 1]) matrices")
+      "\(name): A must be batches of square matrices, but they are \(shape[rank - 2]) by \(shape[rank - 1]) matrices"
+    )
   }
 
   /// The product of several matrices in the order of multiplications that needs the fewest (Cormen et al.,

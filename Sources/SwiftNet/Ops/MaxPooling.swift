@@ -35,7 +35,8 @@ extension Tensor {
     let plan = try PoolPlan(shape, axes: axes, isChannelsLast: poolsChannelsLast)
     let out = try Tensor(empty: plan.output, dtype: dtype, strides: plan.outputStrides)
     let needsIndices = returnIndices || needsRecording([self])
-    let indices = try Tensor(empty: needsIndices ? plan.output : [0], dtype: .int32, strides: needsIndices ? plan.outputStrides : nil)
+    let indices = try Tensor(
+      empty: needsIndices ? plan.output : [0], dtype: .int32, strides: needsIndices ? plan.outputStrides : nil)
     if out.count > 0 {
       let x = try noGrad { try plan.laidOut(self, plan.inputStrides) }
       let (source, target) = (try x.pointer(), try out.mutablePointer())

@@ -14,7 +14,8 @@ extension Tensor {
   ) throws -> Tensor {
     try require(
       self.dtype.isFloatingPoint,
-      "linalg.vector_norm: Expected a floating point or complex tensor as input. Got \(self.dtype.scalarTypeName)")
+      "linalg.vector_norm: Expected a floating point or complex tensor as input. Got \(self.dtype.scalarTypeName)"
+    )
     if let dtype, dtype != self.dtype { return try to(dtype).vectorNorm(p, dims, keepdim: keepdim) }
     let mask = try reductionMask(dims)
     if p.isInfinite || p < 0 {
@@ -30,7 +31,7 @@ extension Tensor {
       let x = try context.saved(0)
       let grad = try Tensor.expandReduced(context.grad, x.shape, mask, keepdim: keepdim)
       let norm = try Tensor.expandReduced(context.saved(1), x.shape, mask, keepdim: keepdim)
-      return [try x.normGradient(p, grad, norm, mask)]
+      return [p == 0 ? nil : try x.normGradient(p, grad, norm, mask)]
     }
   }
 
@@ -53,7 +54,6 @@ extension Tensor {
 
   /// ∂‖x‖ / ∂x · grad; `grad` and `norm` have the shape of x. 0 where the norm is.
   private func normGradient(_ p: Double, _ grad: Tensor, _ norm: Tensor, _ mask: [Bool]) throws -> Tensor {
-    if p == 0 { return try grad * 0.0 }
     if p == 1 { return try grad * unary(.sgn) }
     if p.isInfinite {
       let reached = try Binary.apply(.eq, .tensor(unary(.abs)), .tensor(norm)).to(dtype)
@@ -124,7 +124,8 @@ extension Tensor {
   public func nanmean(_ dims: [Int]? = nil, keepdim: Bool = false, dtype: DType? = nil) throws -> Tensor {
     try require(
       self.dtype.isFloatingPoint,
-      "nanmean(): expected input to have floating point or complex dtype but got \(self.dtype.scalarTypeName)")
+      "nanmean(): expected input to have floating point or complex dtype but got \(self.dtype.scalarTypeName)"
+    )
     let numbers = try noGrad { try unary(.isnan).unary(.logicalNot).sum(dims, keepdim: keepdim) }
     return try withoutNaN().sum(dims, keepdim: keepdim, dtype: dtype) / numbers
   }
@@ -143,18 +144,21 @@ extension Tensor {
     try require(
       dtype.isFloatingPoint, "cdist only supports floating-point dtypes, X1 got: \(dtype.scalarTypeName)")
     try require(
-      other.dtype.isFloatingPoint, "cdist only supports floating-point dtypes, X2 got: \(other.dtype.scalarTypeName)")
+      other.dtype.isFloatingPoint,
+      "cdist only supports floating-point dtypes, X2 got: \(other.dtype.scalarTypeName)")
     try require(rank >= 2, "cdist only supports at least 2D tensors, X1 got: \(rank)D")
     try require(other.rank >= 2, "cdist only supports at least 2D tensors, X2 got: \(other.rank)D")
     try require(
       shape[rank - 1] == other.shape[other.rank - 1],
-      "X1 and X2 must have the same number of columns. X1: \(shape[rank - 1]) X2: \(other.shape[other.rank - 1])")
+      "X1 and X2 must have the same number of columns. X1: \(shape[rank - 1]) X2: \(other.shape[other.rank - 1])"
+    )
     try require(p >= 0, "cdist only supports non-negative p values")
     return try (unsqueeze(-2) - other.unsqueeze(-3)).vectorNorm(p, [-1])
   }
 
   /// ‖x1 - x2 + eps‖ along the last dimension.
-  public func pairwiseDistance(_ other: Tensor, p: Double = 2, eps: Double = 1e-6, keepdim: Bool = false) throws -> Tensor
+  public func pairwiseDistance(_ other: Tensor, p: Double = 2, eps: Double = 1e-6, keepdim: Bool = false)
+    throws -> Tensor
   {
     try (self - other + .float(eps)).vectorNorm(p, [-1], keepdim: keepdim)
   }

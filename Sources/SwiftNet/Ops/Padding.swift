@@ -44,7 +44,8 @@ extension Tensor {
       .notImplemented,
       "Padding size \(padding.count) is not supported for \(rank)D input tensor.\nSupported combinations for "
         + "non-constant padding:\n  - 2D or 3D input: padding size = 2 (pads last dimension)\n  - 3D or 4D input: "
-        + "padding size = 4 (pads last 2 dimensions)\n  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)")
+        + "padding size = 4 (pads last 2 dimensions)\n  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
+    )
     var result = self
     for d in shape.indices where pairs[d] != (0, 0) {
       let n = shape[d]
@@ -59,7 +60,8 @@ extension Tensor {
         try require(before <= n && after <= n, "Padding value causes wrapping around more than once.")
       default: break
       }
-      try require(n > 0, "Expected input to have non-zero size at dimension \(d), but got \(Shape.describe(shape))")
+      try require(
+        n > 0, "Expected input to have non-zero size at dimension \(d), but got \(Shape.describe(shape))")
       let index = try Tensor(empty: [n + before + after], dtype: .int64)
       let out = try index.mutablePointer().assumingMemoryBound(to: Int64.self)
       for i in 0..<index.count { out[i] = Int64(mode.source(of: i - before, n)) }

@@ -2,7 +2,8 @@
 extension Tensor {
   /// (…, C·r², H, W) to (…, C, H·r, W·r) (Shi et al., 2016, https://arxiv.org/abs/1609.05158).
   public func pixelShuffle(_ factor: Int) throws -> Tensor {
-    try require(rank >= 3, "pixel_shuffle expects input to have at least 3 dimensions, but got input with \(rank) dimension(s)")
+    try require(
+      rank >= 3, "pixel_shuffle expects input to have at least 3 dimensions, but got input with \(rank) dimension(s)")
     try require(factor > 0 && factor < 1 << 20, "pixel_shuffle expects a positive upscale_factor, but got \(factor)")
     let (c, h, w) = (shape[rank - 3], shape[rank - 2], shape[rank - 1])
     try require(
@@ -20,7 +21,8 @@ extension Tensor {
   public func pixelUnshuffle(_ factor: Int) throws -> Tensor {
     try require(
       rank >= 3, "pixel_unshuffle expects input to have at least 3 dimensions, but got input with \(rank) dimension(s)")
-    try require(factor > 0 && factor < 1 << 20, "pixel_unshuffle expects a positive downscale_factor, but got \(factor)")
+    try require(
+      factor > 0 && factor < 1 << 20, "pixel_unshuffle expects a positive downscale_factor, but got \(factor)")
     let (c, h, w) = (shape[rank - 3], shape[rank - 2], shape[rank - 1])
     try require(
       h % factor == 0,
@@ -40,7 +42,8 @@ extension Tensor {
   /// Channels (dimension 1) dealt out again: (g, C / g) to (C / g, g) (Zhang et al., 2018,
   /// https://arxiv.org/abs/1707.01083).
   public func channelShuffle(_ groups: Int) throws -> Tensor {
-    try require(rank >= 3, "channel_shuffle expects input with > 2 dims, but got input with sizes \(Shape.describe(shape))")
+    try require(
+      rank >= 3, "channel_shuffle expects input with > 2 dims, but got input with sizes \(Shape.describe(shape))")
     try require(
       groups > 0, "Number of groups to divide channels in must be positive. Value of groups:\(groups)")
     try require(

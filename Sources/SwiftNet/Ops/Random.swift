@@ -13,7 +13,8 @@ extension Tensor {
     try checkWritable()
     if needsRecording([self]) {
       try inPlace { before in
-        let fresh = try Tensor(empty: before.shape, dtype: before.dtype, strides: before.isDense ? before.strides : nil)
+        let fresh = try Tensor(
+          empty: before.shape, dtype: before.dtype, strides: before.isDense ? before.strides : nil)
         try fresh.fillInMemoryOrder(fill)
         return try fresh.recorded(name, before) { [try $0.grad.times(0.0)] }
       }
@@ -99,7 +100,8 @@ extension Tensor {
   /// 1 with the probability that stands at the same place in `p`, else 0.
   public func bernoulliInPlace(_ p: Tensor, generator: Generator = .shared) throws {
     try require(
-      p.dtype.isFloatingPoint, "expected probabilities tensor to have floating type, got \(p.dtype.scalarTypeName)")
+      p.dtype.isFloatingPoint,
+      "expected probabilities tensor to have floating type, got \(p.dtype.scalarTypeName)")
     let wide: DType = p.dtype == .float64 ? .float64 : .float32
     let probabilities = try noGrad { try p.expand(shape).to(wide).contiguous() }
     let valid = try noGrad { () -> Bool in
@@ -153,7 +155,9 @@ extension Tensor {
   }
 
   /// A random order of 0 ..< n.
-  public static func randperm(_ n: Int, dtype: DType = .int64, generator: Generator = .shared) throws -> Tensor {
+  public static func randperm(_ n: Int, dtype: DType = .int64, generator: Generator = .shared) throws
+    -> Tensor
+  {
     try require(n >= 0, "n must be non-negative, got\(n)")
     try require(dtype != .bool, .notImplemented, "\"randperm\" not implemented for 'Bool'")
     let limit: Int =
@@ -165,14 +169,19 @@ extension Tensor {
       }
     try require(n <= limit, "n is too large for result tensor type: '\(dtype.scalarTypeName)'")
     let order = try Tensor(empty: [n], dtype: .int64)
-    if n > 0 { generator.permutation(try order.mutablePointer().assumingMemoryBound(to: Int64.self), count: n) }
+    if n > 0 {
+      generator.permutation(try order.mutablePointer().assumingMemoryBound(to: Int64.self), count: n)
+    }
     return try order.to(dtype)
   }
 
   /// Indices drawn with the given weights, row by row.
-  public func multinomial(_ samples: Int, replacement: Bool = false, generator: Generator = .shared) throws -> Tensor {
+  public func multinomial(_ samples: Int, replacement: Bool = false, generator: Generator = .shared) throws
+    -> Tensor
+  {
     try require(
-      dtype.isFloatingPoint, "multinomial only supports floating-point dtypes for input, got: \(dtype.scalarTypeName)")
+      dtype.isFloatingPoint,
+      "multinomial only supports floating-point dtypes for input, got: \(dtype.scalarTypeName)")
     try require(rank == 1 || rank == 2, "prob_dist must be 1 or 2 dim")
     try require(samples > 0, "cannot sample n_sample <= 0 samples")
     let n = shape[rank - 1]

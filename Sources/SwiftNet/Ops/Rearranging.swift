@@ -68,7 +68,8 @@ extension Tensor {
     try require(
       !shifts.isEmpty && shifts.count == dims.count,
       shifts.isEmpty
-        ? "`shifts` required" : "shifts and dimensions must align. shifts: \(shifts.count), dims:\(dims.count)")
+        ? "`shifts` required"
+        : "shifts and dimensions must align. shifts: \(shifts.count), dims:\(dims.count)")
     var result = self
     for (shift, dim) in zip(shifts, dims) {
       let d = try Shape.dimension(dim, rank: rank)
@@ -76,7 +77,8 @@ extension Tensor {
       let n = shape[d]
       let first = (shift % n + n) % n
       if first == 0 { continue }
-      result = try Tensor.cat([try result.narrow(d, n - first, first), try result.narrow(d, 0, n - first)], d)
+      result = try Tensor.cat(
+        [try result.narrow(d, n - first, first), try result.narrow(d, 0, n - first)], d)
     }
     return result === self ? try clone() : result
   }
@@ -223,14 +225,20 @@ extension Tensor {
     try require(r >= 0, "Expect a non-negative number, but got \(r)")
     if r == 0 { return try Tensor(empty: [0], dtype: dtype) }
     let n = count
-    let items = withReplacement ? Double(n) + Double(r) - 1 : Double(n)
+    if n == 0 || (!withReplacement && r > n) {
+      try require(r < 1 << 31, .memory, "not enough memory: combinations of \(r) elements")
+      return try narrow(0, 0, 0).unsqueeze(1).expand([0, r])
+    }
+    // The binomial coefficient (m over k), with k the smaller of the two choices.
+    let m = withReplacement ? Double(n) + Double(r) - 1 : Double(n)
+    let k = withReplacement ? min(r, n - 1) : min(r, n - r)
     var number = 1.0
-    for i in 0..<min(r, 4096) where number > 0 { number *= max(0, items - Double(i)) / Double(i + 1) }
-    try require(number * Double(r) < 1e10, .memory, "combinations: \(number) rows are too many")
+    for i in 0..<min(k, 4096) { number *= (m - Double(i)) / Double(i + 1) }
+    try require(number * Double(r) < 2e8, .memory, "combinations: \(number) rows are too many")
     var rows: [Int64] = []
     var row = (0..<r).map { withReplacement ? 0 : $0 }
     var found = 0
-    while n > 0, withReplacement || r <= n {
+    while true {
       rows += row.map(Int64.init)
       found += 1
       // The last place that can still grow.
@@ -238,9 +246,13 @@ extension Tensor {
       while place >= 0, row[place] == (withReplacement ? n - 1 : n - r + place) { place -= 1 }
       if place < 0 { break }
       row[place] += 1
-      for k in stride(from: place + 1, to: r, by: 1) { row[k] = withReplacement ? row[place] : row[k - 1] + 1 }
+      for k in stride(from: place + 1, to: r, by: 1) {
+        row[k] = withReplacement ? row[place] : row[k - 1] + 1
+      }
     }
-    let index = try rows.withUnsafeBytes { try Tensor.copying($0.baseAddress, shape: [found, r], dtype: .int64) }
+    let index = try rows.withUnsafeBytes {
+      try Tensor.copying($0.baseAddress, shape: [found, r], dtype: .int64)
+    }
     return try self.index([index])
   }
 
@@ -262,14 +274,18 @@ extension Tensor {
   }
 
   /// A copy with a slice of a dimension replaced.
-  public func sliceScatter(_ source: Tensor, _ dim: Int = 0, _ start: Int? = nil, _ end: Int? = nil, step: Int = 1)
+  public func sliceScatter(
+    _ source: Tensor, _ dim: Int = 0, _ start: Int? = nil, _ end: Int? = nil, step: Int = 1
+  )
     throws -> Tensor
   {
     try replaced(source) { try $0.slice(dim, start, end, step: step) }
   }
 
   /// A copy with a diagonal replaced.
-  public func diagonalScatter(_ source: Tensor, offset: Int = 0, _ dim1: Int = 0, _ dim2: Int = 1) throws -> Tensor {
+  public func diagonalScatter(_ source: Tensor, offset: Int = 0, _ dim1: Int = 0, _ dim2: Int = 1) throws
+    -> Tensor
+  {
     try replaced(source) { try $0.diagonal(offset: offset, dim1, dim2) }
   }
 }

@@ -117,7 +117,8 @@ struct ReductionEngine {
     let byColumns =
       !kept.sizes.isEmpty && (reduced.sizes.isEmpty || abs(kept.strides.last!) < abs(reduced.strides.last!))
       && kept.sizes.last! >= 8
-    let chunks = outputs * 4 > elements || elements * outputs < 2 * ReductionEngine.chunk || outputs > 4096
+    let chunks =
+      outputs * 4 > elements || elements * outputs < 2 * ReductionEngine.chunk || outputs > 4096
       ? 1 : max(1, elements * min(outputs, byColumns ? ReductionEngine.columns : 1) / ReductionEngine.chunk)
     let perChunk = (elements + chunks - 1) / chunks
     if chunks == 1 {

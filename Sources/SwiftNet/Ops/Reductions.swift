@@ -1,7 +1,9 @@
 /// Reductions: each op's rule, forward and backward.
 extension Tensor {
   /// A gradient of a reduction, back in the shape of the input.
-  static func expandReduced(_ gradient: Tensor, _ shape: [Int], _ mask: [Bool], keepdim: Bool) throws -> Tensor {
+  static func expandReduced(_ gradient: Tensor, _ shape: [Int], _ mask: [Bool], keepdim: Bool) throws
+    -> Tensor
+  {
     var gradient = gradient
     if !keepdim {
       for d in shape.indices where mask[d] { gradient = try gradient.unsqueeze(d) }
@@ -12,12 +14,17 @@ extension Tensor {
   /// Σ a. Integers and bool sum as int64.
   public func sum(_ dims: [Int]? = nil, keepdim: Bool = false, dtype: DType? = nil) throws -> Tensor {
     let result = dtype ?? (self.dtype.isFloatingPoint ? self.dtype : .int64)
-    if result.lane == .i64 ? self.dtype.lane != .i64 : false { return try to(result).sum(dims, keepdim: keepdim) }
+    if result.lane == .i64 ? self.dtype.lane != .i64 : false {
+      return try to(result).sum(dims, keepdim: keepdim, dtype: result)
+    }
     let mask = try reductionMask(dims)
-    let lane: Lane = result.lane == .i64 ? .i64 : (result == .float64 && self.dtype != .float32 ? .f64 : floatLane)
+    let lane: Lane =
+      result.lane == .i64 ? .i64 : (result == .float64 && self.dtype != .float32 ? .f64 : floatLane)
     let out = try reduce(.sum, mask, keepdim: keepdim, lane: lane).tensor(result)
     let shape = self.shape
-    return try out.recorded("Sum", self) { [try Tensor.expandReduced(try $0.grad, shape, mask, keepdim: keepdim)] }
+    return try out.recorded("Sum", self) {
+      [try Tensor.expandReduced(try $0.grad, shape, mask, keepdim: keepdim)]
+    }
   }
 
   /// The floating lane that holds this tensor's values.
@@ -54,7 +61,7 @@ extension Tensor {
   public func prod(_ dims: [Int]? = nil, keepdim: Bool = false, dtype: DType? = nil) throws -> Tensor {
     let result = dtype ?? (self.dtype.isFloatingPoint ? self.dtype : .int64)
     if result != self.dtype, !(result == .int64 && self.dtype.lane == .i64) {
-      return try to(result).prod(dims, keepdim: keepdim)
+      return try to(result).prod(dims, keepdim: keepdim, dtype: result)
     }
     let mask = try reductionMask(dims)
     let out = try reduce(.prod, mask, keepdim: keepdim).tensor(result)
@@ -63,7 +70,9 @@ extension Tensor {
       let grad = try Tensor.expandReduced(try context.grad, x.shape, mask, keepdim: keepdim)
       // The product of all other factors: out / x, unless factors are zero.
       let zeros = try Binary.apply(.eq, .tensor(x), .scalar(0))
-      if try !zeros.any().item().isZero || context.createsGraph { return [try grad * x.productOfOthers(mask)] }
+      if try !zeros.any().item().isZero || context.createsGraph {
+        return [try grad * x.productOfOthers(mask)]
+      }
       return [try grad * Tensor.expandReduced(try context.saved(1), x.shape, mask, keepdim: keepdim) / x]
     }
   }
@@ -123,7 +132,7 @@ extension Tensor {
   func checkNotEmpty(_ name: String, _ mask: [Bool], hasDims: Bool) throws {
     guard count == 0 else { return }
     try require(
-      hasDims, .index,
+      hasDims,
       "\(name)(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
         + "'dim' argument.")
     for d in shape.indices where mask[d] {
@@ -168,7 +177,9 @@ extension Tensor {
   }
 
   /// The square root of the variance.
-  public func standardDeviation(_ dims: [Int]? = nil, correction: Double = 1, keepdim: Bool = false) throws -> Tensor {
+  public func standardDeviation(_ dims: [Int]? = nil, correction: Double = 1, keepdim: Bool = false) throws
+    -> Tensor
+  {
     let variance = try noGrad { try self.variance(dims, correction: correction, keepdim: keepdim) }
     let out = try noGrad { try variance.unary(.sqrt) }
     let mask = try reductionMask(dims)

@@ -45,7 +45,7 @@ extension Tensor {
   public func cumsum(_ dim: Int, dtype: DType? = nil) throws -> Tensor {
     let result = dtype ?? (self.dtype.isFloatingPoint ? self.dtype : .int64)
     let d = try Shape.dimension(dim, rank: rank)
-    if result != self.dtype { return try to(result).cumsum(d) }
+    if result != self.dtype { return try to(result).cumsum(d, dtype: result) }
     let kernel = kernels.reduce.cumsum[result.lane.rawValue]
     let out = try mapLines(d, lane: result.lane, to: result) { from, to, n in
       var carry: Int64 = 0
@@ -58,7 +58,7 @@ extension Tensor {
   public func cumprod(_ dim: Int, dtype: DType? = nil) throws -> Tensor {
     let result = dtype ?? (self.dtype.isFloatingPoint ? self.dtype : .int64)
     let d = try Shape.dimension(dim, rank: rank)
-    if result != self.dtype { return try to(result).cumprod(d) }
+    if result != self.dtype { return try to(result).cumprod(d, dtype: result) }
     let kernel = kernels.reduce.cumprod[result.lane.rawValue]
     let isInteger = result.lane == .i64
     let out = try mapLines(d, lane: result.lane, to: result) { from, to, n in
@@ -96,7 +96,8 @@ extension Tensor {
   public func logcumsumexp(_ dim: Int) throws -> Tensor {
     let d = try Shape.dimension(dim, rank: rank)
     try require(
-      dtype.isFloatingPoint, .notImplemented, "\"logcumsumexp_out_cpu\" not implemented for '\(dtype.scalarTypeName)'")
+      dtype.isFloatingPoint, .notImplemented,
+      "\"logcumsumexp_out_cpu\" not implemented for '\(dtype.scalarTypeName)'")
     let out = try mapLines(d, lane: .f64, to: dtype) { from, to, n in
       let x = from.assumingMemoryBound(to: Double.self)
       let y = to.assumingMemoryBound(to: Double.self)
@@ -132,12 +133,20 @@ extension Tensor {
 
   /// The largest elements up to each place, and where they stand (the last of equal ones).
   public func cummax(_ dim: Int) throws -> (values: Tensor, indices: Tensor) {
-    try runningExtremum(dim, "Cummax") { $0 >= $1 } integer: { $0 >= $1 }
+    try runningExtremum(dim, "Cummax") {
+      $0 >= $1
+    } integer: {
+      $0 >= $1
+    }
   }
 
   /// The smallest elements up to each place, and where they stand (the last of equal ones).
   public func cummin(_ dim: Int) throws -> (values: Tensor, indices: Tensor) {
-    try runningExtremum(dim, "Cummin") { $0 <= $1 } integer: { $0 <= $1 }
+    try runningExtremum(dim, "Cummin") {
+      $0 <= $1
+    } integer: {
+      $0 <= $1
+    }
   }
 
   private func runningExtremum(
@@ -173,7 +182,9 @@ extension Tensor {
   }
 
   /// Differences of neighbours along a dimension, n times.
-  public func diff(_ n: Int = 1, _ dim: Int = -1, prepend: Tensor? = nil, append: Tensor? = nil) throws -> Tensor {
+  public func diff(_ n: Int = 1, _ dim: Int = -1, prepend: Tensor? = nil, append: Tensor? = nil) throws
+    -> Tensor
+  {
     try require(rank > 0, "diff expects input to be at least one-dimensional")
     let d = try Shape.dimension(dim, rank: rank)
     try require(n >= 0, "order must be non-negative but got \(n)")
@@ -190,13 +201,16 @@ extension Tensor {
       let length = x.shape[d]
       if length == 0 { return x }
       let (later, earlier) = (try x.narrow(d, 1, length - 1), try x.narrow(d, 0, length - 1))
-      x = dtype == .bool ? try Binary.apply(.logicalXor, .tensor(later), .tensor(earlier)) : try later - earlier
+      x =
+        dtype == .bool ? try Binary.apply(.logicalXor, .tensor(later), .tensor(earlier)) : try later - earlier
     }
     return x
   }
 
   /// The integral along a dimension by the trapezoid rule, over positions x or a constant step.
-  public func trapezoid(x: Tensor? = nil, dx: Scalar = 1, dim: Int = -1, cumulative: Bool = false) throws -> Tensor {
+  public func trapezoid(x: Tensor? = nil, dx: Scalar = 1, dim: Int = -1, cumulative: Bool = false) throws
+    -> Tensor
+  {
     let d = try Shape.dimension(dim, rank: rank)
     let length = rank == 0 ? 1 : shape[d]
     if length < 2 {

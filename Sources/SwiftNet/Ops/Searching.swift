@@ -24,7 +24,8 @@ extension Tensor {
           + "\(Shape.describe(shape)) and got sorter tensor \(Shape.describe(sorter.shape))")
       try require(
         sorter.dtype == .int64,
-        "torch.searchsorted(): sorter must be a tensor of long dtype but got dtype \(sorter.dtype.scalarTypeName)")
+        "torch.searchsorted(): sorter must be a tensor of long dtype but got dtype \(sorter.dtype.scalarTypeName)"
+      )
       do {
         sorted = try noGrad { try gather(-1, sorter) }
       } catch {
@@ -133,7 +134,8 @@ extension Tensor {
   /// largest element). Elements outside are left out.
   public func histc(bins: Int = 100, low: Double = 0, high: Double = 0) throws -> Tensor {
     try require(
-      dtype.isFloatingPoint, .notImplemented, "\"histogram_cpu\" not implemented for '\(dtype.scalarTypeName)'")
+      dtype.isFloatingPoint, .notImplemented,
+      "\"histogram_cpu\" not implemented for '\(dtype.scalarTypeName)'")
     try require(bins > 0, "torch.histogram(): bins must be > 0, but got \(bins)")
     let values = try exact(.f64)
     let from = try values.pointer().assumingMemoryBound(to: Double.self)

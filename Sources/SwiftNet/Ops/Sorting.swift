@@ -20,7 +20,8 @@ private struct TopBody: KeyRowBody {
     if count == 0 { return }
     selectKeys(keys, count: count)
     sortKeys(
-      UnsafeMutableBufferPointer(rebasing: keys[..<count]), scratch: UnsafeMutableBufferPointer(rebasing: scratch[..<count]))
+      UnsafeMutableBufferPointer(rebasing: keys[..<count]),
+      scratch: UnsafeMutableBufferPointer(rebasing: scratch[..<count]))
     for i in 0..<count { out[row * count + i] = Int64(keys[i].position) }
   }
 }
@@ -97,7 +98,9 @@ extension Tensor {
   }
 
   /// Runs a body over the rows of a dimension; the result has `length` positions per row.
-  private func positions(_ d: Int, _ rows: KeyRows, length: Int, _ body: (UnsafeMutablePointer<Int64>) -> KeyRowBody)
+  private func positions(
+    _ d: Int, _ rows: KeyRows, length: Int, _ body: (UnsafeMutablePointer<Int64>) -> KeyRowBody
+  )
     throws -> Tensor
   {
     var outShape = shape
@@ -112,7 +115,9 @@ extension Tensor {
   public func sort(_ dim: Int = -1, descending: Bool = false) throws -> Ranked {
     let d = try Shape.dimension(dim, rank: rank)
     if rank == 0 { return try scalarRanked() }
-    let order = try positions(d, KeyRows(self, d, descending: descending), length: shape[d]) { SortBody(out: $0) }
+    let order = try positions(d, KeyRows(self, d, descending: descending), length: shape[d]) {
+      SortBody(out: $0)
+    }
     return try ranked("Sort", d, order)
   }
 
@@ -130,7 +135,9 @@ extension Tensor {
     let d = try Shape.dimension(dim, rank: rank)
     try require(k >= 0 && k <= (rank == 0 ? 1 : shape[d]), "selected index k out of range")
     if rank == 0 { return try scalarRanked() }
-    let order = try positions(d, KeyRows(self, d, descending: largest), length: k) { TopBody(out: $0, count: k) }
+    let order = try positions(d, KeyRows(self, d, descending: largest), length: k) {
+      TopBody(out: $0, count: k)
+    }
     return try ranked("Topk", d, order)
   }
 
@@ -138,7 +145,8 @@ extension Tensor {
   public func kthvalue(_ k: Int, _ dim: Int = -1, keepdim: Bool = false) throws -> Ranked {
     let d = try Shape.dimension(dim, rank: rank)
     try require(
-      k >= 1 && k <= (rank == 0 ? 1 : shape[d]), "kthvalue(): selected number k out of range for dimension \(d)")
+      k >= 1 && k <= (rank == 0 ? 1 : shape[d]),
+      "kthvalue(): selected number k out of range for dimension \(d)")
     if rank == 0 { return try scalarRanked() }
     let order = try positions(d, KeyRows(self, d), length: 1) { KthBody(out: $0, k: k) }
     return try ranked("Kthvalue", d, order, keepdim: keepdim)
@@ -213,7 +221,8 @@ extension Tensor {
       var limit = try Tensor.full(Array(rows.shape.dropLast()) + [1], .float(Double(n - 1)), dtype: dtype)
       let nans = try sorted.detach().unary(.isnan).to(.int64).sum([-1], keepdim: true)
       if ignoringNaN {
-        limit = try Binary.apply(.maximum, .tensor((nans.negated() + .int(Int64(n - 1)))), .scalar(0)).to(dtype)
+        limit = try Binary.apply(.maximum, .tensor((nans.negated() + .int(Int64(n - 1)))), .scalar(0)).to(
+          dtype)
       }
       var place = try fractions * limit
       if !ignoringNaN {
@@ -229,7 +238,8 @@ extension Tensor {
       }
       let below = try place.unary(.floor)
       let above = try place.unary(.ceil)
-      let weight = interpolation == .midpoint ? try Tensor.full(place.shape, 0.5, dtype: dtype) : try place - below
+      let weight =
+        interpolation == .midpoint ? try Tensor.full(place.shape, 0.5, dtype: dtype) : try place - below
       return (try below.to(.int64), try above.to(.int64), weight)
     }
     let a = try sorted.gather(-1, low)

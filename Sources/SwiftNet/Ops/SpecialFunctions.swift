@@ -33,7 +33,9 @@ extension Tensor {
       let factor = (n % 2 == 0 ? -1 : 1) * tgamma(Double(n) + 1)
       out = try mapDoubles { factor * hurwitzZeta(Double(n) + 1, $0) }
     }
-    return try out.recorded("Polygamma", self, saving: [self]) { [try $0.grad * $0.saved(0).polygamma(n + 1)] }
+    return try out.recorded("Polygamma", self, saving: [self]) {
+      [try $0.grad * $0.saved(0).polygamma(n + 1)]
+    }
   }
 
   /// ln Γ_p(x) = p(p-1)/4 · ln π + Σ_j ln Γ(x - j/2), j = 0 ..< p.

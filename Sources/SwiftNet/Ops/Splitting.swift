@@ -26,7 +26,8 @@ extension Tensor {
     var total = 0
     for size in sizes {
       try require(
-        size >= 0, "split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes="
+        size >= 0,
+        "split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes="
           + Shape.describe(sizes))
       total = total.addingReportingOverflow(size).partialValue
     }
@@ -80,7 +81,8 @@ extension Tensor {
 
   /// `sections` pieces whose lengths differ by at most one, the longer ones first.
   public func tensorSplit(sections: Int, _ dim: Int = 0) throws -> [Tensor] {
-    try require(rank > 0, "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+    try require(
+      rank > 0, "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     let d = try Shape.dimension(dim, rank: rank)
     try require(sections > 0, "number of sections must be larger than 0, got \(sections)")
     try require(sections <= 1 << 24, .memory, "tensor_split: \(sections) sections are too many")
@@ -90,7 +92,8 @@ extension Tensor {
 
   /// The pieces before, between and after the given positions.
   public func tensorSplit(indices: [Int], _ dim: Int = 0) throws -> [Tensor] {
-    try require(rank > 0, "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+    try require(
+      rank > 0, "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
     let d = try Shape.dimension(dim, rank: rank)
     var start = 0
     var pieces: [Tensor] = []

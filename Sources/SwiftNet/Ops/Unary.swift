@@ -112,7 +112,8 @@ public enum Unary {
       let s = try x.unary(.sigmoid)
       return try grad * (t + x * s * ((t * t).negated() + 1.0))
     },
-    .hardsigmoid: fused(.hardsigmoidBackward) { grad, x, _ in try between(grad * (.float(1.0 / 6)), x, -3, 3) },
+    .hardsigmoid: fused(.hardsigmoidBackward) { grad, x, _ in try between(grad * (.float(1.0 / 6)), x, -3, 3)
+    },
     .hardswish: fused(.hardswishBackward) { grad, x, _ in
       let inside = try grad * (x / 3.0 + 0.5)
       let high = try whereSelect(Binary.apply(.ge, .tensor(x), .scalar(3.0)), .tensor(grad), .tensor(inside))
@@ -164,7 +165,8 @@ public enum Unary {
     .clampScalar: Rule(saves: .input) { grad, saved, s in
       let low = try Binary.apply(.ge, .tensor(saved!), .scalar(.float(s.p)))
       let high = try Binary.apply(.le, .tensor(saved!), .scalar(.float(s.q)))
-      return try whereSelect(Binary.apply(.logicalAnd, .tensor(low), .tensor(high)), .tensor(grad), .scalar(0.0))
+      return try whereSelect(
+        Binary.apply(.logicalAnd, .tensor(low), .tensor(high)), .tensor(grad), .scalar(0.0))
     },
     .nanToNum: input(.promoted) { grad, x in
       try whereSelect(x.unary(.isfinite), .tensor(grad), .scalar(0.0))
@@ -211,10 +213,13 @@ public enum Unary {
 extension Tensor {
   /// Applies an operation of the table `Unary`, with its parameters.
   public func unary(_ op: ElementwiseOp, _ scalars: Scalars = Scalars()) throws -> Tensor {
+    if !dtype.isFloatingPoint, let replaced = try UnaryChecks.integer(op, self) { return replaced }
     let rule = Unary.rule(of: op)
-    let short = dtype.isFloatingPoint && rule.result.isValue ? try directElementwise(op, self, nil, scalars) : nil
+    let short =
+      dtype.isFloatingPoint && rule.result.isValue ? try directElementwise(op, self, nil, scalars) : nil
     let out = try short ?? elementwise(op, [.tensor(self)], rule: rule.result, scalars: scalars)
-    guard let gradient = rule.gradient, requiresGrad, out.dtype.isFloatingPoint, ThreadState.current.isGradEnabled
+    guard let gradient = rule.gradient, requiresGrad, out.dtype.isFloatingPoint,
+      ThreadState.current.isGradEnabled
     else { return out }
     let saves = rule.saves
     try out.recorded(
@@ -228,6 +233,9 @@ extension Tensor {
   /// The same, into this tensor.
   public func unaryInPlace(_ op: ElementwiseOp, _ scalars: Scalars = Scalars()) throws {
     try checkWritable()
+    if !dtype.isFloatingPoint, let replaced = try UnaryChecks.integer(op, self) {
+      return try inPlace { _ in replaced }
+    }
     if needsRecording([self]) {
       try inPlace { try $0.unary(op, scalars) }
     } else {

@@ -64,7 +64,8 @@ extension Tensor {
     return starts
   }
 
-  private func distinct(_ source: Tensor, _ d: Int, _ order: Tensor, _ starts: [Int], inverseShape: [Int]) throws
+  private func distinct(_ source: Tensor, _ d: Int, _ order: Tensor, _ starts: [Int], inverseShape: [Int])
+    throws
     -> Distinct
   {
     let n = order.count

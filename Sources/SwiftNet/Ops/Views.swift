@@ -16,7 +16,8 @@ extension Tensor {
     result.isInference = isInference
     if !dtype.isFloatingPoint || !ThreadState.current.isGradEnabled { return result }
     let meta = result.meta
-    meta.base = autograd?.base ?? self
+    // A leaf that requires a gradient is a base of its own, even if it is a view: changes stop there.
+    meta.base = autograd?.requiresGrad == true ? self : autograd?.base ?? self
     meta.baseNode = meta.base?.autograd?.gradNode
     if requiresGrad { try result.recorded(name(), self, backward: backward()) }
     return result
@@ -42,7 +43,9 @@ extension Tensor {
     var strides = self.strides
     var offset = self.offset
     if from != to {
-      try require(rank > 0, "self.dim() cannot be 0 to view \(self.dtype.name) as \(dtype.name) (different element sizes)")
+      try require(
+        rank > 0,
+        "self.dim() cannot be 0 to view \(self.dtype.name) as \(dtype.name) (different element sizes)")
       try require(
         strides[rank - 1] == 1 || shape[rank - 1] <= 1,
         "self.stride(-1) must be 1 to view \(self.dtype.name) as \(dtype.name) (different element sizes), but got "
@@ -184,7 +187,8 @@ extension Tensor {
       if d < lead {
         try require(
           shape[d] >= 0,
-          "The expanded size of the tensor (\(shape[d])) isn't allowed in a leading, non-existing dimension \(d)")
+          "The expanded size of the tensor (\(shape[d])) isn't allowed in a leading, non-existing dimension \(d)"
+        )
         continue
       }
       let size = self.shape[d - lead]
@@ -195,7 +199,8 @@ extension Tensor {
         try require(
           size == 1 && shape[d] >= 0,
           "The expanded size of the tensor (\(shape[d])) must match the existing size (\(size)) at non-singleton "
-            + "dimension \(d).  Target sizes: \(Shape.describe(shape)).  Tensor sizes: \(Shape.describe(self.shape))")
+            + "dimension \(d).  Target sizes: \(Shape.describe(shape)).  Tensor sizes: \(Shape.describe(self.shape))"
+        )
       }
     }
     let source = self.shape
@@ -294,7 +299,8 @@ extension Tensor {
     var last = start
     for (size, stride) in zip(shape, strides) where !shape.contains(0) {
       let (span, overflow) = (size - 1).multipliedReportingOverflow(by: stride)
-      try require(!overflow && span <= elements, "setStorage: sizes \(Shape.describe(shape)) are out of bounds")
+      try require(
+        !overflow && span <= elements, "setStorage: sizes \(Shape.describe(shape)) are out of bounds")
       last += span
     }
     try require(

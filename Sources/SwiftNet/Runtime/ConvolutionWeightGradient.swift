@@ -70,8 +70,7 @@ func rowConvolutionWeightGradient(
         place.source += group * channels * size * (depthwise ? 0 : 1)
         let firstColumn = group * groupColumns + panel * columns
         let width = min(columns, groupColumns - panel * columns)
-        for block in part * blocksPerPart..<max(part * blocksPerPart, min(blocks, (part + 1) * blocksPerPart))
-        {
+        for block in part * blocksPerPart..<max(part * blocksPerPart, min(blocks, (part + 1) * blocksPerPart)) {
           let row = block * blockRows
           let rows = min(blockRows, pass.rows - row)
           kernels.packGradient(&place, row, rows, gradient.pointer + firstColumn * size, width, panelRows)

@@ -67,6 +67,11 @@ public final class MemoryPool: @unchecked Sendable {
     return ((exponent - 6) * 4 + quarter + 1, (1 << exponent) + (quarter + 1) * step)
   }
 
+  /// Throws for a size that this machine cannot have.
+  func checkPossible(_ bytes: Int) throws {
+    try require(bytes <= physicalMemory, .memory, outOfMemory(bytes).message)
+  }
+
   func allocate(_ bytes: Int) throws -> Block {
     if !keepsBlocks { return try allocateUnpooled(bytes) }
     if bytes <= MemoryPool.largeLimit {
@@ -83,7 +88,7 @@ public final class MemoryPool: @unchecked Sendable {
       uncount(capacity)
       throw outOfMemory(bytes)
     }
-    try require(bytes <= physicalMemory, .memory, outOfMemory(bytes).message)
+    try checkPossible(bytes)
     let capacity = (bytes + MemoryPool.largeUnit - 1) & ~(MemoryPool.largeUnit - 1)
     acquire()
     var low = 0

@@ -122,15 +122,17 @@ public final class ThreadPool: @unchecked Sendable {
       var attributes = pthread_attr_t()
       pthread_attr_init(&attributes)
       pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-      let status = pthread_create(&thread, &attributes, { argument in
-        #if os(Linux)
-          let start = Unmanaged<WorkerStart>.fromOpaque(argument!).takeRetainedValue()
-        #else
-          let start = Unmanaged<WorkerStart>.fromOpaque(argument).takeRetainedValue()
-        #endif
-        start.pool.work(index: start.index, after: start.generation)
-        return nil
-      }, start.toOpaque())
+      let status = pthread_create(
+        &thread, &attributes,
+        { argument in
+          #if os(Linux)
+            let start = Unmanaged<WorkerStart>.fromOpaque(argument!).takeRetainedValue()
+          #else
+            let start = Unmanaged<WorkerStart>.fromOpaque(argument).takeRetainedValue()
+          #endif
+          start.pool.work(index: start.index, after: start.generation)
+          return nil
+        }, start.toOpaque())
       pthread_attr_destroy(&attributes)
       if status != 0 {
         start.release()

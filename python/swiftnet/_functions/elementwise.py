@@ -101,6 +101,13 @@ _ALIASES = {
 }  # fmt: skip
 
 
+# These take tensors only.
+_TENSORS_ONLY = {
+    "atan2", "hypot", "nextafter", "logaddexp", "logaddexp2", "ldexp", "heaviside", "gcd", "lcm", "maximum", "minimum",
+    "fmax", "fmin", "logical_and", "logical_or", "logical_xor",
+}  # fmt: skip
+
+
 def _tensor_argument(value, name, function):
     if not isinstance(value, Tensor):
         raise TypeError(f"{function}(): argument '{name}' must be Tensor, not {type(value).__name__}")
@@ -129,9 +136,14 @@ def _make_unary_(name, code, doc):
 
 
 def _make_binary(name, code, doc):
+    tensors_only = name in _TENSORS_ONLY
+
     def function(input, other):
         if isinstance(other, Tensor) and isinstance(input, Tensor):
             return wrap(lib.sn_binary(code, input._h, other._h))
+        if tensors_only:
+            _tensor_argument(input, "input", name)
+            _tensor_argument(other, "other", name)
         if isinstance(input, Tensor):
             return wrap(lib.sn_binary_scalar(code, input._h, *_number(other, "other", name), 0))
         if isinstance(other, Tensor):
@@ -187,22 +199,26 @@ _ADD, _SUB, _MUL, _DIV, _FLOORDIV, _TRUNCDIV = _codes("add", "sub", "mul", "div"
 _ROUND, _ROUND_DECIMALS = _codes("round", "roundDecimals")
 
 
+def _times(value, alpha):
+    return value if alpha == 1 else value * alpha
+
+
 def _scaled(op, name, input, other, alpha):
     if isinstance(input, Tensor) and isinstance(other, Tensor):
         if alpha == 1:
             return wrap(lib.sn_binary(op, input._h, other._h))
         return wrap(lib.sn_add_scaled(op, input._h, other._h, scalar(alpha)))
     if isinstance(input, Tensor):
-        return wrap(lib.sn_binary_scalar(op, input._h, *_number(other * alpha, "other", name), 0))
+        return wrap(lib.sn_binary_scalar(op, input._h, *_number(_times(other, alpha), "other", name), 0))
     if isinstance(other, Tensor):
-        scaled = other * alpha
+        scaled = _times(other, alpha)
         return wrap(lib.sn_binary_scalar(op, scaled._h, *_number(input, "input", name), 1))
     raise TypeError(f"{name}(): argument 'input' must be Tensor, not {type(input).__name__}")
 
 
 def _scaled_(op, name, self, other, alpha):
     if not isinstance(other, Tensor):
-        check(lib.sn_binary_scalar_(op, self._h, *_number(other * alpha, "other", name)))
+        check(lib.sn_binary_scalar_(op, self._h, *_number(_times(other, alpha), "other", name)))
     elif alpha == 1:
         check(lib.sn_binary_(op, self._h, other._h))
     else:
@@ -289,8 +305,9 @@ def where(condition, input=None, other=None):
     if a == NULL:
         a, x = (input._h, x) if isinstance(input, Tensor) else (NULL, scalar(input))
         b, y = (other._h, y) if isinstance(other, Tensor) else (NULL, scalar(other))
-    condition = _tensor_argument(condition, "condition", "where")
-    return wrap(lib.sn_where(condition, a, x, b, y))
+    # The parameter keeps the tensor alive: its handle alone would not.
+    mask = _tensor_argument(condition, "condition", "where")
+    return wrap(lib.sn_where(mask, a, x, b, y))
 
 
 def _where_method(self, condition, other):

@@ -96,7 +96,7 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
 
 
 def nan_to_num(input, nan=None, posinf=None, neginf=None):
-    """NaN replaced by `nan` (default 0), infinities by `posinf`, `neginf` (default: the largest and smallest number)."""
+    """NaN replaced by `nan` (default 0), infinities by `posinf`, `neginf` (default: the largest and smallest)."""
     kind = input.dtype
     top = _dtypes.finfo(kind).max if kind.is_floating_point else 0.0
     nan = 0.0 if nan is None else float(nan)

@@ -119,9 +119,7 @@ def _subscript(indices):
             text += "..."
         else:
             if not 0 <= index < len(_LETTERS):
-                raise ValueError(
-                    f"einsum(): subscript {index} is not within the valid range [0, {len(_LETTERS)})"
-                )
+                raise ValueError(f"einsum(): subscript {index} is not within the valid range [0, {len(_LETTERS)})")
             text += _LETTERS[index]
     return text
 

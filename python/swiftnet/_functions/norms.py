@@ -21,6 +21,8 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
     """(Σ |x|^p)^(1/p) over the given dimensions or all; 'fro' is p = 2. See `linalg.vector_norm`."""
     order = 2.0 if p is None or p == "fro" else _order(p)
     d = dims(dim)
+    if p == "fro" and len(d) > 2:
+        return wrap(lib.sn_matrix_norm(input._h, 1, 0.0, d, len(d), keepdim))
     return wrap(lib.sn_vector_norm(input._h, order, d, len(d), keepdim, _dtypes.code(dtype)))
 
 

@@ -3,7 +3,7 @@
 import builtins
 
 from swiftnet import _dtypes
-from swiftnet._core import NULL, check, fail, integers, lib, scalar
+from swiftnet._core import check, integers, lib, scalar
 from swiftnet._device import check_device
 from swiftnet._functions import methods
 from swiftnet._functions.indexing import _in_place, _tensor_handle, unpack

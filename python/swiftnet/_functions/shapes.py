@@ -83,9 +83,7 @@ def flatten(input, start_dim=0, end_dim=-1):
         return reshape(input, (1,))
     for d in (start_dim, end_dim):
         if not -rank <= d < rank:
-            raise IndexError(
-                f"Dimension out of range (expected to be in range of [{-rank}, {rank - 1}], but got {d})"
-            )
+            raise IndexError(f"Dimension out of range (expected to be in range of [{-rank}, {rank - 1}], but got {d})")
     start, end = start_dim % rank, end_dim % rank
     if start > end:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")

@@ -63,9 +63,7 @@ def _quantile(input, q, dim, keepdim, interpolation, ignore_nan):
         if not 0 <= q <= 1:
             raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q}")
         q = wrap(lib.sn_full((), 0, scalar(float(q)), input.dtype.code))
-    return wrap(
-        lib.sn_quantile(input._h, q._h, dim is not None, dim or 0, keepdim, interpolation.encode(), ignore_nan)
-    )
+    return wrap(lib.sn_quantile(input._h, q._h, dim is not None, dim or 0, keepdim, interpolation.encode(), ignore_nan))
 
 
 def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear"):

@@ -22,8 +22,7 @@ def _sequence(value):
     return [value] if isinstance(value, Tensor) else list(value)
 
 
-def _gradients(outputs, grad_outputs):
-    given = _sequence(grad_outputs)
+def _gradients(outputs, given):
     if given is None:
         return [NULL] * len(outputs)
     if len(given) != len(outputs):
@@ -41,7 +40,7 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
         create_graph: record backward itself.
         inputs: if given, only these tensors receive gradients.
     """
-    outputs = _sequence(tensors)
+    outputs, given = _sequence(tensors), _sequence(grad_tensors)
     wanted = _sequence(inputs)
     if wanted is not None and not wanted:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
@@ -49,7 +48,7 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
     check(
         lib.sn_backward(
             [t._h for t in outputs],
-            _gradients(outputs, grad_tensors),
+            _gradients(outputs, given),
             len(outputs),
             bool(retain),
             bool(create_graph),
@@ -60,7 +59,13 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
 
 
 def grad(
-    outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=None, is_grads_batched=False,
+    outputs,
+    inputs,
+    grad_outputs=None,
+    retain_graph=None,
+    create_graph=False,
+    allow_unused=None,
+    is_grads_batched=False,
     materialize_grads=False,
 ):
     """The gradients of `outputs` with respect to `inputs`, summed over the outputs.
@@ -71,14 +76,14 @@ def grad(
     """
     if is_grads_batched:
         raise NotImplementedError("grad(is_grads_batched=True)")
-    outputs, inputs = _sequence(outputs), _sequence(inputs)
+    outputs, inputs, given = _sequence(outputs), _sequence(inputs), _sequence(grad_outputs)
     unused = materialize_grads if allow_unused is None else allow_unused
     retain = create_graph if retain_graph is None else retain_graph
     results = ffi.new("sn_tensor[]", max(len(inputs), 1))
     check(
         lib.sn_gradients(
             [t._h for t in outputs],
-            _gradients(outputs, grad_outputs),
+            _gradients(outputs, given),
             len(outputs),
             [t._h for t in inputs],
             len(inputs),

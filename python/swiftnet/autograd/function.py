@@ -25,7 +25,9 @@ class FunctionCtx:
         """Keeps tensors for backward, which finds them in `saved_tensors`. Changes in place are noticed."""
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
-                raise TypeError(f"save_for_backward can only save variables, but argument is of type {type(t).__name__}")
+                raise TypeError(
+                    f"save_for_backward can only save variables, but argument is of type {type(t).__name__}"
+                )
         self._saved = tensors
 
     save_for_forward = save_for_backward
@@ -35,9 +37,7 @@ class FunctionCtx:
         """What `save_for_backward` kept."""
         if self._context is None:
             return self._saved
-        return tuple(
-            None if slot is None else wrap(lib.sn_saved_tensor(self._context, slot)) for slot in self._slots
-        )
+        return tuple(None if slot is None else wrap(lib.sn_saved_tensor(self._context, slot)) for slot in self._slots)
 
     def mark_dirty(self, *args):
         """Says that these inputs were changed in place; they must be among the outputs."""
@@ -105,7 +105,8 @@ def _run_backward(call, saved, gradients, results, result_count):
     for position, value in enumerate(returned):
         if value is not None and not isinstance(value, Tensor):
             raise TypeError(
-                f"function {name}Backward returned gradient {position} of type {type(value).__name__}, expected a Tensor"
+                f"function {name}Backward returned gradient {position} of type {type(value).__name__}, expected a "
+                "Tensor"
             )
         if value is not None and position not in call.tensor_positions:
             raise RuntimeError(

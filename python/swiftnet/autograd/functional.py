@@ -1,7 +1,7 @@
 """Derivatives of functions: Jacobian, Hessian, and products with them."""
 
 from swiftnet._functions.creation import zeros_like
-from swiftnet._functions.shapes import stack
+from swiftnet._functions.rearranging import stack
 from swiftnet._tensor import Tensor
 from swiftnet.autograd.grad_mode import enable_grad
 
@@ -34,12 +34,10 @@ def _gradients(output, leaves, gradient, create_graph, strict):
         if strict:
             raise RuntimeError("The output of the user-provided function is independent of the input.")
         return tuple(zeros_like(leaf) for leaf in leaves)
-    found = autograd.grad(
-        output, leaves, gradient, retain_graph=True, create_graph=create_graph, allow_unused=True
-    )
+    found = autograd.grad(output, leaves, gradient, retain_graph=True, create_graph=create_graph, allow_unused=True)
     if strict and any(g is None for g in found):
-        raise RuntimeError("The output of the user-provided function is independent of an input. This is not allowed in "
-                           "strict mode.")  # fmt: skip
+        raise RuntimeError("The output of the user-provided function is independent of an input. This is not allowed "
+                           "in strict mode.")  # fmt: skip
     return tuple(zeros_like(leaf) if g is None else g for g, leaf in zip(found, leaves, strict=True))
 
 
@@ -107,8 +105,8 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
         if v is None:
             if len(leaves) != 1 or leaves[0].numel() != 1:
                 raise RuntimeError(
-                    "The vector v can only be None if the input to the user-provided function is a single Tensor with a "
-                    "single element."
+                    "The vector v can only be None if the input to the user-provided function is a single Tensor with "
+                    "a single element."
                 )
             vectors = [leaves[0].detach() * 0 + 1]
         else:

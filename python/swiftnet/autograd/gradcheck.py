@@ -93,5 +93,3 @@ def gradgradcheck(
         lib.swiftnet_function, handle, handles, len(handles), [g._h for g in given], count, eps, atol, rtol, nondet_tol
     )
     return _verdict(code, raise_exception)
-
-

@@ -11,12 +11,14 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _initialize(name, tensor, *numbers, mode=None, nonlinearity=None):
+def _initialize(name, tensor, *numbers, mode=None, nonlinearity=None, generator=None):
     if not isinstance(tensor, Tensor):
         raise TypeError(f"{name}_(): argument 'tensor' must be Tensor, not {type(tensor).__name__}")
     mode = NULL if mode is None else mode.encode()
     nonlinearity = NULL if nonlinearity is None else nonlinearity.encode()
-    check(lib.sn_initialize(name.encode(), tensor._h, [float(n) for n in numbers], len(numbers), mode, nonlinearity))
+    numbers = [float(n) for n in numbers]
+    source = NULL if generator is None else generator._h
+    check(lib.sn_initialize(name.encode(), tensor._h, numbers, len(numbers), mode, nonlinearity, source))
     return tensor
 
 
@@ -44,22 +46,23 @@ def calculate_gain(nonlinearity, param=None):
 
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
     """U(a, b)."""
-    return _initialize("uniform", tensor, a, b)
+    return _initialize("uniform", tensor, a, b, generator=generator)
 
 
 def normal_(tensor, mean=0.0, std=1.0, generator=None):
     """N(mean, std²)."""
-    return _initialize("normal", tensor, mean, std)
+    return _initialize("normal", tensor, mean, std, generator=generator)
 
 
 def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     """N(mean, std²) restricted to [a, b]."""
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
-            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect.",
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be "
+            "incorrect.",
             stacklevel=2,
         )
-    return _initialize("trunc_normal", tensor, mean, std, a, b)
+    return _initialize("trunc_normal", tensor, mean, std, a, b, generator=generator)
 
 
 def constant_(tensor, val):
@@ -89,12 +92,12 @@ def dirac_(tensor, groups=1):
 
 def xavier_uniform_(tensor, gain=1.0, generator=None):
     """U(-a, a) with a = gain · √(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
-    return _initialize("xavier_uniform", tensor, gain)
+    return _initialize("xavier_uniform", tensor, gain, generator=generator)
 
 
 def xavier_normal_(tensor, gain=1.0, generator=None):
     """N(0, std²) with std = gain · √(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
-    return _initialize("xavier_normal", tensor, gain)
+    return _initialize("xavier_normal", tensor, gain, generator=generator)
 
 
 def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
@@ -107,24 +110,24 @@ def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", gene
     """
     if _is_empty(tensor):
         return tensor
-    return _initialize("kaiming_uniform", tensor, a, mode=mode, nonlinearity=nonlinearity)
+    return _initialize("kaiming_uniform", tensor, a, mode=mode, nonlinearity=nonlinearity, generator=generator)
 
 
 def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
     """N(0, std²) with std = gain / √fan (He et al., 2015). See `kaiming_uniform_`."""
     if _is_empty(tensor):
         return tensor
-    return _initialize("kaiming_normal", tensor, a, mode=mode, nonlinearity=nonlinearity)
+    return _initialize("kaiming_normal", tensor, a, mode=mode, nonlinearity=nonlinearity, generator=generator)
 
 
 def orthogonal_(tensor, gain=1, generator=None):
     """A random matrix with orthonormal rows or columns (Saxe et al., 2013, https://arxiv.org/abs/1312.6120)."""
-    return _initialize("orthogonal", tensor, gain)
+    return _initialize("orthogonal", tensor, gain, generator=generator)
 
 
 def sparse_(tensor, sparsity, std=0.01, generator=None):
     """N(0, std²) with a share of each column set to zero (Martens, 2010)."""
-    return _initialize("sparse", tensor, sparsity, std)
+    return _initialize("sparse", tensor, sparsity, std, generator=generator)
 
 
 def _calculate_fan_in_and_fan_out(tensor):

@@ -16,8 +16,8 @@ class Buffer(Tensor):
     __slots__ = ()
 
     def __new__(cls, data=None, *, persistent=True):
-        from swiftnet._tensor import wrap
         from swiftnet._core import lib
+        from swiftnet._tensor import wrap
 
         if data is None:
             data = Tensor(0)

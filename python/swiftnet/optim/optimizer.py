@@ -226,8 +226,9 @@ class Optimizer:
         for key, value in state_dict["state"].items():
             if key in parameters:
                 parameter = parameters[key]
-                state[parameter] = {name: _fitting(name, item, parameter) for name, item in value.items()} if isinstance(
-                    value, (dict, MutableMapping)) else value  # fmt: skip
+                if isinstance(value, (dict, MutableMapping)):
+                    value = {name: _fitting(name, item, parameter) for name, item in value.items()}
+                state[parameter] = value
             else:
                 state[key] = value
         groups = []
@@ -298,9 +299,9 @@ def _retains_grad(tensor):
 
 def _fitting(name, value, parameter):
     """A saved value as the parameter needs it: tensors in its dtype, except the count of steps."""
-    from swiftnet.nn.modules.module import _as_tensor
+    from swiftnet.nn.modules._state import as_tensor
 
-    value = _as_tensor(value)
+    value = as_tensor(value)
     if isinstance(value, Tensor):
         if name == "step":
             return value.detach().clone()

@@ -80,7 +80,7 @@ public final class Convolution: ConvolutionLayer, ModuleFamily {
 
   private var padding = ConvolutionPadding.explicit([0])
   /// Amounts before and after each dimension, the last one first, where the padding is not made of zeros.
-  private var border: (mode: String, amounts: [Int])?
+  private var border: (mode: PaddingMode, amounts: [Int])?
 
   public override func configure() throws {
     try super.configure()
@@ -102,7 +102,8 @@ public final class Convolution: ConvolutionLayer, ModuleFamily {
       padding = .explicit(list)
       amounts = list.reversed().flatMap { [$0, $0] }
     }
-    border = mode == "zeros" ? nil : (mode, amounts)
+    let modes: [String: PaddingMode] = ["reflect": .reflect, "replicate": .replicate, "circular": .circular]
+    border = modes[mode].map { ($0, amounts) }
   }
 
   public override func build(_ dtype: DType) throws {
@@ -115,7 +116,7 @@ public final class Convolution: ConvolutionLayer, ModuleFamily {
     guard let border else {
       return try x.convolution(weight, bias, stride: stride, padding: padding, dilation: dilation, groups: groups)
     }
-    let padded = try x.bordered(border.amounts, mode: border.mode)
+    let padded = try x.padded(border.amounts, border.mode)
     return try padded.convolution(
       weight, bias, stride: stride, padding: .explicit([Int](repeating: 0, count: dimensions)), dilation: dilation,
       groups: groups)
@@ -197,12 +198,5 @@ public final class TransposedConvolution: ConvolutionLayer, ModuleFamily {
           + "dimension \(d) (for an input of \(x.shape))")
       return wanted[d] - least
     }
-  }
-}
-
-extension Tensor {
-  /// Padding of the last dimensions that is not made of zeros.
-  fileprivate func bordered(_ amounts: [Int], mode: String) throws -> Tensor {
-    throw SwiftNetError.notImplemented("padding_mode='\(mode)'")
   }
 }

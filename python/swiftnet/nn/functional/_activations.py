@@ -263,9 +263,7 @@ def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
 def linear(input, weight, bias=None):
     """input · weightᵀ + bias for input (…, in), weight (out, in) and bias (out)."""
     return wrap(
-        lib.sn_linear(
-            handle(input, "linear"), handle(weight, "linear", "weight"), optional(bias, "linear", "bias")
-        )
+        lib.sn_linear(handle(input, "linear"), handle(weight, "linear", "weight"), optional(bias, "linear", "bias"))
     )
 
 

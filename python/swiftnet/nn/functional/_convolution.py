@@ -19,9 +19,7 @@ def _convolution(name, spatial, input, weight, bias, stride, padding, dilation, 
         padding = integers(padding)
         count = len(padding)
     stride, dilation = integers(stride), integers(dilation)
-    return wrap(
-        lib.sn_convolution(h, w, b, stride, len(stride), padding, count, dilation, len(dilation), groups)
-    )
+    return wrap(lib.sn_convolution(h, w, b, stride, len(stride), padding, count, dilation, len(dilation), groups))
 
 
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -68,20 +66,14 @@ def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_paddi
         padding: takes dilation · (k - 1) - padding zeros on both sides; so it cuts the output.
         output_padding: adds to the output's size on one side.
     """
-    return _transposed(
-        "conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation
-    )
+    return _transposed("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
 def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     """The gradient of `conv2d` with respect to its input, as an operation. See `conv_transpose1d`."""
-    return _transposed(
-        "conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation
-    )
+    return _transposed("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
 def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     """The gradient of `conv3d` with respect to its input, as an operation. See `conv_transpose1d`."""
-    return _transposed(
-        "conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation
-    )
+    return _transposed("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation)

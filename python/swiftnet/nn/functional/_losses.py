@@ -138,7 +138,9 @@ def poisson_nll_loss(
     """e^input - target · input, or input - target · ln(input + eps); `full` adds Stirling's approximation."""
     name = "poisson_nll_loss"
     code = _reduction(reduction, size_average, reduce)
-    return wrap(lib.sn_poisson_nll_loss(handle(input, name), handle(target, name, "target"), log_input, full, eps, code))
+    return wrap(
+        lib.sn_poisson_nll_loss(handle(input, name), handle(target, name, "target"), log_input, full, eps, code)
+    )
 
 
 def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
@@ -175,9 +177,7 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     return _pointwise("soft_margin_loss", lib.SN_SOFT_MARGIN, input, target, None, 0.0, code)
 
 
-def multi_margin_loss(
-    input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
-):
+def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
     """Σᵢ max(0, margin - x[y] + x[i])ᵖ / C over the classes i other than the target y."""
     name = "multi_margin_loss"
     code = _reduction(reduction, size_average, reduce)

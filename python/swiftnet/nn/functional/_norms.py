@@ -5,9 +5,7 @@ from swiftnet._tensor import wrap
 from swiftnet.nn.functional._activations import handle, optional
 
 
-def batch_norm(
-    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05
-):
+def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05):
     """Each channel (dimension 1) normalised, then scaled by weight and shifted by bias.
 
     In training by the batch's mean and variance, and the running statistics are updated in place:

@@ -154,9 +154,7 @@ def _lp_pool(spatial, input, norm_type, kernel_size, stride, ceil_mode):
     h = handle(input, f"lp_pool{spatial}d")
     kernel = integers(kernel_size)
     stride = () if stride is None else integers(stride)
-    return wrap(
-        lib.sn_lp_pool(h, spatial, float(norm_type), kernel, len(kernel), stride, len(stride), ceil_mode)
-    )
+    return wrap(lib.sn_lp_pool(h, spatial, float(norm_type), kernel, len(kernel), stride, len(stride), ceil_mode))
 
 
 def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):

@@ -36,12 +36,14 @@ def interpolate(
             )
     elif mode not in _MODES:
         raise NotImplementedError(
-            "Input Error: Only 3D, 4D and 5D input Tensors supported (got {}D) for the modes: nearest | linear | bilinear"
-            " | bicubic | trilinear | area | nearest-exact (got {})".format(len(shape), mode)
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {len(shape)}D) for the modes: nearest | "
+            f"linear | bilinear"
+            f" | bicubic | trilinear | area | nearest-exact (got {mode})"
         )
     if spatial not in (1, 2, 3):
         raise NotImplementedError(
-            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {len(shape)}D) for the modes: nearest | linear"
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {len(shape)}D) for the modes: "
+            f"nearest | linear"
             f" | bilinear | bicubic | trilinear | area | nearest-exact (got {mode})"
         )
     if size is not None and scale_factor is not None:
@@ -75,7 +77,9 @@ def interpolate(
     if mode in _RANKS and _RANKS[mode] != len(shape):
         raise NotImplementedError(f"Got {len(shape)}D input, but {mode} mode needs {_RANKS[mode]}D input")
     if antialias and (mode not in ("bilinear", "bicubic") or len(shape) != 4):
-        raise ValueError("Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input")
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input"
+        )
     pointer = NULL if scales is None else ffi.new("double[]", scales)
     return wrap(lib.sn_interpolate(h, sizes, spatial, pointer, _MODES[mode], bool(align_corners), antialias))
 
@@ -111,9 +115,7 @@ def channel_shuffle(input, groups):
     return wrap(lib.sn_channel_shuffle(handle(input, "channel_shuffle"), groups))
 
 
-def embedding(
-    input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False
-):
+def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
     """The rows of `weight` at the indices `input`.
 
     Args:
@@ -155,6 +157,4 @@ def scaled_dot_product_attention(
     name = "scaled_dot_product_attention"
     q, k, v = handle(query, name, "query"), handle(key, name, "key"), handle(value, name, "value")
     m = optional(attn_mask, name, "attn_mask")
-    return wrap(
-        lib.sn_attention(q, k, v, m, dropout_p, is_causal, scale is not None, scale or 0.0, enable_gqa)
-    )
+    return wrap(lib.sn_attention(q, k, v, m, dropout_p, is_causal, scale is not None, scale or 0.0, enable_gqa))

@@ -1,11 +1,13 @@
-"""Hooks of modules: around forward, around backward."""
+"""Hooks of modules: around forward, around backward, around their state."""
 
+import functools
 import itertools
+import warnings
 import weakref
+from collections import OrderedDict
 
-from swiftnet._core import NULL, check, ffi, keep_exception, lib
-from swiftnet._functions.creation import keep
-from swiftnet._tensor import Tensor, wrap
+from swiftnet.nn.modules import _binding
+from swiftnet.nn.modules._backward_hooks import BackwardHooks
 
 _ids = itertools.count()
 
@@ -36,116 +38,188 @@ def _as_list(value):
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-class _Identity:
-    """A recorded identity of several tensors that sees all their gradients at once in backward."""
+# Tables of hooks that a module gets when the first hook of the kind is registered.
+HOOK_TABLES = frozenset(
+    [
+        "_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called", "_forward_pre_hooks",
+        "_forward_pre_hooks_with_kwargs", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks",
+        "_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
+    ]
+)  # fmt: skip
 
-    def __init__(self, count, on_gradients):
-        self.count = count
-        self.on_gradients = on_gradients
-
-    @staticmethod
-    def apply(tensors, name, on_gradients):
-        """Copies without memory of their own, recorded as one operation."""
-        outputs = [wrap(lib.sn_detach(t._h)) for t in tensors]
-        context = keep(_Identity(len(tensors), on_gradients))
-        check(
-            lib.sn_record(
-                name, [t._h for t in tensors], len(tensors), [t._h for t in outputs], len(outputs),
-                lib.swiftnet_module_backward, context, lib.swiftnet_release,
-            )
-        )  # fmt: skip
-        return outputs
+_global_forward_hooks = OrderedDict()
+_global_forward_pre_hooks = OrderedDict()
+_global_backward_hooks = OrderedDict()
+_global_backward_pre_hooks = OrderedDict()
+_global_always_called = OrderedDict()
 
 
-@ffi.def_extern()
-def swiftnet_module_backward(context, gradients, count, results, result_count):
-    try:
-        identity = ffi.from_handle(context)
-        found = [wrap(lib.sn_retain(gradients[i])) if gradients[i] else None for i in range(count)]
-        for position, gradient in enumerate(identity.on_gradients(found)):
-            results[position] = NULL if gradient is None else lib.sn_retain(gradient._h)
-        return 0
-    except BaseException as error:  # noqa: BLE001 - it is raised again when backward returns
-        keep_exception(error)
-        return 8
+class HookRegistration:
+    """The part of `Module` that registers hooks and runs them."""
+
+    # Whether calls have to look for hooks.
+    _hooked = False
+
+    def _register(self, table, hook, prepend=False, marks=()):
+        """Adds a hook to a table, and its number to tables that say how it is called."""
+        marks = [getattr(self, name) for name in marks]
+        hooks = getattr(self, table)
+        handle = RemovableHandle(hooks, extra_dict=marks)
+        hooks[handle.id] = hook
+        for mark in marks:
+            mark[handle.id] = True
+        if prepend:
+            hooks.move_to_end(handle.id, last=False)
+        return handle
+
+    def _watch(self):
+        """Makes calls look for hooks, also where Swift calls."""
+        if "_hooked" not in self.__dict__:
+            self.__dict__["_hooked"] = True
+            _binding.set_override(self._sn, True)
+
+    def register_forward_pre_hook(self, hook, *, prepend=False, with_kwargs=False):
+        """Calls `hook(module, args)` before forward; what it returns takes the place of the arguments."""
+        self._watch()
+        return self._register(
+            "_forward_pre_hooks", hook, prepend, ["_forward_pre_hooks_with_kwargs"] if with_kwargs else ()
+        )
+
+    def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False, always_call=False):
+        """Calls `hook(module, args, output)` after forward; what it returns takes the place of the output."""
+        self._watch()
+        marks = ["_forward_hooks_with_kwargs"] if with_kwargs else []
+        return self._register(
+            "_forward_hooks", hook, prepend, marks + (["_forward_hooks_always_called"] if always_call else [])
+        )
+
+    def register_full_backward_hook(self, hook, prepend=False):
+        """Calls `hook(module, grad_input, grad_output)` in backward; what it returns takes the place of grad_input."""
+        self._watch()
+        return self._register("_backward_hooks", hook, prepend)
+
+    def register_full_backward_pre_hook(self, hook, prepend=False):
+        """Calls `hook(module, grad_output)` in backward before the module's; its result takes grad_output's place."""
+        self._watch()
+        return self._register("_backward_pre_hooks", hook, prepend)
+
+    register_backward_hook = register_full_backward_hook
+
+    def register_state_dict_pre_hook(self, hook):
+        """Calls `hook(module, prefix, keep_vars)` before `state_dict`."""
+        return self._register("_state_dict_pre_hooks", hook)
+
+    def register_state_dict_post_hook(self, hook):
+        """Calls `hook(module, state_dict, prefix, local_metadata)` after `state_dict`."""
+        hook._from_public_api = True
+        return self._register("_state_dict_hooks", hook)
+
+    def _register_state_dict_hook(self, hook):
+        return self._register("_state_dict_hooks", hook)
+
+    def _register_load_state_dict_pre_hook(self, hook, with_module=False):
+        return self._register("_load_state_dict_pre_hooks", functools.partial(hook, self) if with_module else hook)
+
+    def register_load_state_dict_pre_hook(self, hook):
+        """Calls `hook(module, state_dict, prefix, metadata, strict, missing, unexpected, errors)` before loading."""
+        return self._register_load_state_dict_pre_hook(hook, with_module=True)
+
+    def register_load_state_dict_post_hook(self, hook):
+        """Calls `hook(module, incompatible_keys)` after `load_state_dict`."""
+        return self._register("_load_state_dict_post_hooks", hook)
+
+    def _call_with_hooks(self, args, kwargs):
+        called = set()
+        try:
+            return self._hooked_call(args, kwargs, called)
+        except Exception:
+            # Hooks that asked for it run even so; what they raise themselves is only a warning.
+            for table, always, with_kwargs in (
+                (_global_forward_hooks, _global_always_called, {}),
+                (self._forward_hooks, self._forward_hooks_always_called, self._forward_hooks_with_kwargs),
+            ):
+                for key in list(always):
+                    if key in called or key not in table:
+                        continue
+                    try:
+                        if key in with_kwargs:
+                            table[key](self, args, kwargs, None)
+                        else:
+                            table[key](self, args, None)
+                    except Exception as error:
+                        warnings.warn(f"module forward hook with always_call=True raised {error!r}", stacklevel=3)
+            raise
+
+    def _hooked_call(self, args, kwargs, called):
+        for table, with_kwargs in (
+            (_global_forward_pre_hooks, ()),
+            (self._forward_pre_hooks, self._forward_pre_hooks_with_kwargs),
+        ):
+            for key, hook in list(table.items()):
+                if key in with_kwargs:
+                    changed = hook(self, args, kwargs)
+                    if changed is not None:
+                        if not (isinstance(changed, tuple) and len(changed) == 2):
+                            raise RuntimeError(
+                                "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
+                                f"but got {changed}."
+                            )
+                        args, kwargs = changed
+                else:
+                    changed = hook(self, args)
+                    if changed is not None:
+                        args = changed if isinstance(changed, tuple) else (changed,)
+        backward = None
+        hooks = [*_global_backward_hooks.values(), *self._backward_hooks.values()]
+        pre_hooks = [*_global_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
+        if hooks or pre_hooks:
+            backward = BackwardHooks(self, hooks, pre_hooks)
+            args = backward.on_inputs(args)
+        result = self.forward(*args, **kwargs)
+        for table, with_kwargs in (
+            (_global_forward_hooks, ()),
+            (self._forward_hooks, self._forward_hooks_with_kwargs),
+        ):
+            for key, hook in list(table.items()):
+                called.add(key)
+                changed = hook(self, args, kwargs, result) if key in with_kwargs else hook(self, args, result)
+                if changed is not None:
+                    result = changed
+        return backward.on_outputs(result) if backward else result
 
 
-def _tensors(value):
-    """The tensors among positional arguments or results, and a function that puts others in their place."""
-    if isinstance(value, Tensor):
-        return [value], lambda new: new[0]
-    if isinstance(value, (tuple, list)):
-        places = [i for i, item in enumerate(value) if isinstance(item, Tensor)]
-
-        def rebuild(new):
-            items = list(value)
-            for place, item in zip(places, new, strict=True):
-                items[place] = item
-            if hasattr(value, "_fields"):
-                return type(value)(*items)
-            return type(value)(items)
-
-        return [value[i] for i in places], rebuild
-    return [], lambda new: value
+def _register_global(table, hook, *marks):
+    HookRegistration._hooked = True
+    for module in list(_binding.live.values()):
+        _binding.set_override(module._sn, True)
+    handle = RemovableHandle(table, extra_dict=list(marks))
+    table[handle.id] = hook
+    for mark in marks:
+        mark[handle.id] = True
+    return handle
 
 
-class BackwardHooks:
-    """Runs a module's backward hooks in one call of the module."""
-
-    def __init__(self, module, hooks, pre_hooks):
-        self.module = module
-        self.hooks = hooks
-        self.pre_hooks = pre_hooks
-        self.grad_outputs = None
-        self.has_inputs = False
-        self.output_count = 0
-
-    def on_inputs(self, args):
-        """Puts the identity that sees the inputs' gradients before the module."""
-        if not self.hooks:
-            return args
-        tensors, rebuild = _tensors(args)
-        if not lib.sn_is_grad_enabled() or not any(t.requires_grad for t in tensors):
-            return args
-        self.has_inputs = True
-        return rebuild(_Identity.apply(tensors, b"BackwardHookFunctionBackward", self._inputs_done))
-
-    def on_outputs(self, result):
-        """Puts the identity that sees the outputs' gradients after the module."""
-        tensors, rebuild = _tensors(result)
-        if not lib.sn_is_grad_enabled() or not any(t.requires_grad for t in tensors):
-            return result
-        self.output_count = len(tensors)
-        return rebuild(_Identity.apply(tensors, b"BackwardHookFunctionBackward", self._outputs_arrived))
-
-    def _outputs_arrived(self, gradients):
-        gradients = tuple(gradients)
-        for hook in self.pre_hooks:
-            changed = hook(self.module, gradients)
-            if changed is not None:
-                gradients = _checked(changed, gradients, "full_backward_pre_hook")
-        self.grad_outputs = gradients
-        if self.hooks and not self.has_inputs:
-            for hook in self.hooks:
-                if hook(self.module, (None,), gradients) is not None:
-                    raise RuntimeError(
-                        "Backward hook for Modules where no input requires gradient should always return None or None "
-                        "for all gradients."
-                    )
-        return gradients
-
-    def _inputs_done(self, gradients):
-        gradients = tuple(gradients)
-        for hook in self.hooks:
-            changed = hook(self.module, gradients, self.grad_outputs)
-            if changed is not None:
-                gradients = _checked(changed, gradients, "backward hook")
-        return gradients
+def register_module_forward_pre_hook(hook):
+    """Calls `hook(module, args)` before every module's forward."""
+    return _register_global(_global_forward_pre_hooks, hook)
 
 
-def _checked(changed, before, what):
-    if not isinstance(changed, tuple):
-        changed = (changed,)
-    if len(changed) != len(before):
-        raise RuntimeError(f"{what} returned an invalid number of grad, got {len(changed)}, but expected {len(before)}")
-    return changed
+def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
+    """Calls `hook(module, args, output)` after every module's forward."""
+    if with_kwargs:
+        inner = hook
+
+        def hook(module, args, output):
+            return inner(module, args, {}, output)
+
+    return _register_global(_global_forward_hooks, hook, *([_global_always_called] if always_call else []))
+
+
+def register_module_full_backward_hook(hook):
+    """Calls `hook(module, grad_input, grad_output)` in every module's backward."""
+    return _register_global(_global_backward_hooks, hook)
+
+
+def register_module_full_backward_pre_hook(hook):
+    """Calls `hook(module, grad_output)` before every module's backward."""
+    return _register_global(_global_backward_pre_hooks, hook)

@@ -9,7 +9,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-
 class _InPlace(BuiltIn):
     """An activation whose only setting is `inplace`."""
 

@@ -121,9 +121,7 @@ class Sequential(_Listed):
 
     def __add__(self, other):
         if not isinstance(other, Sequential):
-            raise ValueError(
-                f"add operator supports only objects of Sequential class, but {type(other)} is given."
-            )
+            raise ValueError(f"add operator supports only objects of Sequential class, but {type(other)} is given.")
         return Sequential(*self, *other)
 
     def __mul__(self, count):
@@ -256,7 +254,9 @@ class ModuleDict(BuiltIn):
             modules = modules.items()
         for position, pair in enumerate(modules):
             if not isinstance(pair, containers.Iterable):
-                raise TypeError(f"ModuleDict update sequence element #{position} should be Iterable; is {type(pair).__name__}")
+                raise TypeError(
+                    f"ModuleDict update sequence element #{position} should be Iterable; is {type(pair).__name__}"
+                )
             if len(pair) != 2:
                 raise ValueError(
                     f"ModuleDict update sequence element #{position} has length {len(pair)}; 2 is required"
@@ -401,7 +401,9 @@ class ParameterDict(BuiltIn):
         return (self[key] for key in self._keys)
 
     def get(self, key, default=None):
-        return self[key] if key in self else default
+        if key not in self._keys:
+            return default
+        return self[key]
 
     def setdefault(self, key, default=None):
         if key not in self:

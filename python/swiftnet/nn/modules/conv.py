@@ -13,9 +13,7 @@ class _ConvNd(BuiltIn):
     transposed = False
 
     def extra_repr(self):
-        text = (
-            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        )
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
         dimensions = len(self.kernel_size)
         if self.padding != (0,) * dimensions:
             text += f", padding={self.padding}"

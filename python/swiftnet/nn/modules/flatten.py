@@ -36,7 +36,9 @@ class Unflatten(BuiltIn):
         if not isinstance(dim, int):
             raise TypeError(f"unflatten: dim must be an integer, not {type(dim).__name__}")
         if not isinstance(unflattened_size, (tuple, list, Size)):
-            raise TypeError(f"unflattened_size must be a tuple of ints, but found type {type(unflattened_size).__name__}")
+            raise TypeError(
+                f"unflattened_size must be a tuple of ints, but found type {type(unflattened_size).__name__}"
+            )
         for position, size in enumerate(unflattened_size):
             if not isinstance(size, int):
                 raise TypeError(

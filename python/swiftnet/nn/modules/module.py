@@ -1,9 +1,6 @@
 """`Module`: what every part of a network is."""
 
-import functools
-import itertools
-import warnings
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict
 from typing import TypeVar
 
 from swiftnet import _dtypes
@@ -12,9 +9,20 @@ from swiftnet._device import check_device
 from swiftnet._tensor import Parameter, Tensor, wrap
 from swiftnet.nn.modules import _binding
 from swiftnet.nn.modules._binding import BUFFER, CHILD, PARAMETER, Members, Setting
-from swiftnet.nn.modules._hooks import BackwardHooks, RemovableHandle
+from swiftnet.nn.modules._hooks import (
+    HOOK_TABLES,
+    HookRegistration,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_full_backward_pre_hook,
+)
+from swiftnet.nn.modules._state import ATTACHED, State
 
-__all__ = ["BuiltIn", "Module"]
+__all__ = [
+    "BuiltIn", "Module", "register_module_forward_hook", "register_module_forward_pre_hook",
+    "register_module_full_backward_hook", "register_module_full_backward_pre_hook",
+]  # fmt: skip
 
 T_destination = TypeVar("T_destination", bound=dict)
 _set = object.__setattr__
@@ -22,37 +30,7 @@ _forward = lib.sn_module_forward
 _new = object.__new__
 
 
-class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
-    """What `load_state_dict` found missing and what it did not expect."""
-
-    __slots__ = ()
-
-    def __repr__(self):
-        if not self.missing_keys and not self.unexpected_keys:
-            return "<All keys matched successfully>"
-        return super().__repr__()
-
-    __str__ = __repr__
-
-
-# Tables of hooks that a module gets when the first hook of the kind is registered.
-_HOOK_TABLES = frozenset(
-    [
-        "_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called", "_forward_pre_hooks",
-        "_forward_pre_hooks_with_kwargs", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks",
-        "_state_dict_pre_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
-    ]
-)  # fmt: skip
-_ATTACHED = frozenset(["_sn", "_parameters", "_buffers", "_modules"])
-
-_global_forward_hooks = OrderedDict()
-_global_forward_pre_hooks = OrderedDict()
-_global_backward_hooks = OrderedDict()
-_global_backward_pre_hooks = OrderedDict()
-_global_always_called = OrderedDict()
-
-
-class Module:
+class Module(HookRegistration, State):
     """Base class of all parts of a network.
 
     A subclass makes its parts in `__init__` (after `super().__init__()`) by assigning them to attributes, and computes
@@ -78,8 +56,6 @@ class Module:
     # The Swift type that a built-in class stands for.
     _type = None
     _overrides = True
-    # Whether calls have to look for hooks.
-    _hooked = False
 
     def __init__(self, *args, **kwargs):
         if not self.call_super_init:
@@ -134,65 +110,6 @@ class Module:
 
     _call_impl = __call__
 
-    def _call_with_hooks(self, args, kwargs):
-        called = set()
-        try:
-            return self._hooked_call(args, kwargs, called)
-        except Exception:
-            # Hooks that asked for it run even so; what they raise themselves is only a warning.
-            for table, always, with_kwargs in (
-                (_global_forward_hooks, _global_always_called, {}),
-                (self._forward_hooks, self._forward_hooks_always_called, self._forward_hooks_with_kwargs),
-            ):
-                for key in list(always):
-                    if key in called or key not in table:
-                        continue
-                    try:
-                        if key in with_kwargs:
-                            table[key](self, args, kwargs, None)
-                        else:
-                            table[key](self, args, None)
-                    except Exception as error:
-                        warnings.warn(f"module forward hook with always_call=True raised {error!r}", stacklevel=3)
-            raise
-
-    def _hooked_call(self, args, kwargs, called):
-        for table, with_kwargs in (
-            (_global_forward_pre_hooks, ()),
-            (self._forward_pre_hooks, self._forward_pre_hooks_with_kwargs),
-        ):
-            for key, hook in list(table.items()):
-                if key in with_kwargs:
-                    changed = hook(self, args, kwargs)
-                    if changed is not None:
-                        if not (isinstance(changed, tuple) and len(changed) == 2):
-                            raise RuntimeError(
-                                "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
-                                f"but got {changed}."
-                            )
-                        args, kwargs = changed
-                else:
-                    changed = hook(self, args)
-                    if changed is not None:
-                        args = changed if isinstance(changed, tuple) else (changed,)
-        backward = None
-        hooks = [*_global_backward_hooks.values(), *self._backward_hooks.values()]
-        pre_hooks = [*_global_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
-        if hooks or pre_hooks:
-            backward = BackwardHooks(self, hooks, pre_hooks)
-            args = backward.on_inputs(args)
-        result = self.forward(*args, **kwargs)
-        for table, with_kwargs in (
-            (_global_forward_hooks, ()),
-            (self._forward_hooks, self._forward_hooks_with_kwargs),
-        ):
-            for key, hook in list(table.items()):
-                called.add(key)
-                changed = hook(self, args, kwargs, result) if key in with_kwargs else hook(self, args, result)
-                if changed is not None:
-                    result = changed
-        return backward.on_outputs(result) if backward else result
-
     # ---- attributes ----
 
     def __getattr__(self, name):
@@ -201,10 +118,10 @@ class Module:
             members = attributes.get(table)
             if members is not None and name in members:
                 return members[name]
-        if name in _HOOK_TABLES:
+        if name in HOOK_TABLES:
             made = attributes[name] = OrderedDict()
             return made
-        if name in _ATTACHED:
+        if name in ATTACHED:
             raise AttributeError(f"'{type(self).__name__}' is used before Module.__init__() was called")
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
@@ -542,7 +459,9 @@ class Module:
         if dtype is not None:
             dtype = _dtypes.ALL[_dtypes.code(dtype)]
             if not dtype.is_floating_point:
-                raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}")
+                raise TypeError(
+                    f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
+                )
 
         def convert(t):
             if memory_format is not None and t.dim() in (4, 5) and memory_format.name.startswith("channels_last"):
@@ -584,290 +503,6 @@ class Module:
         """The module with memory of undefined contents."""
         check_device(device)
         return self._apply(lambda t: wrap(lib.sn_clone(t._h)), recurse)
-
-    # ---- hooks ----
-
-    def _register(self, table, hook, prepend=False, marks=()):
-        """Adds a hook to a table, and its number to tables that say how it is called."""
-        marks = [getattr(self, name) for name in marks]
-        hooks = getattr(self, table)
-        handle = RemovableHandle(hooks, extra_dict=marks)
-        hooks[handle.id] = hook
-        for mark in marks:
-            mark[handle.id] = True
-        if prepend:
-            hooks.move_to_end(handle.id, last=False)
-        return handle
-
-    def _watch(self):
-        """Makes calls look for hooks, also where Swift calls."""
-        if "_hooked" not in self.__dict__:
-            self.__dict__["_hooked"] = True
-            _binding.set_override(self._sn, True)
-
-    def register_forward_pre_hook(self, hook, *, prepend=False, with_kwargs=False):
-        """Calls `hook(module, args)` before forward; what it returns takes the place of the arguments."""
-        self._watch()
-        return self._register(
-            "_forward_pre_hooks", hook, prepend, ["_forward_pre_hooks_with_kwargs"] if with_kwargs else ()
-        )
-
-    def register_forward_hook(self, hook, *, prepend=False, with_kwargs=False, always_call=False):
-        """Calls `hook(module, args, output)` after forward; what it returns takes the place of the output."""
-        self._watch()
-        marks = ["_forward_hooks_with_kwargs"] if with_kwargs else []
-        return self._register(
-            "_forward_hooks", hook, prepend, marks + (["_forward_hooks_always_called"] if always_call else [])
-        )
-
-    def register_full_backward_hook(self, hook, prepend=False):
-        """Calls `hook(module, grad_input, grad_output)` in backward; what it returns takes the place of grad_input."""
-        self._watch()
-        return self._register("_backward_hooks", hook, prepend)
-
-    def register_full_backward_pre_hook(self, hook, prepend=False):
-        """Calls `hook(module, grad_output)` in backward before the module's; its result takes grad_output's place."""
-        self._watch()
-        return self._register("_backward_pre_hooks", hook, prepend)
-
-    register_backward_hook = register_full_backward_hook
-
-    def register_state_dict_pre_hook(self, hook):
-        """Calls `hook(module, prefix, keep_vars)` before `state_dict`."""
-        return self._register("_state_dict_pre_hooks", hook)
-
-    def register_state_dict_post_hook(self, hook):
-        """Calls `hook(module, state_dict, prefix, local_metadata)` after `state_dict`."""
-        hook._from_public_api = True
-        return self._register("_state_dict_hooks", hook)
-
-    def _register_state_dict_hook(self, hook):
-        return self._register("_state_dict_hooks", hook)
-
-    def _register_load_state_dict_pre_hook(self, hook, with_module=False):
-        return self._register("_load_state_dict_pre_hooks", functools.partial(hook, self) if with_module else hook)
-
-    def register_load_state_dict_pre_hook(self, hook):
-        """Calls `hook(module, state_dict, prefix, metadata, strict, missing, unexpected, errors)` before loading."""
-        return self._register_load_state_dict_pre_hook(hook, with_module=True)
-
-    def register_load_state_dict_post_hook(self, hook):
-        """Calls `hook(module, incompatible_keys)` after `load_state_dict`."""
-        return self._register("_load_state_dict_post_hooks", hook)
-
-    # ---- state ----
-
-    def get_extra_state(self):
-        """What a subclass wants to have in the state_dict besides tensors; `set_extra_state` gets it back."""
-        raise RuntimeError("Reached a code path in Module.get_extra_state() that should never be called.")
-
-    def set_extra_state(self, state):
-        """Takes what `get_extra_state` gave."""
-        raise RuntimeError("Reached a code path in Module.set_extra_state() that should never be called.")
-
-    def _has_extra_state(self):
-        return type(self).get_extra_state is not Module.get_extra_state
-
-    def _save_to_state_dict(self, destination, prefix, keep_vars):
-        for name, parameter in self._parameters.items():
-            if parameter is not None:
-                destination[prefix + name] = parameter if keep_vars else parameter.detach()
-        for name, buffer in self._buffers.items():
-            if buffer is not None and name not in self._buffers._transient:
-                destination[prefix + name] = buffer if keep_vars else buffer.detach()
-        if self._has_extra_state():
-            destination[prefix + "_extra_state"] = self.get_extra_state()
-
-    def state_dict(self, *args, destination=None, prefix="", keep_vars=False):
-        """Parameters and persistent buffers by their dotted names, sharing memory with the module.
-
-        Args:
-            destination: a dictionary to add to.
-            prefix: put before every name.
-            keep_vars: give the parameters themselves instead of detached tensors.
-        """
-        for position, value in enumerate(args):
-            if position == 0:
-                destination = value if destination is None else destination
-            elif position == 1:
-                prefix = value if prefix == "" else prefix
-            elif position == 2:
-                keep_vars = value if keep_vars is False else keep_vars
-        if destination is None:
-            destination = OrderedDict()
-            destination._metadata = OrderedDict()
-        metadata = {"version": self._version}
-        if hasattr(destination, "_metadata"):
-            destination._metadata[prefix[:-1]] = metadata
-        for hook in self._state_dict_pre_hooks.values():
-            hook(self, prefix, keep_vars)
-        self._save_to_state_dict(destination, prefix, keep_vars)
-        for name, module in self._modules.items():
-            if module is not None:
-                module.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
-        for hook in self._state_dict_hooks.values():
-            changed = hook(self, destination, prefix, metadata)
-            if changed is not None:
-                if getattr(hook, "_from_public_api", False):
-                    raise RuntimeError("state_dict post-hook must return None")
-                destination = changed
-        return destination
-
-    def _load_from_state_dict(
-        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
-    ):
-        for hook in self._load_state_dict_pre_hooks.values():
-            hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
-        from swiftnet.autograd import no_grad
-
-        transient = self._buffers._transient
-        assign = local_metadata.get("assign_to_params_buffers", False)
-        own = itertools.chain(
-            self._parameters.items(), ((n, b) for n, b in self._buffers.items() if n not in transient)
-        )
-        own = [(name, value) for name, value in own if value is not None]
-        for name, target in own:
-            key = prefix + name
-            if key not in state_dict:
-                if strict:
-                    missing_keys.append(key)
-                continue
-            source = _as_tensor(state_dict[key])
-            if not isinstance(source, Tensor):
-                error_msgs.append(
-                    f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from '
-                    f"checkpoint but received {type(source)}"
-                )
-                continue
-            if target.dim() == 0 and source.dim() == 1 and source.numel() == 1:
-                source = source[0]
-            if source.shape != target.shape:
-                error_msgs.append(
-                    f"size mismatch for {key}: copying a param with shape {source.shape} from checkpoint, "
-                    f"the shape in current model is {target.shape}."
-                )
-                continue
-            try:
-                with no_grad():
-                    if not assign:
-                        target.copy_(source)
-                        continue
-                if isinstance(target, Parameter):
-                    if not isinstance(source, Parameter):
-                        source = Parameter(source, requires_grad=target.requires_grad)
-                    else:
-                        source.requires_grad_(target.requires_grad)
-                setattr(self, name, source)
-            except Exception as error:
-                error_msgs.append(
-                    f'While copying the parameter named "{key}", whose dimensions in the model are {target.size()} and '
-                    f"whose dimensions in the checkpoint are {source.size()}, an exception occurred : {error.args}."
-                )
-        extra = prefix + "_extra_state"
-        if type(self).set_extra_state is not Module.set_extra_state:
-            if extra in state_dict:
-                self.set_extra_state(state_dict[extra])
-            elif strict:
-                missing_keys.append(extra)
-        elif strict and extra in state_dict:
-            unexpected_keys.append(extra)
-        if strict:
-            names = {name for name, _ in own}
-            for key in state_dict:
-                if key.startswith(prefix) and key != extra:
-                    first, *rest = key[len(prefix) :].split(".", 1)
-                    if (first not in self._modules) if rest else (first not in names):
-                        unexpected_keys.append(key)
-
-    def load_state_dict(self, state_dict, strict=True, assign=False):
-        """Copies values into the parameters and buffers of the same names.
-
-        Args:
-            strict: every name of the module has to be there, and none else.
-            assign: put the given tensors in the place of the module's, instead of copying.
-
-        Returns:
-            the names that were missing and those that were not expected.
-        """
-        if not hasattr(state_dict, "items") or not hasattr(state_dict, "keys"):
-            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        missing, unexpected, errors = [], [], []
-        metadata = getattr(state_dict, "_metadata", None)
-        state = OrderedDict(state_dict)
-
-        def load(module, values, prefix=""):
-            local = {} if metadata is None else dict(metadata.get(prefix[:-1], {}))
-            if assign:
-                local["assign_to_params_buffers"] = assign
-            module._load_from_state_dict(values, prefix, local, True, missing, unexpected, errors)
-            for name, child in module._modules.items():
-                if child is not None:
-                    inner = f"{prefix}{name}."
-                    load(child, {k: v for k, v in values.items() if k.startswith(inner)}, inner)
-            keys = _IncompatibleKeys(missing, unexpected)
-            for hook in module._load_state_dict_post_hooks.values():
-                if hook(module, keys) is not None:
-                    raise AssertionError(
-                        "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new "
-                        "values, if incompatible_keys need to be modified, it should be done inplace."
-                    )
-
-        load(self, state)
-        if strict:
-            if unexpected:
-                names = ", ".join(f'"{key}"' for key in unexpected)
-                errors.insert(0, f"Unexpected key(s) in state_dict: {names}. ")
-            if missing:
-                names = ", ".join(f'"{key}"' for key in missing)
-                errors.insert(0, f"Missing key(s) in state_dict: {names}. ")
-        if errors:
-            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors))
-        return _IncompatibleKeys(missing, unexpected)
-
-    # ---- copies ----
-
-    def _state(self):
-        """Everything of this object, for a copy."""
-        attributes = {k: v for k, v in self.__dict__.items() if k not in _ATTACHED}
-        settings = _binding.settings_of(self._sn) if self._type else {}
-        return {
-            "attributes": attributes,
-            "settings": settings,
-            "training": self.training,
-            "parameters": dict(self._parameters),
-            "buffers": dict(self._buffers),
-            "transient": set(self._buffers._transient),
-            "modules": dict(self._modules),
-        }
-
-    def __reduce_ex__(self, protocol):
-        if "__getstate__" in _attributes_below_module(type(self)):
-            return (_rebuild, (type(self), self._type), {"base": Module._state(self), "own": self.__getstate__()})
-        return (_rebuild, (type(self), self._type), self._state())
-
-    def __setstate__(self, state):
-        if "base" in state and "own" in state:
-            Module.__setstate__(self, state["base"])
-            self.__setstate__(state["own"])
-            return
-        if "settings" not in state:
-            self.__dict__.update({k: v for k, v in state.items() if k not in _ATTACHED})
-            return
-        if self._type:
-            self._attach(_binding.create(self._type, state["settings"], build=False))
-        else:
-            self._attach(lib.sn_module_foreign(type(self).__name__.encode()))
-        self.__dict__.update(state["attributes"])
-        self.training = state["training"]
-        for name, parameter in state["parameters"].items():
-            self._parameters[name] = parameter
-        self._buffers._transient.update(state["transient"])
-        for name, buffer in state["buffers"].items():
-            self._buffers[name] = buffer
-        for name, module in state["modules"].items():
-            self._modules[name] = module
-        if "_hooked" in self.__dict__ or "forward" in self.__dict__:
-            _binding.set_override(self._sn, True)
 
     # ---- text ----
 
@@ -953,68 +588,5 @@ def _type_name(value):
     return cls.__name__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
-def _as_tensor(value):
-    """Tensors of other libraries and NumPy arrays as tensors; anything else as it is."""
-    if isinstance(value, Tensor) or not hasattr(value, "__array__"):
-        return value
-    from swiftnet import tensor
-
-    if hasattr(value, "detach"):
-        value = value.detach()
-        if str(value.dtype).endswith("bfloat16"):
-            return tensor(value.float().numpy()).to(_dtypes.bfloat16)
-    return tensor(value.__array__())
-
-
-def _attributes_below_module(cls):
-    names = set()
-    for base in cls.__mro__:
-        if base is Module:
-            break
-        names |= set(base.__dict__)
-    return names
-
-
-def _rebuild(cls, type_name):
-    return cls.__new__(cls)
-
-
 def _indent(text):
     return text.replace("\n", "\n  ")
-
-
-def _register_global(table, hook, *marks):
-    Module._hooked = True
-    for module in list(_binding.live.values()):
-        _binding.set_override(module._sn, True)
-    handle = RemovableHandle(table, extra_dict=list(marks))
-    table[handle.id] = hook
-    for mark in marks:
-        mark[handle.id] = True
-    return handle
-
-
-def register_module_forward_pre_hook(hook):
-    """Calls `hook(module, args)` before every module's forward."""
-    return _register_global(_global_forward_pre_hooks, hook)
-
-
-def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
-    """Calls `hook(module, args, output)` after every module's forward."""
-    if with_kwargs:
-        inner = hook
-
-        def hook(module, args, output):
-            return inner(module, args, {}, output)
-
-    return _register_global(_global_forward_hooks, hook, *([_global_always_called] if always_call else []))
-
-
-def register_module_full_backward_hook(hook):
-    """Calls `hook(module, grad_input, grad_output)` in every module's backward."""
-    return _register_global(_global_backward_hooks, hook)
-
-
-def register_module_full_backward_pre_hook(hook):
-    """Calls `hook(module, grad_output)` before every module's backward."""
-    return _register_global(_global_backward_pre_hooks, hook)

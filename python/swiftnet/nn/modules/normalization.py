@@ -19,9 +19,7 @@ class LayerNorm(BuiltIn):
 
     _type = "LayerNorm"
 
-    def __init__(
-        self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, device=None, dtype=None
-    ):
+    def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, device=None, dtype=None):
         normalized_shape = tuple(integers(normalized_shape))
         self._build(locals())
 
@@ -64,9 +62,7 @@ class GroupNorm(BuiltIn):
 
     _type = "GroupNorm"
 
-    def __init__(
-        self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None, *, bias=True
-    ):
+    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None, *, bias=True):
         self._build(locals())
 
     def extra_repr(self):

@@ -12,9 +12,7 @@ __all__ = [
 
 
 class _MaxPoolNd(BuiltIn):
-    def __init__(
-        self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False
-    ):
+    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):
         self._build(locals())
 
     def forward(self, input):
@@ -114,7 +112,8 @@ class AvgPool1d(_AvgPoolNd):
     _type = "AvgPool1d"
 
     def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
-        dimension = {"kernel_size": kernel_size, "stride": kernel_size if stride is None else stride, "padding": padding}
+        stride = kernel_size if stride is None else stride
+        dimension = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
         self._build(
             {name: tuple(integers(value)) for name, value in dimension.items()}
             | {"ceil_mode": ceil_mode, "count_include_pad": count_include_pad}

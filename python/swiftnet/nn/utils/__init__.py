@@ -1,1 +1,4 @@
 """Clipping of gradients, and parameters as one vector."""
+
+from swiftnet.nn.utils.clip_grad import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
+from swiftnet.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
