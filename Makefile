@@ -2,6 +2,7 @@
 # make build     .venv, the Swift library and the Python package, in place
 # make test      XCTest and pytest, PyTorch parity included
 # make lint      swift-format and ruff
+# make format    puts both in order
 # make bench     swiftnet beside PyTorch (BENCH="--json out.json" for a file)
 # make sanitize  the tests under AddressSanitizer and ThreadSanitizer
 # make examples  runs the other examples, shortened
@@ -14,7 +15,7 @@ SWIFT_SOURCES := Package.swift Sources/KernelTypes Sources/Kernels Sources/Swift
 # so that it does not alternate with the one that users get.
 TESTING := -c release --scratch-path .build-testing -Xswiftc -enable-testing
 
-.PHONY: demo build library test swift-test python-test lint bench sanitize examples clean
+.PHONY: demo build library test swift-test python-test lint format bench sanitize examples clean
 
 demo: build .venv/.demo
 	$(BIN)/python examples/fusion.py $(DEMO)
@@ -41,6 +42,11 @@ lint: .venv/.lint
 	swift format lint --strict --recursive --parallel --configuration .swift-format $(SWIFT_SOURCES)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+format: .venv/.lint
+	swift format -i --recursive --parallel --configuration .swift-format $(SWIFT_SOURCES)
+	$(BIN)/ruff check -q --fix .
+	$(BIN)/ruff format -q .
 
 bench: build .venv/.bench
 	$(BIN)/python benchmarks/run.py $(BENCH)

@@ -71,6 +71,15 @@ def is_inference_mode_enabled():
 __version__ = "0.1.0"
 
 
+def __getattr__(name):
+    # Data loading brings in multiprocessing: only when it is asked for.
+    if name == "utils":
+        import importlib
+
+        return importlib.import_module("swiftnet.utils")
+    raise AttributeError(f"module 'swiftnet' has no attribute '{name}'")
+
+
 def get_num_threads():
     """Threads that share the work of one operation."""
     return lib.sn_get_num_threads()

@@ -11,8 +11,6 @@ import io
 import os
 import pickle
 import sys
-import tempfile
-import zipfile
 
 import numpy as np
 
@@ -163,6 +161,8 @@ def save(obj, f, pickle_module=None, pickle_protocol=2, _use_new_zipfile_seriali
     if hasattr(f, "write"):
         _write(obj, f)
         return
+    import tempfile
+
     path = os.path.realpath(os.fspath(f))
     folder, name = os.path.split(path)
     if not os.path.isdir(folder):
@@ -196,6 +196,8 @@ def _sync_folder(folder):
 
 
 def _write(obj, file):
+    import zipfile
+
     stream = io.BytesIO()
     writer = _Writer(stream)
     writer.dump(obj)
@@ -210,6 +212,8 @@ def _write(obj, file):
 
 
 def _add(archive, name, content):
+    import zipfile
+
     entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
     # An extra field of zeros puts the content on a multiple of the alignment: 30 bytes of header, 4 of the field's.
     unpadded = archive.start_dir + 30 + len(name) + 4
@@ -337,6 +341,8 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=No
         pickle.UnpicklingError: if the file holds anything else.
         RuntimeError: if it is not such a file.
     """
+    import zipfile
+
     if isinstance(map_location, (str, device)):
         check_device(map_location)
     try:
