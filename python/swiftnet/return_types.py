@@ -14,7 +14,8 @@ def _make(name, fields):
 
     members = {
         "__new__": __new__,
-        "_make": classmethod(lambda cls, values: tuple.__new__(cls, values)), "__repr__": __repr__, "__reduce__": __reduce__, "__slots__": (),
+        "_make": classmethod(lambda cls, values: tuple.__new__(cls, values)),
+        "__repr__": __repr__, "__reduce__": __reduce__, "__slots__": (),
         "__module__": "swiftnet.return_types", "__doc__": f"The result of `{name}`: {', '.join(fields)}.",
         "n_fields": len(fields), "n_sequence_fields": len(fields), "n_unnamed_fields": 0, "_fields": fields,
     }  # fmt: skip
