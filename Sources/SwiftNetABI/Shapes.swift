@@ -6,6 +6,11 @@ public func sn_view(_ t: sn_tensor?, _ shape: UnsafePointer<Int64>?, _ rank: Int
   make { try tensor(t).view(integers(shape, rank)) }
 }
 
+@c(sn_reshape) @implementation
+public func sn_reshape(_ t: sn_tensor?, _ shape: UnsafePointer<Int64>?, _ rank: Int64) -> sn_tensor? {
+  make { try tensor(t).reshape(integers(shape, rank)) }
+}
+
 @c(sn_view_dtype) @implementation
 public func sn_view_dtype(_ t: sn_tensor?, _ type: Int32) -> sn_tensor? {
   make { try tensor(t).view(as: try dtype(type)) }

@@ -4,6 +4,9 @@ Operations that are also functions are written once, in the modules of `swiftnet
 there. Here are construction, properties, operators, conversion and automatic differentiation.
 """
 
+import _thread
+import sys
+
 import numpy as np
 
 from swiftnet import _dtypes
@@ -437,6 +440,22 @@ class Parameter(Tensor):
 
 
 _new = object.__new__
+
+
+def _keep_interrupts():
+    """A Ctrl-C that arrives while `Tensor.__del__` runs would be printed and forgotten: it is sent once more."""
+    previous = sys.unraisablehook
+
+    def hook(unraisable):
+        if unraisable.exc_type is KeyboardInterrupt and unraisable.object is Tensor.__del__:
+            _thread.interrupt_main()
+        else:
+            previous(unraisable)
+
+    sys.unraisablehook = hook
+
+
+_keep_interrupts()
 
 
 def wrap(handle, cls=Tensor):

@@ -145,7 +145,10 @@ sn_tensor sn_std(sn_tensor tensor, const int64_t *dims, int64_t count, double co
 
 /* ---- shapes ------------------------------------------------------------------------------------------------ */
 
+/* One size may be -1. A view where the strides allow it; otherwise sn_reshape copies, and sn_view fails unless an
+ * operation of this library chose the order of the elements. */
 sn_tensor sn_view(sn_tensor tensor, const int64_t *shape, int64_t rank);
+sn_tensor sn_reshape(sn_tensor tensor, const int64_t *shape, int64_t rank);
 /* The same bytes as elements of another dtype. */
 sn_tensor sn_view_dtype(sn_tensor tensor, int32_t dtype);
 sn_tensor sn_permute(sn_tensor tensor, const int64_t *dims, int64_t count);

@@ -53,7 +53,7 @@ extension Tensor {
   /// Overwrites the values, in place.
   func assign(_ values: [Double]) throws {
     let source = try Tensor.of(values, dtype: dtype)
-    try copyElements(from: try source.view(shape), to: self)
+    try copyElements(from: try source.reshape(shape), to: self)
     bumpVersion()
   }
 }

@@ -68,8 +68,10 @@ extension ElementwiseProgram {
     }
     try MemoryPool.shared.checkPossible(count * dtype.size)
     let recipe = ElementwiseRecipe(program: self, dtype: dtype, shape: shape, strides: strides)
+    let storage = Storage(byteCount: count * dtype.size, recipe: recipe)
+    storage.isArranged = !Shape.isContiguous(shape, strides)
     return Tensor(
-      storage: Storage(byteCount: count * dtype.size, recipe: recipe), dtype: dtype, shape: shape, strides: strides,
+      storage: storage, dtype: dtype, shape: shape, strides: strides,
       offset: 0, count: count)
   }
 }

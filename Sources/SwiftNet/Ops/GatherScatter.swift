@@ -111,7 +111,7 @@ extension Tensor {
       try require(
         (rank == 0 || rank == 1) && index.rank <= 1,
         "Index tensor must have the same number of dimensions as input tensor")
-      return try view([count]).gather(0, index.view([index.count])).view(index.shape)
+      return try reshape([count]).gather(0, index.reshape([index.count])).reshape(index.shape)
     }
     try checkIndex("gather", d, index, source: nil)
     let source = shape
@@ -172,7 +172,7 @@ extension Tensor {
     try require(
       rank <= 1 && index.rank <= 1 && source?.rank ?? 0 <= 1,
       "Index tensor must have the same number of dimensions as self tensor")
-    return try body(view([count]), index.view([index.count]), source.map { try $0.view([$0.count]) }).view(
+    return try body(view([count]), index.reshape([index.count]), source.map { try $0.reshape([$0.count]) }).reshape(
       shape)
   }
 

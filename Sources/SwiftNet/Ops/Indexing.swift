@@ -144,13 +144,13 @@ extension Tensor {
     try require(
       index.dtype == .int64 || index.dtype == .int32, "\(name)(): Expected dtype int32 or int64 for index")
     try require(index.rank <= 1, .index, "\(name)(): Index is supposed to be a vector")
-    let flat = try noGrad { try index.to(.int64).contiguous().view([index.count]) }
+    let flat = try noGrad { try index.to(.int64).contiguous().reshape([index.count]) }
     return (d, Selection(indices: [(d, flat)], shape: [index.count]))
   }
 
   /// The slices of a dimension that a vector of indices names.
   public func indexSelect(_ dim: Int, _ index: Tensor) throws -> Tensor {
-    if rank == 0 { return try view([1]).indexSelect(dim, index).view([]) }
+    if rank == 0 { return try reshape([1]).indexSelect(dim, index).reshape([]) }
     let (_, selection) = try slices("index_select", dim, index)
     return try self.index(selection, "IndexSelect")
   }
@@ -196,7 +196,7 @@ extension Tensor {
 
   /// A copy with alpha · `source` added to the slices that `index` names, slice by slice.
   public func indexAdd(_ dim: Int, _ index: Tensor, _ source: Tensor, alpha: Scalar = 1) throws -> Tensor {
-    if rank == 0 { return try view([1]).indexAdd(dim, index, source.view([1]), alpha: alpha).view([]) }
+    if rank == 0 { return try reshape([1]).indexAdd(dim, index, source.reshape([1]), alpha: alpha).reshape([]) }
     let (d, selection) = try slices("index_add", dim, index)
     try checkSource("index_add_", d, index, source)
     do {
@@ -209,7 +209,7 @@ extension Tensor {
 
   /// A copy with the slices of `source` in place of those that `index` names.
   public func indexCopy(_ dim: Int, _ index: Tensor, _ source: Tensor) throws -> Tensor {
-    if rank == 0 { return try view([1]).indexCopy(dim, index, source.view([1])).view([]) }
+    if rank == 0 { return try reshape([1]).indexCopy(dim, index, source.reshape([1])).reshape([]) }
     let (d, selection) = try slices("index_copy", dim, index)
     try checkSource("index_copy_", d, index, source)
     return try indexPut(selection, source, accumulate: false)
@@ -217,7 +217,7 @@ extension Tensor {
 
   /// A copy with one value in the slices that `index` names.
   public func indexFill(_ dim: Int, _ index: Tensor, _ value: Scalar) throws -> Tensor {
-    if rank == 0 { return try view([1]).indexFill(dim, index, value).view([]) }
+    if rank == 0 { return try reshape([1]).indexFill(dim, index, value).reshape([]) }
     let (_, selection) = try slices("index_fill", dim, index)
     return try indexPut(selection, try Tensor.scalar(value, dtype: dtype), accumulate: false)
   }
@@ -234,7 +234,7 @@ extension Tensor {
     let chosen = try Tensor.full([length], false).indexFill(0, index, true)
     var maskShape = [Int](repeating: 1, count: rank)
     if rank > 0 { maskShape[d] = length }
-    return try maskedFill(try chosen.view(maskShape), value)
+    return try maskedFill(try chosen.reshape(maskShape), value)
   }
 
   /// The elements at the given positions of the flattened tensor, in the shape of `index`.

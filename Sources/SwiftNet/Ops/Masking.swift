@@ -42,7 +42,7 @@ extension Tensor {
 
   /// The same as one tensor per dimension, to index with.
   public func nonzeroIndices() throws -> [Tensor] {
-    rank == 0 ? try view([1]).nonzeroColumns() : try nonzeroColumns()
+    rank == 0 ? try reshape([1]).nonzeroColumns() : try nonzeroColumns()
   }
 
   private func checkMask(_ name: String, _ mask: Tensor) throws {
@@ -89,7 +89,7 @@ extension Tensor {
   public func maskedSelect(_ mask: Tensor) throws -> Tensor {
     try checkMask("masked_select", mask)
     let common = try Shape.broadcast(mask.shape, shape)
-    if common.isEmpty { return try view([1]).maskedSelect(mask.view([1])) }
+    if common.isEmpty { return try reshape([1]).maskedSelect(mask.reshape([1])) }
     return try expand(common).index([try mask.expand(common)])
   }
 
@@ -101,7 +101,7 @@ extension Tensor {
       "masked_scatter: expected self and source to have same dtypes but got \(dtype.scalarTypeName) and "
         + source.dtype.scalarTypeName)
     let common = try Shape.broadcast(mask.shape, shape)
-    if common.isEmpty { return try view([1]).maskedScatter(mask.view([1]), source).view([]) }
+    if common.isEmpty { return try reshape([1]).maskedScatter(mask.reshape([1]), source).reshape([]) }
     let indices = try mask.expand(common).nonzeroColumns()
     let n = indices[0].count
     try require(source.count >= n, "Number of elements of source < number of ones in mask")

@@ -15,7 +15,7 @@ extension Tensor {
     }
     let from = try check(source, "source")
     let to = try check(destination, "destination")
-    if rank == 0 { return try view([]) }
+    if rank == 0 { return try reshape([]) }
     var order = [Int](repeating: -1, count: rank)
     for (a, b) in zip(from, to) { order[b] = a }
     var rest = shape.indices.filter { !from.contains($0) }.makeIterator()
@@ -40,7 +40,7 @@ extension Tensor {
       "unflatten: Provided sizes \(Shape.describe(sizes)) don't multiply up to the size of dim \(d) (\(length)) in the "
         + "input tensor")
     let filled = sizes.map { $0 == -1 ? length / known : $0 }
-    return try view(Array(shape.prefix(d)) + filled + Array(shape.dropFirst(d + 1)))
+    return try reshape(Array(shape.prefix(d)) + filled + Array(shape.dropFirst(d + 1)))
   }
 
   /// The elements in reverse order along dimensions. A copy.
@@ -125,7 +125,7 @@ extension Tensor {
       narrow += [1, size]
       wide += [times, size]
     }
-    let result = try view(narrow).expand(wide)
+    let result = try reshape(narrow).expand(wide)
     return try result.clone().reshape(target)
   }
 
@@ -200,7 +200,7 @@ extension Tensor {
     var grids = try vectors.enumerated().map { d, vector in
       var shape = sizes.map { _ in 1 }
       shape[d] = vector.count
-      return try vector.view(shape).expand(sizes)
+      return try vector.reshape(shape).expand(sizes)
     }
     if swaps { grids.swapAt(0, 1) }
     return grids
@@ -259,7 +259,7 @@ extension Tensor {
   /// A copy with `source` written into a view of it.
   private func replaced(_ source: Tensor, _ view: (Tensor) throws -> Tensor) throws -> Tensor {
     let copy = try clone()
-    let part = try view(copy)
+    let part = try reshape(copy)
     try require(
       part.shape == source.shape,
       "expected src to have a size equal to the slice of self. src size = \(Shape.describe(source.shape)), slice size = "

@@ -168,7 +168,7 @@ struct KeyRows {
   init(_ tensor: Tensor, _ d: Int, descending: Bool = false) throws {
     self.tensor = tensor
     self.descending = descending
-    let ordered = try noGrad { try tensor.rank == 0 ? tensor.view([1]) : tensor.movedToEnd(d) }
+    let ordered = try noGrad { try tensor.rank == 0 ? tensor.reshape([1]) : tensor.movedToEnd(d) }
     length = ordered.shape.last ?? 1
     rows = length == 0 ? 0 : ordered.count / length
     values = try noGrad { try ordered.to(tensor.dtype.lane.dtype).contiguous() }

@@ -122,7 +122,7 @@ extension Tensor {
   }
 
   private func scalarRanked() throws -> Ranked {
-    (try view([]), try Tensor.zeros([], dtype: .int64))
+    (try reshape([]), try Tensor.zeros([], dtype: .int64))
   }
 
   /// The positions that sort a dimension.

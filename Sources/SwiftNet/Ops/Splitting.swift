@@ -138,10 +138,10 @@ extension Tensor {
   /// A view with at least `rank` dimensions (1 to 3).
   public func atLeast(_ rank: Int) throws -> Tensor {
     switch (rank, self.rank) {
-    case (1, 0): try view([1])
-    case (2, 0): try view([1, 1])
+    case (1, 0): try reshape([1])
+    case (2, 0): try reshape([1, 1])
     case (2, 1): try unsqueeze(0)
-    case (3, 0): try view([1, 1, 1])
+    case (3, 0): try reshape([1, 1, 1])
     case (3, 1): try unsqueeze(0).unsqueeze(-1)
     case (3, 2): try unsqueeze(-1)
     default: self

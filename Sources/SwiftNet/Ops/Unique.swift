@@ -33,7 +33,7 @@ extension Tensor {
     var order = try Tensor.arange(0, .int(Int64(n)))
     if sorted, length > 0 {
       // Sorting by the last element first, stably, leaves the slices in lexicographic order.
-      let columns = try slices.view([n, length])
+      let columns = try slices.reshape([n, length])
       for column in (0..<length).reversed() {
         let keys = try noGrad { try columns.select(1, column).index([order]) }
         order = try noGrad { try order.index([try keys.argsort(0)]) }

@@ -23,9 +23,18 @@ extension Tensor {
     return result
   }
 
-  /// Another shape over the same elements. Where the strides do not allow a view, because a layer has laid out its
-  /// result in an order of its own, the elements are copied.
+  /// Another shape over the same elements. Where the strides do not allow a view because an operation has laid out its
+  /// result in an order of its own, the elements are copied; elsewhere it is an error.
   public func view(_ shape: [Int]) throws -> Tensor {
+    try require(
+      try memory.isArranged || canView(shape),
+      "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
+        + "contiguous subspaces). Use .reshape(...) instead.")
+    return try reshape(shape)
+  }
+
+  /// Another shape over the same elements: a view where possible, otherwise a copy.
+  public func reshape(_ shape: [Int]) throws -> Tensor {
     let target = try inferredShape(shape)
     let source = self.shape
     if let strides = Tensor.viewStrides(self.shape, self.strides, target) {
@@ -72,9 +81,6 @@ extension Tensor {
       storage: memory, dtype: dtype, shape: shape, strides: strides, offset: offset,
       count: try Shape.count(shape))
   }
-
-  /// Another shape over the same elements: a view where possible, otherwise a copy.
-  public func reshape(_ shape: [Int]) throws -> Tensor { try view(shape) }
 
   /// Whether `view` would share memory.
   public func canView(_ shape: [Int]) throws -> Bool {

@@ -11,6 +11,9 @@ public final class Storage: @unchecked Sendable {
   public internal(set) var version = 0
   /// Whether memory outside this library (a NumPy array, say) may read or write these bytes at any time.
   public internal(set) var isShared: Bool
+  /// Whether this library chose an order of elements that is not row-major, where PyTorch would have: `view` must not
+  /// fail for that.
+  var isArranged = false
   /// How to compute the contents; nil once they are there.
   private(set) var recipe: ElementwiseRecipe?
   /// Deferred storages that will read this one.

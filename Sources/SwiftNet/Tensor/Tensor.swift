@@ -32,6 +32,7 @@ public final class Tensor {
     self.init(
       storage: storage, dtype: dtype, shape: shape, strides: strides ?? Shape.contiguousStrides(shape), offset: 0,
       count: count)
+    if let strides { storage.isArranged = !Shape.isContiguous(shape, strides) }
   }
 
   /// The storage, with its contents computed.

@@ -31,7 +31,7 @@ def view_as(self, other):
 def reshape(input, *shape):
     """Another shape over the same elements: a view where possible, otherwise a copy. One size may be -1."""
     size = _size(shape)
-    return wrap(lib.sn_view(input._h, size, len(size)))
+    return wrap(lib.sn_reshape(input._h, size, len(size)))
 
 
 def permute(input, *dims):
