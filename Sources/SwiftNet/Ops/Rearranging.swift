@@ -259,7 +259,7 @@ extension Tensor {
   /// A copy with `source` written into a view of it.
   private func replaced(_ source: Tensor, _ view: (Tensor) throws -> Tensor) throws -> Tensor {
     let copy = try clone()
-    let part = try reshape(copy)
+    let part = try view(copy)
     try require(
       part.shape == source.shape,
       "expected src to have a size equal to the slice of self. src size = \(Shape.describe(source.shape)), slice size = "
