@@ -16,7 +16,7 @@ extern "Python" {
     int32_t swiftnet_function(void *, const sn_tensor *, int64_t, sn_tensor *, int64_t, int64_t *);
     void swiftnet_release(void *);
     int32_t swiftnet_forward(void *, const sn_value *, int64_t, sn_value *);
-    int32_t swiftnet_module_backward(void *, const sn_tensor *, int64_t, sn_tensor *, int64_t);
+    int32_t swiftnet_module_backward(void *, sn_backward_context, const sn_tensor *, int64_t, sn_tensor *, int64_t);
 }
 int32_t swiftnet_check_signals(void);
 void swiftnet_drop_dlpack(void *);

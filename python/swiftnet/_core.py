@@ -81,6 +81,7 @@ def number(value):
 
 
 def is_number(value):
+    """Whether a value is a number, Python's or NumPy's."""
     return isinstance(value, (int, float)) or (
         hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0 and not hasattr(value, "_h")
     )

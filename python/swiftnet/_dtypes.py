@@ -78,6 +78,7 @@ def code(value, default=-1):
 
 
 def default_code():
+    """The code of the default dtype."""
     from swiftnet._core import lib
 
     return lib.sn_get_default_dtype()

@@ -656,6 +656,8 @@ def _from_sequence(data, floating=None):
 
 
 class layout:
+    """How the elements of a tensor are stored: there is one way, strided."""
+
     __slots__ = ("name",)
 
     def __init__(self, name):

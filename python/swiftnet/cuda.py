@@ -17,6 +17,7 @@ def is_available():
 
 
 def device_count():
+    """0: there is no CUDA device."""
     return 0
 
 
@@ -60,8 +61,10 @@ def manual_seed_all(seed):
 
 
 def current_device():
+    """Raises: there is no CUDA device."""
     raise RuntimeError("swiftnet has no CUDA device")
 
 
 def get_device_name(device=None):
+    """Raises: there is no CUDA device."""
     raise RuntimeError("swiftnet has no CUDA device")

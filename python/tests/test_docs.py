@@ -19,7 +19,7 @@ MODULES = sorted(
     | {
         info.name
         for info in pkgutil.walk_packages(swiftnet.__path__, "swiftnet.")
-        if not info.name.endswith("_binding")
+        if not info.name.endswith(("_binding", "libswiftnet"))
     }
 )
 

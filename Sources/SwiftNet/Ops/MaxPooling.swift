@@ -23,6 +23,8 @@ extension Tensor {
   }
 
   func adaptiveAxes(_ size: [Int]) throws -> [PoolAxis] {
+    try require(
+      size.count == rank - 2, "output_size has \(size.count) numbers, but the input has \(rank - 2) spatial dimensions")
     let sizes = size.enumerated().map { d, n in n == -1 ? shape[d + 2] : n }
     try require(
       sizes.allSatisfy { $0 >= 0 && $0 < Int(Int32.max) },

@@ -153,6 +153,7 @@ def keep(value):
 
 @ffi.def_extern()
 def swiftnet_release(context):
+    """Lets go of what a handle keeps alive; the library calls it."""
     _arrays.pop(context, None)
 
 
@@ -204,4 +205,5 @@ def set_default_dtype(d):
 
 
 def get_default_dtype():
+    """The dtype that Python floats and new tensors take."""
     return _dtypes.ALL[_dtypes.default_code()]

@@ -59,6 +59,7 @@ def expand(self, *size):
 
 
 def expand_as(self, other):
+    """This tensor expanded to the shape of another."""
     return expand(self, other.shape)
 
 
@@ -147,6 +148,7 @@ methods(
 
 
 def reshape_as(self, other):
+    """This tensor in the shape of another, copied where a view is not possible."""
     return reshape(self, other.shape)
 
 

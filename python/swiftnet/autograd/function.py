@@ -64,6 +64,7 @@ def _contains(tensors, value):
 
 @ffi.def_extern()
 def swiftnet_backward(context, saved, gradients, count, results, result_count):
+    """What the library calls in backward."""
     try:
         call = ffi.from_handle(context)
         _run_backward(call, saved, gradients, results, result_count)

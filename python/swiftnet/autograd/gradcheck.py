@@ -29,6 +29,7 @@ class _Case:
 
 @ffi.def_extern()
 def swiftnet_function(context, inputs, count, outputs, capacity, output_count):
+    """What the library calls."""
     try:
         results = ffi.from_handle(context)()
         if len(results) > capacity:

@@ -30,6 +30,7 @@ class RemovableHandle:
 
 @ffi.def_extern()
 def swiftnet_hook(context, grad, status):
+    """What the library calls."""
     try:
         result = ffi.from_handle(context)(wrap(lib.sn_retain(grad)))
         if result is None:
@@ -45,6 +46,7 @@ def swiftnet_hook(context, grad, status):
 
 @ffi.def_extern()
 def swiftnet_accumulate_hook(context):
+    """What the library calls."""
     try:
         hook, reference = ffi.from_handle(context)
         tensor = reference()

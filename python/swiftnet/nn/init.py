@@ -147,6 +147,7 @@ def _calculate_correct_fan(tensor, mode):
 
 def _deprecated(function):
     def old(*args, **kwargs):
+        """The old name of the function with an underscore."""
         warnings.warn(
             f"`nn.init.{function.__name__[:-1]}` is now deprecated in favor of `nn.init.{function.__name__}`.",
             FutureWarning, stacklevel=2,

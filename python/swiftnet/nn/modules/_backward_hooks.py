@@ -27,7 +27,8 @@ class _Identity:
 
 
 @ffi.def_extern()
-def swiftnet_module_backward(context, gradients, count, results, result_count):
+def swiftnet_module_backward(context, saved, gradients, count, results, result_count):
+    """What the library calls in backward."""
     try:
         identity = ffi.from_handle(context)
         found = [wrap(lib.sn_retain(gradients[i])) if gradients[i] else None for i in range(count)]

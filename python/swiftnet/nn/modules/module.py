@@ -51,6 +51,7 @@ class Module(HookRegistration, State):
     """
 
     dump_patches = False
+    T_destination = T_destination
     call_super_init = False
     _version = 1
     # The Swift type that a built-in class stands for.

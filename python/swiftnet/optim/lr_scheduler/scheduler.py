@@ -31,6 +31,7 @@ def each(name, optimizer, value):
 
 
 def set_option(group, name, value):
+    """Sets an option of a parameter group, in place where it is a tensor."""
     if isinstance(group[name], Tensor):
         group[name].fill_(float(value))
     else:
@@ -38,6 +39,7 @@ def set_option(group, name, value):
 
 
 def copy(value):
+    """A number, or a tensor of its own."""
     return value.clone() if isinstance(value, Tensor) else value
 
 
