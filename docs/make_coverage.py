@@ -92,7 +92,7 @@ DIFFERENCES = """## Where it differs
 - **Random numbers** are PyTorch's on the CPU for the same seed, normal ones up to the rounding of the last bit. Dropout draws the numbers of PyTorch's default implementation.
 - **`pin_memory`, `non_blocking`, `foreach`, `fused`, `capturable`** and the like are accepted and have no effect.
 - **`utils.data`**: workers send batches through pipes, not shared memory; there are no data pipes and no `DistributedSampler`.
-- **`save`, `load`** use PyTorch's zip format; `load` builds tensors and plain containers only, unless `weights_only=False`.
+- **`save`, `load`** use PyTorch's zip format; `load` builds tensors and plain containers only, also with `weights_only=False`.
 """
 
 

@@ -115,7 +115,7 @@ public func sn_unflatten(
 
 @c(sn_at_least) @implementation
 public func sn_at_least(_ t: sn_tensor?, _ rank: Int64) -> sn_tensor? {
-  make { try tensor(t).atLeast(Int(rank)) }
+  make { try tensor(t).withRank(atLeast: Int(rank)) }
 }
 
 @c(sn_split) @implementation

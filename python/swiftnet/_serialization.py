@@ -271,23 +271,20 @@ _ALLOWED["_codecs", "encode"] = _encode
 
 
 class _Reader(pickle.Unpickler):
-    def __init__(self, file, archive, root, weights_only):
+    def __init__(self, file, archive, root):
         super().__init__(file, encoding="utf-8")
         self._archive = archive
         self._root = root
-        self._weights_only = weights_only
         self._storages = {}
 
     def find_class(self, module, name):
         known = _ALLOWED.get((module, name))
         if known is not None:
             return known
-        if self._weights_only:
-            raise pickle.UnpicklingError(
-                f"Weights only load failed: the file names {module}.{name}, which is neither a tensor nor a plain "
-                "container. Only if you trust its source, load it with weights_only=False, which can run any code."
-            )
-        return super().find_class(module, name)
+        raise pickle.UnpicklingError(
+            f"Weights only load failed: the file names {module}.{name}, which is neither a tensor nor a plain container. "
+            "swiftnet runs no code from a file: save the state_dict() instead of the object."
+        )
 
     def persistent_load(self, reference):
         if not isinstance(reference, tuple) or len(reference) != 5 or reference[0] != "storage":
@@ -333,9 +330,8 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=No
     Args:
         f: a path, or a file open for reading.
         map_location: accepted; tensors come to the CPU.
-        weights_only: whether to refuse anything but tensors, containers, numbers and strings. With False the file can
-            run any code: only for files whose source you trust.
-        pickle_module, mmap: accepted, without effect.
+        weights_only, pickle_module, mmap: accepted, without effect: anything but tensors, containers, numbers and
+            strings is refused, and nothing in a file is run.
 
     Raises:
         pickle.UnpicklingError: if the file holds anything else.
@@ -359,4 +355,4 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=No
         order = f"{root}/byteorder"
         if order in archive.namelist() and archive.read(order).decode() != sys.byteorder:
             raise RuntimeError(f"{f} was written on a machine with another byte order")
-        return _Reader(io.BytesIO(archive.read(name)), archive, root, weights_only).load()
+        return _Reader(io.BytesIO(archive.read(name)), archive, root).load()

@@ -109,6 +109,7 @@ extension Tensor {
   func pooled(
     _ name: String, _ dimensions: Int, _ body: (Tensor) throws -> [Tensor]
   ) throws -> [Tensor] {
+    try require((1...3).contains(dimensions), "\(name)(): sizes for 1 to 3 dimensions expected, got \(dimensions)")
     try require(
       rank == dimensions + 1 || rank == dimensions + 2,
       "\(name)(): non-empty \(dimensions + 1)D or \(dimensions + 2)D (batch mode) tensor expected for input, but got: "

@@ -136,7 +136,7 @@ extension Tensor {
   }
 
   /// A view with at least `rank` dimensions (1 to 3).
-  public func atLeast(_ rank: Int) throws -> Tensor {
+  public func withRank(atLeast rank: Int) throws -> Tensor {
     switch (rank, self.rank) {
     case (1, 0): try reshape([1])
     case (2, 0): try reshape([1, 1])
@@ -151,20 +151,20 @@ extension Tensor {
   /// Side by side: along the second dimension, or the first of vectors.
   public static func hstack(_ tensors: [Tensor]) throws -> Tensor {
     try require(!tensors.isEmpty, "hstack expects a non-empty TensorList")
-    let wide = try tensors.map { try $0.atLeast(1) }
+    let wide = try tensors.map { try $0.withRank(atLeast: 1) }
     return try cat(wide, wide[0].rank == 1 ? 0 : 1)
   }
 
   /// On top of each other: along the first dimension.
   public static func vstack(_ tensors: [Tensor]) throws -> Tensor {
     try require(!tensors.isEmpty, "vstack expects a non-empty TensorList")
-    return try cat(try tensors.map { try $0.atLeast(2) }, 0)
+    return try cat(try tensors.map { try $0.withRank(atLeast: 2) }, 0)
   }
 
   /// In depth: along the third dimension.
   public static func dstack(_ tensors: [Tensor]) throws -> Tensor {
     try require(!tensors.isEmpty, "dstack expects a non-empty TensorList")
-    return try cat(try tensors.map { try $0.atLeast(3) }, 2)
+    return try cat(try tensors.map { try $0.withRank(atLeast: 3) }, 2)
   }
 
   /// Side by side, with vectors as columns.
