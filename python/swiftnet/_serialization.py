@@ -282,8 +282,8 @@ class _Reader(pickle.Unpickler):
         if known is not None:
             return known
         raise pickle.UnpicklingError(
-            f"Weights only load failed: the file names {module}.{name}, which is neither a tensor nor a plain container. "
-            "swiftnet runs no code from a file: save the state_dict() instead of the object."
+            f"Weights only load failed: the file names {module}.{name}, which is neither a tensor nor a plain "
+            "container. swiftnet runs no code from a file: save the state_dict() instead of the object."
         )
 
     def persistent_load(self, reference):
