@@ -90,6 +90,7 @@ DIFFERENCES = """## Where it differs
 - **`view()` may copy** where the library itself has chosen a channels-last layout for a result: see [architecture.md](architecture.md). `data_ptr()` tells.
 - **`Tensor.grad_fn` names** are PyTorch's for most operations; a function composed of others shows its last one.
 - **Random numbers** are PyTorch's on the CPU for the same seed, normal ones up to the rounding of the last bit. Dropout draws the numbers of PyTorch's default implementation.
+- **`mode()`** of values with NaN among them may choose otherwise: PyTorch's choice depends on how it sorts.
 - **`pin_memory`, `non_blocking`, `foreach`, `fused`, `capturable`** and the like are accepted and have no effect.
 - **`utils.data`**: workers send batches through pipes, not shared memory; there are no data pipes and no `DistributedSampler`.
 - **`save`, `load`** use PyTorch's zip format; `load` builds tensors and plain containers only, also with `weights_only=False`.

@@ -6,6 +6,7 @@ there. Here are construction, properties, operators, conversion and automatic di
 
 import _thread
 import sys
+import time
 
 import numpy as np
 
@@ -443,12 +444,19 @@ _new = object.__new__
 
 
 def _keep_interrupts():
-    """A Ctrl-C that arrives while `Tensor.__del__` runs would be printed and forgotten: it is sent once more."""
+    """A Ctrl-C that arrives while `Tensor.__del__` runs would be printed and forgotten: it is sent once more.
+
+    By a thread, a moment later: sent from the hook itself it would be raised in the hook, and forgotten there.
+    """
     previous = sys.unraisablehook
+
+    def resend():
+        time.sleep(0.001)
+        _thread.interrupt_main()
 
     def hook(unraisable):
         if unraisable.exc_type is KeyboardInterrupt and unraisable.object is Tensor.__del__:
-            _thread.interrupt_main()
+            _thread.start_new_thread(resend, ())
         else:
             previous(unraisable)
 

@@ -190,16 +190,7 @@ while True:
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        # Ctrl-C is lost at times when it arrives while a tensor is freed; the next one works.
-        pytest.param(name, marks=pytest.mark.xfail(reason="an interrupt in a destructor may be lost"))
-        if name == "a loop of small operations"
-        else name
-        for name in LONG_WORK
-    ],
-)
+@pytest.mark.parametrize("name", LONG_WORK)
 def test_ctrl_c_stops_long_work(name):
     program = f"""
 import sys, swiftnet
