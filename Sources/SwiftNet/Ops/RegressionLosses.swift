@@ -3,8 +3,7 @@
 extension Tensor {
   /// (x - y)².
   public func mseLoss(_ target: Tensor, weight: Tensor? = nil, reduction: LossReduction = .mean) throws -> Tensor {
-    let difference = try self - target
-    return try (difference * difference).reduced(reduction, weight: weight)
+    try (self - target).unary(.square).reduced(reduction, weight: weight)
   }
 
   /// |x - y|.
