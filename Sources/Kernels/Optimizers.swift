@@ -66,4 +66,6 @@ private func adam<V: FloatVector>(_ vector: V.Type) -> AdamKernel {
 func registerOptimizers(_ table: inout OptimizerKernels) {
   table.sgd = [sgd(Floats.self), sgd(Doubles.self)]
   table.adam = [adam(Floats.self), adam(Doubles.self)]
+  registerAdaptiveOptimizers(&table)
+  registerSignOptimizers(&table)
 }
