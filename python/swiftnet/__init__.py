@@ -73,11 +73,11 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name):
-    # Data loading brings in multiprocessing: only when it is asked for.
-    if name == "utils":
+    # Only when they are asked for: data loading brings in multiprocessing, the file formats json and zipfile.
+    if name in ("utils", "safetensors", "npz"):
         import importlib
 
-        return importlib.import_module("swiftnet.utils")
+        return importlib.import_module(f"swiftnet.{name}")
     raise AttributeError(f"module 'swiftnet' has no attribute '{name}'")
 
 

@@ -776,6 +776,11 @@ sn_tensor sn_embedding(sn_tensor weight, sn_tensor indices, int64_t padding, dou
 sn_tensor sn_attention(sn_tensor query, sn_tensor key, sn_tensor value, sn_tensor mask, double dropout,
                        int32_t is_causal, int32_t has_scale, double scale, int32_t shares_heads);
 
+/* Weight and bias (two new handles) of a layer with the batch normalisation after it folded in. bias, scale and shift
+ * may be NULL. */
+int32_t sn_fold_batch_norm(sn_tensor weight, sn_tensor bias, sn_tensor mean, sn_tensor variance, double eps,
+                           sn_tensor scale, sn_tensor shift, int32_t is_transposed, sn_tensor *results);
+
 /* ---- mixed precision ---------------------------------------------------------------------------------------- */
 
 /* Whether operations of this thread convert their inputs, and to which half-precision dtype. */

@@ -84,11 +84,23 @@ public enum Autocast {
   /// Runs `body` with conversions off: what an operation is made of does not decide again.
   @inline(__always)
   static func suspended<R>(_ body: () throws -> R) rethrows -> R {
-    guard isOn else { return try body() }
-    let state = ThreadState.current
-    state.isAutocastEnabled = false
-    defer { state.isAutocastEnabled = true }
+    let wasOn = pause()
+    defer { resume(wasOn) }
     return try body()
+  }
+
+  /// Turns conversions off for a while; whether they were on.
+  @inline(__always)
+  static func pause() -> Bool {
+    guard isOn else { return false }
+    ThreadState.current.isAutocastEnabled = false
+    return true
+  }
+
+  /// Ends a pause that `pause` has begun.
+  @inline(__always)
+  static func resume(_ wasOn: Bool) {
+    if wasOn { ThreadState.current.isAutocastEnabled = true }
   }
 
   fileprivate static func run<R>(

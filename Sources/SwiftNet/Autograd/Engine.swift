@@ -89,6 +89,7 @@ public enum Engine {
     let run = Run(id: runs.add(1, ordering: .relaxed).newValue)
     try run.claim(from: roots.map(\.edge.node), until: stopsAtInputs ? Set(captures.keys) : [])
     let useful = accumulates ? nil : nodesLeading(to: captures, run.nodes)
+    let wanted = useful.map { $0.union(captures.keys) }
     // Each root counts as one more gradient to come, so that a root that other roots lead to waits for them.
     for (edge, _) in roots {
       if edge.node.isLeaf { run.leaf(edge.node).pending += 1 } else { edge.node.pending += 1 }
@@ -100,52 +101,52 @@ public enum Engine {
     roots = []
 
     // Backward computes in the dtypes of forward.
-    try Autocast.suspended {
-      try withGradMode(createGraph) {
-        while let node = run.queue.pop() {
-          var gradients = run.take(node)
-          if !node.hooks.isEmpty { try applyHooks(node, &gradients) }
-          if let wanted = captures[ObjectIdentifier(node)] {
-            for capture in wanted { results[capture.input] = gradients[capture.index] }
-            if stopsAtInputs { continue }
-          }
-          if node.isLeaf {
-            if accumulates, let leaf = node.leaf, let gradient = gradients[0] {
-              gradients = []
-              try accumulate(gradient, into: leaf, createGraph: createGraph)
-              for (_, hook) in leaf.autograd?.postAccumulateHooks ?? [] { try hook() }
-            }
-            continue
-          }
-          if let useful, !useful.contains(ObjectIdentifier(node)) {
-            for case let edge? in node.edges { run.release(edge) }
-            continue
-          }
-          guard let backward = node.backward else {
-            throw SwiftNetError.runtime(
-              "Trying to backward through the graph a second time (or directly access saved tensors after they have "
-                + "already been freed). Specify retain_graph=True if you need to backward through the graph a second "
-                + "time.")
-          }
-          var produced: [Tensor?] = []
-          if gradients.contains(where: { $0 != nil }) {
-            produced = try backward(
-              BackwardContext(node: node, gradients: gradients, createsGraph: createGraph))
-          }
-          gradients = []
-          if ThreadState.current.checksAnomaly { try checkNumbers(produced, of: node) }
-          // What saves nothing may run again, as a conversion that several losses share.
-          if !retainGraph, !node.saved.isEmpty { node.releaseSaved() }
-          for (position, edge) in node.edges.enumerated() {
-            guard let edge else { continue }
-            if position < produced.count, let gradient = produced[position] {
-              produced[position] = nil
-              try run.add(try fitted(gradient, to: edge, from: node, position), to: edge)
-            }
-            run.release(edge)
-          }
-          try Interrupt.check()
+    let isAutocast = Autocast.pause()
+    defer { Autocast.resume(isAutocast) }
+    try withGradMode(createGraph) {
+      while let node = run.queue.pop() {
+        var gradients = run.take(node)
+        if !node.hooks.isEmpty { try applyHooks(node, &gradients) }
+        if let wanted = captures[ObjectIdentifier(node)] {
+          for capture in wanted { results[capture.input] = gradients[capture.index] }
+          if stopsAtInputs { continue }
         }
+        if node.isLeaf {
+          if accumulates, let leaf = node.leaf, let gradient = gradients[0] {
+            gradients = []
+            try accumulate(gradient, into: leaf, createGraph: createGraph)
+            for (_, hook) in leaf.autograd?.postAccumulateHooks ?? [] { try hook() }
+          }
+          continue
+        }
+        if let useful, !useful.contains(ObjectIdentifier(node)) {
+          for case let edge? in node.edges { run.release(edge) }
+          continue
+        }
+        guard let backward = node.backward else {
+          throw SwiftNetError.runtime(
+            "Trying to backward through the graph a second time (or directly access saved tensors after they have "
+              + "already been freed). Specify retain_graph=True if you need to backward through the graph a second "
+              + "time.")
+        }
+        var produced: [Tensor?] = []
+        if gradients.contains(where: { $0 != nil }) {
+          produced = try backward(
+            BackwardContext(node: node, gradients: gradients, createsGraph: createGraph, wanted: wanted))
+        }
+        gradients = []
+        if ThreadState.current.checksAnomaly { try checkNumbers(produced, of: node) }
+        // What saves nothing may run again, as a conversion that several losses share.
+        if !retainGraph, !node.saved.isEmpty { node.releaseSaved() }
+        for (position, edge) in node.edges.enumerated() {
+          guard let edge else { continue }
+          if position < produced.count, let gradient = produced[position] {
+            produced[position] = nil
+            try run.add(try fitted(gradient, to: edge, from: node, position), to: edge)
+          }
+          run.release(edge)
+        }
+        try Interrupt.check()
       }
     }
     return results

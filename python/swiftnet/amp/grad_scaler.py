@@ -143,13 +143,13 @@ class GradScaler:
 
     def _adapt(self, overflowed):
         if overflowed:
-            self._scale.mul_(self._backoff_factor)
+            self._scale.fill_(self._scale.item() * self._backoff_factor)
             self._growth_tracker = 0
             return
         self._growth_tracker += 1
         if self._growth_tracker == self._growth_interval:
             self._growth_tracker = 0
-            grown = self._scale * self._growth_factor
+            grown = tensor(self._scale.item() * self._growth_factor, dtype=_dtypes.float32)
             if bool(grown.isfinite()):
                 self._scale = grown
 
