@@ -10,6 +10,7 @@ import io
 import pickle
 import struct
 import sys
+import zipfile
 
 import numpy as np
 
@@ -92,7 +93,7 @@ class Reader(pickle._Unpickler):
     def load(self):
         try:
             return super().load()
-        except (pickle.UnpicklingError, MemoryError, KeyboardInterrupt, RuntimeError, OSError, EOFError, ValueError):
+        except (pickle.UnpicklingError, zipfile.BadZipFile, MemoryError, RuntimeError, OSError, EOFError, ValueError):
             raise
         except Exception as error:
             raise pickle.UnpicklingError(f"the file is damaged: {type(error).__name__}: {error}") from error
@@ -165,8 +166,6 @@ def read_archive(archive, root, size):
         root: the folder in it.
         size: bytes of the file, which nothing in it can exceed.
     """
-    import zipfile
-
     names = set(archive.namelist())
     contents = {}
 

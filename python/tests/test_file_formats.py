@@ -153,7 +153,7 @@ def test_hostile_pickles(name, form):
         for part in (0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": True, "type_sizes": {}})
     )
     content = zipped(pickled) if form == "zip" else start + pickled + pickle.dumps([], 2)
-    if name == "deep nesting":
+    if name in ("deep nesting", "a huge table"):
         assert loads(content) is not None
         return
     with pytest.raises((pickle.UnpicklingError, RuntimeError, EOFError, ValueError)):

@@ -109,10 +109,7 @@ def test_states_go_on(name, args, options):
         second = made(swiftnet)
         schedule = schedule_of(swiftnet, name, second, args, options)
         second.load_state_dict(groups)
-        wanted = {key: value for key, value in state.items() if key in schedule.state_dict() or library is swiftnet}
-        if name == "CyclicLR" and library is torch:
-            continue  # keeps the lengths of its flanks under other names
-        schedule.load_state_dict(wanted)
+        schedule.load_state_dict(state)
         np.testing.assert_allclose(history(second, schedule, 25), expected, rtol=1e-12, atol=1e-12)
 
 
@@ -349,7 +346,7 @@ def test_averaged_models(options):
     for library in LIBRARIES:
         net = model(library)
         average = library.optim.swa_utils.AveragedModel(net, **options(library.optim.swa_utils))
-        optimizer = library.optim.SGD(net.parameters(), lr=0.1)
+        optimizer = library.optim.SGD(net.parameters(), lr=0.003)
         for batch in batches:
             optimizer.zero_grad()
             net(library.tensor(batch)).pow(2).sum().backward()
