@@ -39,6 +39,7 @@ from swiftnet._functions.indexing import *  # noqa: F403
 from swiftnet._functions.interop import from_dlpack, to_dlpack
 from swiftnet._functions.limits import *  # noqa: F403
 from swiftnet._functions.linalg import *  # noqa: F403
+from swiftnet._functions.neural import *  # noqa: F403
 from swiftnet._functions.norms import *  # noqa: F403
 from swiftnet._functions.random import *  # noqa: F403
 from swiftnet._functions.rearranging import *  # noqa: F403
@@ -72,11 +73,11 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name):
-    # Data loading brings in multiprocessing: only when it is asked for.
-    if name == "utils":
+    # Data loading brings in multiprocessing, few programs need the further losses: only when they are asked for.
+    if name in ("losses", "utils"):
         import importlib
 
-        return importlib.import_module("swiftnet.utils")
+        return importlib.import_module(f"swiftnet.{name}")
     raise AttributeError(f"module 'swiftnet' has no attribute '{name}'")
 
 

@@ -7,8 +7,8 @@ extension Tensor {
   ) throws -> Tensor {
     try require(
       target.shape == shape, .value,
-      "Using a target size (\(Shape.describe(target.shape))) that is different to the input size "
-        + "(\(Shape.describe(shape))) is deprecated. Please ensure they have the same size.")
+      "Using a target size (\(Shape.size(target.shape))) that is different to the input size "
+        + "(\(Shape.size(shape))) is deprecated. Please ensure they have the same size.")
     let inside = try noGrad {
       try Binary.apply(.logicalAnd, .tensor(compare(.ge, 0)), .tensor(compare(.le, 1))).all().item()
     }
@@ -34,7 +34,7 @@ extension Tensor {
   ) throws -> Tensor {
     try require(
       target.shape == shape, .value,
-      "Target size (\(Shape.describe(target.shape))) must be the same as input size (\(Shape.describe(shape)))")
+      "Target size (\(Shape.size(target.shape))) must be the same as input size (\(Shape.size(shape)))")
     let logs = try unary(.logSigmoid)
     let rest = try (target.negated() + 1.0) * self
     let loss: Tensor

@@ -6,6 +6,7 @@ enum UnaryChecks {
     if op == .frac {
       throw SwiftNetError.notImplemented("\"frac_cpu\" not implemented for '\(x.dtype.scalarTypeName)'")
     }
+    if op == .softsign || op == .tanhshrink { return try x.to(TypePromotion.defaultDType).unary(op) }
     guard x.dtype == .bool else { return nil }
     switch op {
     case .neg:

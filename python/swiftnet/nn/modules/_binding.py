@@ -176,7 +176,7 @@ class Members(dict):
         if self._kind == CHILD:
             check(lib.sn_module_set_child(self._module, text, NULL if value is None else value._sn))
         else:
-            h = NULL if value is None else value._h
+            h = NULL if value is None else Tensor._h.__get__(value)
             check(lib.sn_module_set_tensor(self._module, self._kind, text, h, name not in self._transient))
         dict.__setitem__(self, name, value)
 
@@ -266,6 +266,11 @@ def wrap_module(handle):
     module._attach(handle)
     adopt_members(module)
     return module
+
+
+def set_derived(module, name, value):
+    """Makes a Swift module compute with a tensor that is not a parameter, but made from others."""
+    check(lib.sn_module_set_tensor(module._sn, PARAMETER, name.encode(), value._h, True))
 
 
 # ---- settings ----

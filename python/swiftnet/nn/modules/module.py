@@ -26,6 +26,8 @@ __all__ = [
 
 T_destination = TypeVar("T_destination", bound=dict)
 _set = object.__setattr__
+# Parameters of built-in modules that a plain tensor may take the place of, once they are deleted.
+_DERIVED = frozenset(["weight", "bias"])
 _forward = lib.sn_module_forward
 _new = object.__new__
 
@@ -179,6 +181,8 @@ class Module(HookRegistration, State):
             _set(self, name, value)
             if name == "forward" and "_sn" in attributes:
                 _binding.set_override(self._sn, True)
+            elif name in _DERIVED and self._type and "_sn" in attributes and isinstance(value, Tensor):
+                _binding.set_derived(self, name, value)
 
     def __delattr__(self, name):
         attributes = self.__dict__
@@ -188,7 +192,10 @@ class Module(HookRegistration, State):
                 if table == "_buffers":
                     self._buffers._transient.discard(name)
                 return
+        derived = name in _DERIVED and self._type and isinstance(attributes.get(name), Tensor)
         object.__delattr__(self, name)
+        if derived:
+            check(lib.sn_module_remove_member(self._sn, PARAMETER, name.encode()))
         if name == "forward" and not (self._overrides or self._hooked):
             _binding.set_override(self._sn, False)
 
