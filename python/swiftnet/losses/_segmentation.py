@@ -13,7 +13,7 @@ _COMMON = """
         ignore_index: positions where the target has this value do not count.
         classes: the classes that count. Default: all.
         skip_absent: classes that do not occur in the target have a loss of 0. Default: False.
-        per_image: compute the loss for each image and take the mean, instead of the whole batch at once. Default: False.
+        per_image: compute the loss image by image, instead of for the whole batch at once. Default: False.
         reduction: over classes (and images): "none", "mean" or "sum". Default: "mean".
     """
 
@@ -108,9 +108,10 @@ class TverskyLoss(_Smoothed):
 
 
 class FocalTverskyLoss(TverskyLoss):
-    __doc__ = """`TverskyLoss` with gamma 4/3 by default (Abraham and Khan, 2018, https://arxiv.org/abs/1810.07842, who write
-    the exponent as 1 / gamma).
+    """`TverskyLoss` with gamma 4/3 by default (Abraham and Khan, 2018, https://arxiv.org/abs/1810.07842, who write the
+    exponent as 1 / gamma).
     """
+
     _type = "FocalTverskyLoss"
 
     def __init__(
