@@ -33,12 +33,15 @@ from swiftnet._dtypes import (
 from swiftnet._dtypes import bool_ as bool
 from swiftnet._dtypes import float_ as float
 from swiftnet._dtypes import int_ as int
+from swiftnet._functions import outputs as _outputs
+from swiftnet._functions.copies import *  # noqa: F403
 from swiftnet._functions.creation import *  # noqa: F403
 from swiftnet._functions.elementwise import *  # noqa: F403
 from swiftnet._functions.indexing import *  # noqa: F403
 from swiftnet._functions.interop import from_dlpack, to_dlpack
 from swiftnet._functions.limits import *  # noqa: F403
 from swiftnet._functions.linalg import *  # noqa: F403
+from swiftnet._functions.modes import *  # noqa: F403
 from swiftnet._functions.neural import *  # noqa: F403
 from swiftnet._functions.norms import *  # noqa: F403
 from swiftnet._functions.random import *  # noqa: F403
@@ -47,6 +50,7 @@ from swiftnet._functions.reductions import *  # noqa: F403
 from swiftnet._functions.scans import *  # noqa: F403
 from swiftnet._functions.shapes import *  # noqa: F403
 from swiftnet._functions.sorting import *  # noqa: F403
+from swiftnet._functions.windows import *  # noqa: F403
 from swiftnet._printing import set_printoptions
 from swiftnet._serialization import load, save
 from swiftnet._tensor import (
@@ -62,6 +66,7 @@ from swiftnet._tensor import (
 from swiftnet.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 
 is_anomaly_enabled = autograd.is_anomaly_enabled
+_outputs.install(globals())
 
 
 def is_inference_mode_enabled():

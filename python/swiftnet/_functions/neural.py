@@ -1,6 +1,6 @@
 """The functions of neural networks that are at the top level too, with the order of arguments that they have there.
 
-Losses take their reduction as a number here: 0 none, 1 mean, 2 sum.
+Losses take their reduction as a number here: 0 none (the default, as in PyTorch), 1 mean, 2 sum.
 """
 
 from swiftnet._core import integers
@@ -116,8 +116,8 @@ def native_layer_norm(input, normalized_shape, weight, bias, eps):
     """`layer_norm` with the means and the inverse standard deviations that it used."""
     rank = len(integers(normalized_shape))
     dims = tuple(range(-rank, 0))
-    mean = input.mean(dims, keepdim=True)
-    scale = (input.var(dims, correction=0, keepdim=True) + eps).rsqrt()
+    mean = input.detach().mean(dims, keepdim=True)
+    scale = (input.detach().var(dims, correction=0, keepdim=True) + eps).rsqrt()
     return F.layer_norm(input, normalized_shape, weight, bias, eps), mean, scale
 
 
@@ -191,14 +191,14 @@ def norm_except_dim(v, pow=2, dim=0):
     return norms(v, pow, dim)
 
 
-def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, reduction=1):
+def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, reduction=0):
     """`nn.functional.binary_cross_entropy_with_logits`."""
     return F.binary_cross_entropy_with_logits(
         input, target, weight, pos_weight=pos_weight, reduction=_reduction(reduction)
     )
 
 
-def kl_div(input, target, reduction=1, *, log_target=False):
+def kl_div(input, target, reduction=0, *, log_target=False):
     """`nn.functional.kl_div`."""
     import warnings
 
@@ -212,27 +212,27 @@ def poisson_nll_loss(input, target, log_input, full, eps, reduction):
     return F.poisson_nll_loss(input, target, log_input, full, eps=eps, reduction=_reduction(reduction))
 
 
-def hinge_embedding_loss(input, target, margin=1.0, reduction=1):
+def hinge_embedding_loss(input, target, margin=1.0, reduction=0):
     """`nn.functional.hinge_embedding_loss`."""
     return F.hinge_embedding_loss(input, target, margin, reduction=_reduction(reduction))
 
 
-def margin_ranking_loss(input1, input2, target, margin=0.0, reduction=1):
+def margin_ranking_loss(input1, input2, target, margin=0.0, reduction=0):
     """`nn.functional.margin_ranking_loss`."""
     return F.margin_ranking_loss(input1, input2, target, margin, reduction=_reduction(reduction))
 
 
-def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction=1):
+def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction=0):
     """`nn.functional.cosine_embedding_loss`."""
     return F.cosine_embedding_loss(input1, input2, target, margin, reduction=_reduction(reduction))
 
 
-def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, reduction=1):
+def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, reduction=0):
     """`nn.functional.triplet_margin_loss`."""
     return F.triplet_margin_loss(anchor, positive, negative, margin, p, eps, swap, reduction=_reduction(reduction))
 
 
-def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction=1, zero_infinity=False):
+def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction=0, zero_infinity=False):
     """`nn.functional.ctc_loss`."""
     return F.ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, _reduction(reduction), zero_infinity)
 
