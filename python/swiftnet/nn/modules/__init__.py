@@ -1,6 +1,7 @@
 """The layers, by family."""
 
 from swiftnet.nn.modules.activation import *  # noqa: F403
+from swiftnet.nn.modules.adaptive import *  # noqa: F403
 from swiftnet.nn.modules.batchnorm import *  # noqa: F403
 from swiftnet.nn.modules.container import *  # noqa: F403
 from swiftnet.nn.modules.conv import *  # noqa: F403

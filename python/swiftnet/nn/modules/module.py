@@ -556,7 +556,7 @@ class BuiltIn(Module):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if "_type" in cls.__dict__:
-            if cls.forward is BuiltIn.forward:
+            if "forward" not in cls.__dict__ and cls.forward.__qualname__.startswith(("BuiltIn.", "_")):
                 cls.forward = _named_forward(cls)
             cls._own_forward = cls.forward
             cls._overrides = False
@@ -606,9 +606,11 @@ class BuiltIn(Module):
 
 
 def _named_forward(cls):
-    """`BuiltIn.forward` under the name of a class, for the messages of wrong calls."""
-    forward = BuiltIn.forward
-    copy = types.FunctionType(forward.__code__, forward.__globals__, "forward", forward.__defaults__)
+    """A base's `forward` under the name of a class, for the messages of wrong calls."""
+    forward = cls.forward
+    copy = types.FunctionType(
+        forward.__code__, forward.__globals__, "forward", forward.__defaults__, forward.__closure__
+    )
     copy.__qualname__, copy.__doc__, copy.__module__ = f"{cls.__name__}.forward", forward.__doc__, cls.__module__
     return copy
 
