@@ -228,3 +228,58 @@ def test_sizes_that_do_not_fit():
     with pytest.raises(ValueError) as theirs:
         pytorch.nn.functional.binary_cross_entropy_with_logits(pytorch.zeros(4, 3), pytorch.zeros(4, 2))
     assert str(theirs.value).replace("torch.", "swiftnet.") == expected
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_binary_cross_entropy_of_a_large_sigmoid(dtype, reduction):
+    """Large enough to be deferred: the logarithms then come from the logits."""
+    x, y = _data((3, 100, 300))
+    x[0, 0, :6] = [200, -200, 90, -90, 20, -20]
+    given = torch.tensor(x.astype(dtype), requires_grad=True)
+    wide = pytorch.tensor(x, requires_grad=True)
+    loss = F.binary_cross_entropy(
+        F.sigmoid(given).view(-1), torch.tensor(y.astype(dtype)).view(-1), reduction=reduction
+    )
+    wanted = pytorch.nn.functional.binary_cross_entropy(
+        pytorch.sigmoid(wide).reshape(-1), pytorch.tensor(y).reshape(-1), reduction=reduction
+    )
+    # Where float64's sigmoid is 1, PyTorch's logarithm is cut at -100; this one is not, up to there.
+    ordinary = np.ones(x.size, bool)
+    ordinary[:6] = False
+    tolerance = 1e-9 if dtype == "float64" else 1e-5
+    if reduction == "none":
+        np.testing.assert_allclose(loss.detach().numpy()[ordinary], wanted.detach().numpy()[ordinary],
+                                   rtol=10 * tolerance, atol=tolerance)  # fmt: skip
+        hard = loss.detach().numpy()[:6]
+        np.testing.assert_allclose(
+            hard, np.where(y.reshape(-1)[:6] == (x.reshape(-1)[:6] > 0), 0, np.minimum(abs(x.reshape(-1)[:6]), 100)),
+            atol=1e-6,
+        )  # fmt: skip
+    loss.sum().backward()
+    wanted.sum().backward()
+    scale = float(wide.grad.abs().max())
+    np.testing.assert_allclose(
+        given.grad.numpy().reshape(-1)[ordinary], wide.grad.numpy().reshape(-1)[ordinary], rtol=1e-3,
+        atol=1e-4 * scale if dtype == "float32" else 1e-9 * scale,
+    )  # fmt: skip
+
+
+def test_binary_cross_entropy_still_checks():
+    x = torch.zeros(40000)
+    y = torch.zeros(40000)
+    for bad in (1.5, -1e-20, float("nan")):
+        with pytest.raises(RuntimeError, match="between 0 and 1"):
+            p = x.clone()
+            p[7] = bad
+            F.binary_cross_entropy(p, y)
+    x[3] = float("nan")
+    for reduction in ("mean", "none"):
+        with pytest.raises(RuntimeError, match="between 0 and 1"):
+            F.binary_cross_entropy(torch.sigmoid(x), y, reduction=reduction)
+    assert F.binary_cross_entropy(torch.zeros(0), torch.zeros(0), reduction="sum").item() == 0
+    # The sigmoid of what the logits were, not of what they have become.
+    logits = torch.zeros(40000)
+    p = torch.sigmoid(logits)
+    logits.fill_(5.0)
+    assert float(F.binary_cross_entropy(p, y)) == pytest.approx(np.log(2), rel=1e-6)

@@ -218,6 +218,7 @@ extension Tensor {
     let short =
       dtype.isFloatingPoint && rule.result.isValue ? try directElementwise(op, self, nil, scalars) : nil
     let out = try short ?? elementwise(op, [.tensor(self)], rule: rule.result, scalars: scalars)
+    if op == .sigmoid, out.isDeferred { try out.noteSigmoid(of: self) }
     guard let gradient = rule.gradient, requiresGrad, out.dtype.isFloatingPoint,
       ThreadState.current.isGradEnabled
     else { return out }
