@@ -263,3 +263,69 @@ def test_lanczos(size):
 def test_circular_padding_that_cuts(spatial, pad):
     x = arrays((2, 3, 5, 6)[: spatial + 2])[0]
     compare(lambda f, lib, x: f.pad(x, pad * spatial, mode="circular"), [x], dtype=F64, second=True)
+
+
+HUGE = 2**62
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda f, s, x: f.unfold(x, HUGE),
+        lambda f, s, x: f.unfold(x, 2, padding=HUGE),
+        lambda f, s, x: f.unfold(x, 2, padding=2**29),
+        lambda f, s, x: f.unfold(x, 2, stride=0),
+        lambda f, s, x: f.unfold(x, (1, 2, 3)),
+        lambda f, s, x: f.unfold(x, ()),
+        lambda f, s, x: f.fold(x.reshape(1, 4, -1), (HUGE, HUGE), 2),
+        lambda f, s, x: f.fold(x.reshape(1, 4, -1), (), 2),
+        lambda f, s, x: f.fold(x.reshape(1, 4, -1), (-1, 4), 2),
+        lambda f, s, x: f.affine_grid(s.zeros(2, 2, 3), (2, 1, HUGE, HUGE), False),
+        lambda f, s, x: f.affine_grid(s.zeros(2, 2, 3), (2, 1, 2**40, 1), False),
+        lambda f, s, x: f.affine_grid(s.zeros(2), (2, 1, 4, 4), False),
+        lambda f, s, x: f.grid_sample(s.zeros(()), s.zeros(()), align_corners=False),
+        lambda f, s, x: f.fractional_max_pool2d(x, HUGE, 2),
+        lambda f, s, x: f.fractional_max_pool2d(x, 2, HUGE),
+        lambda f, s, x: f.fractional_max_pool2d(x, 2, 2, _random_samples=s.full((1, 4, 2), float("nan"))),
+        lambda f, s, x: f.fractional_max_pool2d(x, 2, 2, _random_samples=s.full((1, 4, 2), 1e30)),
+        lambda f, s, x: f.fractional_max_pool2d(x, 2, -1),
+        lambda f, s, x: f.embedding_bag(s.tensor([1]), s.zeros(2, 2), s.tensor([0, HUGE * 2 - 1])),
+        lambda f, s, x: f.embedding_bag(s.tensor([1]), s.zeros(2, 2), s.tensor([-1])),
+        lambda f, s, x: f.embedding_bag(s.tensor([5]), s.zeros(2, 2), s.tensor([0])),
+        lambda f, s, x: f.ctc_loss(s.zeros(3, 1, 2), s.tensor([[HUGE * 2 - 1]]), (3,), (1,)),
+        lambda f, s, x: f.ctc_loss(s.zeros(3, 1, 2), s.tensor([[1]]), (3,), (HUGE,)),
+        lambda f, s, x: f.ctc_loss(s.zeros(3, 1, 2), s.tensor([[1]]), (-3,), (1,)),
+        lambda f, s, x: f.ctc_loss(s.zeros(3, 1, 0), s.tensor([[1]]), (3,), (1,)),
+        lambda f, s, x: s.matrix_exp(s.full((2, 2), float("inf"))),
+        lambda f, s, x: s.matrix_exp(s.zeros(())),
+        lambda f, s, x: s.orgqr(s.zeros(2), s.zeros(2)),
+        lambda f, s, x: s.geqrf(s.zeros(2)),
+        lambda f, s, x: s.nn.utils.spectral_norm(s.nn.PReLU(), dim=7),
+        lambda f, s, x: s.nn.utils.parametrizations.weight_norm(s.nn.Linear(2, 2), dim=9),
+        lambda f, s, x: s.mvlgamma(x, HUGE),
+        lambda f, s, x: s.losses.DiceLoss(ignore_index=2.5)(x, x),
+        lambda f, s, x: s.losses.functional.deepmar_weights(s.zeros(())),
+        lambda f, s, x: s.losses.functional.weighted_label(s.zeros(()), s.zeros(()), s.zeros(())),
+        lambda f, s, x: s.losses.LovaszSoftmaxLoss(classes=[HUGE])(x, s.zeros(1, 4, 4).long()),
+        lambda f, s, x: s.losses.MultiLabelSoftmaxLoss(s.zeros(3))(s.zeros(2, 3), s.zeros(2, 3)),
+    ],
+)
+def test_extreme_arguments_raise(call):
+    import swiftnet.losses
+
+    x = swiftnet.zeros(1, 4, 4, 4)
+    with pytest.raises((ValueError, RuntimeError, TypeError, IndexError, MemoryError, OverflowError, AttributeError)):
+        call(swiftnet.nn.functional, swiftnet, x)
+
+
+def test_empty_batches():
+    f = swiftnet.nn.functional
+    assert tuple(f.grid_sample(swiftnet.zeros(0, 2, 3, 3), swiftnet.zeros(0, 4, 4, 2), align_corners=False).shape) == (
+        0, 2, 4, 4,
+    )  # fmt: skip
+    assert tuple(f.fractional_max_pool2d(swiftnet.zeros(0, 2, 5, 5), 2, 3).shape) == (0, 2, 3, 3)
+    assert tuple(f.embedding_bag(swiftnet.zeros(0, 3).long(), swiftnet.zeros(4, 2)).shape) == (0, 2)
+    assert tuple(swiftnet.matrix_exp(swiftnet.zeros(0, 3, 3)).shape) == (0, 3, 3)
+    assert tuple(f.ctc_loss(swiftnet.zeros(3, 0, 2), swiftnet.zeros(0, 1).long(), (), (), reduction="none").shape) == (
+        0,
+    )

@@ -114,7 +114,7 @@ extension Tensor {
     try require(inputLengths.count == n, "input_lengths must be of size batch_size")
     try require(targetLengths.count == n, "target_lengths must be of size batch_size")
     try require(!targets.dtype.isFloatingPoint, "ctc_loss: targets must be integers, got \(targets.dtype.name)")
-    let numbers = try noGrad { try targets.doubles() }.map { Int($0) }
+    let numbers = try noGrad { try targets.doubles() }.map { Int(exactly: $0) ?? -1 }
     var labels: [[Int]] = []
     var start = 0
     for b in 0..<n {

@@ -33,7 +33,7 @@ extension Tensor {
       try require(
         offsets.dtype == .int64 || offsets.dtype == .int32,
         "expected offsets of dtype Long or Int, got \(offsets.dtype.scalarTypeName)")
-      let given = try noGrad { try offsets.doubles() }.map { Int($0) }
+      let given = try noGrad { try offsets.doubles() }.map { Int(exactly: $0) ?? .min }
       try require(
         !includesLast || !given.isEmpty, "include_last_offset: number of offset should be at least 1")
       try require(

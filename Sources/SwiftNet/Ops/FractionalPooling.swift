@@ -45,6 +45,8 @@ extension Tensor {
       try draws.uniformInPlace(generator: generator)
     }
     let numbers = try draws.doubles()
+    try require(
+      numbers.allSatisfy { $0 >= 0 && $0 <= 1 }, .value, "\(name): _random_samples must be between 0 and 1")
     let starts = (0..<n * c).map { image in
       (0..<dimensions).map { d in
         // In two dimensions the first number belongs to the width; in three to the depth.

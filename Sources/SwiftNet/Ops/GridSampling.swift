@@ -180,6 +180,7 @@ extension Tensor {
       "Expected non-zero, positive output size. Got \(Shape.describe(size))")
     try require(
       size[0] == shape[0], "Expected a matrix for each of \(size[0]) images, got \(shape[0])")
+    _ = try Shape.count(size)
     let spatial = Array(size.dropFirst(2))
     let base = try noGrad { () -> Tensor in
       let axes = try spatial.indices.reversed().map { axis -> Tensor in

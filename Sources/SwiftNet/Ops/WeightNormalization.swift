@@ -16,6 +16,7 @@ extension Tensor {
 
   /// A matrix of one dimension's positions by all others.
   public func flattenedMatrix(_ dim: Int) throws -> Tensor {
+    try require(rank > 0, "expected a weight with at least one dimension")
     let d = try Shape.dimension(dim, rank: rank)
     let front = d == 0 ? self : try permute([d] + (0..<rank).filter { $0 != d })
     return try front.reshape([shape[d], count / Swift.max(shape[d], 1)])
