@@ -90,6 +90,9 @@ DIFFERENCES = """## Where it differs
 - **`view()` may copy** where the library itself has chosen a channels-last layout for a result: see [architecture.md](architecture.md). `data_ptr()` tells.
 - **`Tensor.grad_fn` names** are PyTorch's for most operations; a function composed of others shows its last one.
 - **Random numbers** are PyTorch's on the CPU for the same seed, normal ones up to the rounding of the last bit. Dropout draws the numbers of PyTorch's default implementation.
+- **`binary_cross_entropy(sigmoid(x))`** of large tensors takes the logarithms from x. Where the sigmoid has rounded to 0 or 1, PyTorch's loss jumps to 100; here it is |x|, up to 100.
+- **`grid_sample`** reads nothing (or the border) at places that are NaN or infinite; PyTorch's result there is undefined.
+- **Gradients of embeddings are dense**: `sparse=True` raises.
 - **`mode()`** of values with NaN among them may choose otherwise: PyTorch's choice depends on how it sorts.
 - **`pin_memory`, `non_blocking`, `foreach`, `fused`, `capturable`** and the like are accepted and have no effect.
 - **`utils.data`**: workers send batches through pipes, not shared memory; there are no data pipes and no `DistributedSampler`.

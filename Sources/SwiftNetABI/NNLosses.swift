@@ -1,7 +1,7 @@
 import CSwiftNet
 import SwiftNet
 
-private func lossReduction(_ code: Int32) throws -> LossReduction {
+func lossReduction(_ code: Int32) throws -> LossReduction {
   guard let reduction = LossReduction(rawValue: code) else {
     throw SwiftNetError(.value, "\(code) is not a valid value for reduction")
   }

@@ -33,12 +33,16 @@ from swiftnet._dtypes import (
 from swiftnet._dtypes import bool_ as bool
 from swiftnet._dtypes import float_ as float
 from swiftnet._dtypes import int_ as int
+from swiftnet._functions import outputs as _outputs
+from swiftnet._functions.copies import *  # noqa: F403
 from swiftnet._functions.creation import *  # noqa: F403
 from swiftnet._functions.elementwise import *  # noqa: F403
 from swiftnet._functions.indexing import *  # noqa: F403
 from swiftnet._functions.interop import from_dlpack, to_dlpack
 from swiftnet._functions.limits import *  # noqa: F403
 from swiftnet._functions.linalg import *  # noqa: F403
+from swiftnet._functions.modes import *  # noqa: F403
+from swiftnet._functions.neural import *  # noqa: F403
 from swiftnet._functions.norms import *  # noqa: F403
 from swiftnet._functions.random import *  # noqa: F403
 from swiftnet._functions.rearranging import *  # noqa: F403
@@ -46,6 +50,7 @@ from swiftnet._functions.reductions import *  # noqa: F403
 from swiftnet._functions.scans import *  # noqa: F403
 from swiftnet._functions.shapes import *  # noqa: F403
 from swiftnet._functions.sorting import *  # noqa: F403
+from swiftnet._functions.windows import *  # noqa: F403
 from swiftnet._printing import set_printoptions
 from swiftnet._serialization import load, save
 from swiftnet._tensor import (
@@ -62,6 +67,7 @@ from swiftnet.amp.autocast_mode import *  # noqa: F403
 from swiftnet.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 
 is_anomaly_enabled = autograd.is_anomaly_enabled
+_outputs.install(globals())
 
 
 def is_inference_mode_enabled():
@@ -75,6 +81,8 @@ __version__ = "0.1.0"
 def __getattr__(name):
     # Only when they are asked for: data loading brings in multiprocessing, the file formats json and zipfile.
     if name in ("utils", "safetensors", "npz"):
+    # Data loading brings in multiprocessing, few programs need the further losses: only when they are asked for.
+    if name in ("losses", "utils"):
         import importlib
 
         return importlib.import_module(f"swiftnet.{name}")

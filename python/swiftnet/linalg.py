@@ -5,8 +5,8 @@ from swiftnet._core import check, dims, ffi, integers, lib
 from swiftnet._tensor import handles, wrap
 
 __all__ = [
-    "cholesky", "cross", "det", "inv", "matmul", "matrix_norm", "matrix_power", "multi_dot", "norm", "slogdet", "solve",
-    "vecdot", "vector_norm",
+    "cholesky", "cross", "det", "diagonal", "householder_product", "inv", "matmul", "matrix_exp", "matrix_norm",
+    "matrix_power", "multi_dot", "norm", "slogdet", "solve", "vander", "vecdot", "vector_norm",
 ]  # fmt: skip
 
 
@@ -91,3 +91,28 @@ def slogdet(A):
 def cholesky(A, *, upper=False):
     """L with L Lᵀ = A, lower triangular; A is symmetric and positive definite."""
     return wrap(lib.sn_cholesky(A._h, upper))
+
+
+def matrix_exp(A):
+    """e^A of square matrices."""
+    return wrap(lib.sn_matrix_exp(A._h))
+
+
+def householder_product(A, tau):
+    """The first columns of the product of Householder's reflections: see `geqrf`."""
+    return wrap(lib.sn_householder_product(A._h, tau._h))
+
+
+def diagonal(A, *, offset=0, dim1=-2, dim2=-1):
+    """The diagonals of matrices."""
+    return A.diagonal(offset, dim1, dim2)
+
+
+def vander(x, N=None):
+    """The powers 0 … N - 1 of the elements of vectors (…, n), as rows."""
+    from swiftnet import arange
+
+    count = x.shape[-1] if N is None else N
+    if count <= 1:
+        raise RuntimeError("N must be greater than 1.")
+    return x.unsqueeze(-1) ** arange(count)

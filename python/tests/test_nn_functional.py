@@ -207,3 +207,18 @@ def test_dropout():
 
 def test_torch_is_the_oracle():
     assert torch.__version__.startswith("2.13")
+
+
+@pytest.mark.parametrize("limits", [(-1.0, 1.0), (-2, 3), (-1.5, 3.7)])
+def test_hardtanh_of_integers(limits):
+    own, other = (lib.nn.functional.hardtanh(lib.arange(-3, 6), *limits) for lib in (swiftnet, torch))
+    assert own.tolist() == other.tolist()
+    assert own.dtype is swiftnet.int64
+    assert swiftnet.nn.Hardtanh(*limits)(swiftnet.arange(-3, 6)).tolist() == other.tolist()
+
+
+@pytest.mark.parametrize("name", ["glu", "rrelu"])
+def test_activations_that_integers_do_not_have(name):
+    for library in (swiftnet, torch):
+        with pytest.raises(NotImplementedError, match="not implemented for 'Long'"):
+            getattr(library.nn.functional, name)(library.arange(6))

@@ -141,3 +141,18 @@ def test_cosine_similarity():
     compare(lambda f, lib, x, y: f.cosine_similarity(x, y), arrays((4, 5), (4, 5)))
     compare(lambda f, lib, x, y: f.cosine_similarity(x, y, 0), arrays((4, 5), (4, 1)))
     compare(lambda f, lib, x, y: f.cosine_similarity(x * 0, y), arrays((4, 5), (4, 5)), grad=False)
+
+
+def test_second_derivatives_where_only_the_input_is_asked_for():
+    """The weight requires a gradient too, but nobody asks for it: the graph behind it must stay out of use."""
+    x, w = arrays((2, 4, 5), (4,))
+
+    found = []
+    for library in (swiftnet, torch):
+        given = library.tensor(x).double().requires_grad_()
+        weight = library.tensor(w).double().requires_grad_()
+        y = library.nn.functional.instance_norm(given, weight=weight * 2)
+        (g,) = library.autograd.grad((y * y.detach().sin()).sum(), given, create_graph=True)
+        found.append([t.numpy() for t in library.autograd.grad((g * g).sum(), [given, weight])])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-9)

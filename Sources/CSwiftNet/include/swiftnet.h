@@ -799,6 +799,45 @@ void sn_set_autocast_cache_enabled(int32_t enabled);
 int64_t sn_autocast_enter(void);
 int64_t sn_autocast_leave(void);
 void sn_clear_autocast_cache(void);
+/* ---- patches, grids, bags, derived weights ------------------------------------------------------------------ */
+
+/* Patches of images as columns, and back. One number or two in each list. */
+sn_tensor sn_unfold_patches(sn_tensor x, const int64_t *kernel, int64_t kernel_count, const int64_t *dilation,
+                            int64_t dilation_count, const int64_t *padding, int64_t padding_count,
+                            const int64_t *stride, int64_t stride_count);
+sn_tensor sn_fold_patches(sn_tensor x, const int64_t *size, int64_t size_count, const int64_t *kernel,
+                          int64_t kernel_count, const int64_t *dilation, int64_t dilation_count,
+                          const int64_t *padding, int64_t padding_count, const int64_t *stride,
+                          int64_t stride_count);
+/* mode: 0 bilinear, 1 nearest, 2 bicubic. padding: 0 zeros, 1 border, 2 reflection. */
+sn_tensor sn_grid_sample(sn_tensor x, sn_tensor grid, int32_t mode, int32_t padding, int32_t align_corners);
+sn_tensor sn_affine_grid(sn_tensor theta, const int64_t *size, int64_t count, int32_t align_corners);
+/* Values and indices. samples NULL: drawn. */
+sn_list sn_fractional_max_pool(sn_tensor x, const int64_t *kernel, int64_t kernel_count, const int64_t *size,
+                               int64_t count, sn_tensor samples);
+/* mode: 0 sum, 1 mean, 2 max. offsets and weights may be NULL; has_padding says whether `padding` counts; max_norm below
+ * 0: none. */
+sn_tensor sn_embedding_bag(sn_tensor table, sn_tensor indices, sn_tensor offsets, int32_t mode, sn_tensor weights,
+                           int32_t has_padding, int64_t padding, double max_norm, double norm_type,
+                           int32_t scale_by_frequency, int32_t includes_last);
+sn_tensor sn_ctc_loss(sn_tensor logs, sn_tensor targets, const int64_t *input_lengths, int64_t input_count,
+                      const int64_t *target_lengths, int64_t target_count, int64_t blank, int32_t reduction,
+                      int32_t zero_infinity);
+/* 2-norms over all dimensions but one; has_dim 0: over all. */
+sn_tensor sn_norm_except(sn_tensor v, int32_t has_dim, int64_t dim);
+sn_tensor sn_weight_norm(sn_tensor v, sn_tensor magnitude, int32_t has_dim, int64_t dim);
+/* A dimension's positions by all others. */
+sn_tensor sn_flattened_matrix(sn_tensor weight, int64_t dim);
+/* Steps of the power method on a matrix; changes u and v. starts_with_v: v first, then u. */
+int32_t sn_iterate_power(sn_tensor matrix, sn_tensor u, sn_tensor v, int64_t steps, double eps, int32_t starts_with_v);
+sn_tensor sn_spectral_norm(sn_tensor weight, sn_tensor u, sn_tensor v, int64_t dim);
+sn_tensor sn_matrix_exp(sn_tensor a);
+sn_tensor sn_householder_product(sn_tensor a, sn_tensor tau);
+/* The compact form of a QR factorisation: reflections below the diagonal, R above, and their factors. */
+sn_list sn_geqrf(sn_tensor a);
+/* Weights of positive and of negative labels from the labels' positive rates. */
+sn_list sn_deepmar_weights(sn_tensor rates, double alpha);
+sn_tensor sn_weighted_labels(sn_tensor target, sn_tensor positive, sn_tensor negative);
 
 #ifdef __cplusplus
 }

@@ -14,7 +14,8 @@ extension BackwardContext {
     return try withGradMode(true) {
       var linked = inputs
       var wanted: [Int] = []
-      for (position, input) in inputs.enumerated() where position < node.edges.count && needs(position) {
+      // All that are part of the graph, also where this backward has no use for the gradient: the walk must end there.
+      for (position, input) in inputs.enumerated() where position < node.edges.count && node.edges[position] != nil {
         guard let input, input.requiresGrad else { continue }
         // A node of its own, at which the walk below stops.
         linked[position] = try input.alias().recorded("Alias", input) { [try $0.grad] }

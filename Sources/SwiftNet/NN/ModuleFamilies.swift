@@ -6,6 +6,7 @@ extension ModuleRegistry {
     Family(Unflatten.self), Family(Convolution.self), Family(TransposedConvolution.self),
     Family(BatchNorm.self), Family(InstanceNorm.self), Family(SampleNormalization.self), Family(Pooling.self),
     Family(MaxUnpooling.self), Family(Distance.self), Family(Loss.self), Family(Padding.self),
-    Family(Embedding.self), Family(Shuffle.self), Family(Upsample.self),
+    Family(Embedding.self), Family(EmbeddingBag.self), Family(Shuffle.self), Family(Upsample.self),
+    Family(PatchLayer.self), Family(FractionalPooling.self),
   ]
 }

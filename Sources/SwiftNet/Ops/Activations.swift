@@ -44,6 +44,8 @@ extension Tensor {
   /// The first half of a dimension times the sigmoid of the second.
   public func glu(_ dim: Int = -1) throws -> Tensor {
     try require(rank > 0, "glu does not support 0-dimensional tensors")
+    try require(
+      dtype.isFloatingPoint, .notImplemented, "\"glu_cpu\" not implemented for '\(dtype.scalarTypeName)'")
     let d = try Shape.dimension(dim, rank: rank)
     try require(
       shape[d] % 2 == 0, "Halving dimension must be even, but dimension \(d) is size \(shape[d])")
@@ -59,6 +61,9 @@ extension Tensor {
     try require(
       lower <= upper,
       "Lower bound should be less than or equal to the upper bound")
+    try require(
+      dtype.isFloatingPoint, .notImplemented,
+      "\"rrelu_with_noise_out_cpu\" not implemented for '\(dtype.scalarTypeName)'")
     guard training else { return try leakyRelu((lower + upper) / 2) }
     let slopes = try noGrad { () -> Tensor in
       let wide = try to(.float64).contiguous()

@@ -31,7 +31,7 @@ extension Tensor {
     if training {
       let n = shape.enumerated().reduce(1) { $1.offset == 1 ? $0 : $0 * $1.element }
       try require(
-        n != 1, .value, "Expected more than 1 value per channel when training, got input size \(Shape.describe(shape))")
+        n != 1, .value, "Expected more than 1 value per channel when training, got input size \(Shape.size(shape))")
     }
     let weight = try weight.map { $0.dtype == dtype ? $0 : try $0.to(dtype) }
     let bias = try bias.map { $0.dtype == dtype ? $0 : try $0.to(dtype) }
@@ -236,7 +236,7 @@ extension Tensor {
     if useInputStatistics {
       try require(
         shape.dropFirst(2).reduce(1, *) != 1, .value,
-        "Expected more than 1 spatial element when training, got input size \(Shape.describe(shape))")
+        "Expected more than 1 spatial element when training, got input size \(Shape.size(shape))")
     }
     let (samples, channels) = (shape[0], shape[1])
     func repeated(_ tensor: Tensor?) throws -> Tensor? {

@@ -13,13 +13,16 @@ extension Tensor {
     }
     try require(
       target.shape == shape, .value,
-      "Using a target size (\(Shape.describe(target.shape))) that is different to the input size "
-        + "(\(Shape.describe(shape))) is deprecated. Please ensure they have the same size.")
-    let inside = try noGrad {
-      try Binary.apply(.logicalAnd, .tensor(compare(.ge, 0)), .tensor(compare(.le, 1))).all().item()
-    }
-    try require(!inside.isZero, "all elements of input should be between 0 and 1")
+      "Using a target size (\(Shape.size(target.shape))) that is different to the input size "
+        + "(\(Shape.size(shape))) is deprecated. Please ensure they have the same size.")
+    // Of a sigmoid the logarithms are found from what it was taken of: in one function instead of three, and more exactly.
+    let logits = try pendingLogits()
+    if logits == nil || reduction == .none { try checkProbabilities() }
     let out = try noGrad { () -> Tensor in
+      if let logits {
+        let x = try logits.unary(.clampScalar, Scalars(-100, 100))
+        return try (target.negated() + 1.0) * x - x.unary(.logSigmoid)
+      }
       let positive = try unary(.log).atLeast(-100)
       let negative = try negated().unary(.log1p).atLeast(-100)
       return try (target - 1.0) * negative - target * positive
@@ -30,7 +33,16 @@ extension Tensor {
       guard context.needs(1) else { return [dx, nil] }
       return [dx, try grad * (x.negated().unary(.log1p) - x.unary(.log))]
     }
-    return try (weight.map { try out * $0 } ?? out).reduced(reduction)
+    let loss = try (weight.map { try out * $0 } ?? out).reduced(reduction)
+    // A sigmoid is between 0 and 1, or not a number.
+    if logits != nil, reduction != .none, try loss.item().double.isNaN { try checkProbabilities() }
+    return loss
+  }
+
+  private func checkProbabilities() throws {
+    if count == 0 { return }
+    let worst = try noGrad { try ((self - 1.0) * self).amax().item().double }
+    try require(worst <= 0, "all elements of input should be between 0 and 1")
   }
 
   /// Binary cross entropy of sigmoid(x), computed without overflow: (1 - y)·x - w·ln sigmoid(x) with
@@ -49,7 +61,7 @@ extension Tensor {
     }
     try require(
       target.shape == shape, .value,
-      "Target size (\(Shape.describe(target.shape))) must be the same as input size (\(Shape.describe(shape)))")
+      "Target size (\(Shape.size(target.shape))) must be the same as input size (\(Shape.size(shape)))")
     let logs = try unary(.logSigmoid)
     let rest = try (target.negated() + 1.0) * self
     let loss: Tensor

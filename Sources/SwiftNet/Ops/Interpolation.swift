@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// How values between the given ones are found.
 public enum InterpolationMode: Int32, Sendable {
   case nearest = 0
@@ -9,6 +17,8 @@ public enum InterpolationMode: Int32, Sendable {
   case cubic
   /// The mean of what falls into an output element.
   case area
+  /// Lanczos' windowed sinc over three elements to each side; with `antialias` only.
+  case lanczos
 }
 
 extension Tensor {
@@ -87,9 +97,9 @@ private struct InterpolationAxis {
         // In float32, as PyTorch does: the choice between neighbours depends on the rounding.
         let shift: Float = mode == .nearestExact ? 0.5 : 0
         result.append([(clamped(Int(((Float(o) + shift) * Float(scale)).rounded(.down))), 1)])
-      case .linear, .cubic:
+      case .linear, .cubic, .lanczos:
         if antialias {
-          result.append(filtered(o, isCubic: mode == .cubic))
+          result.append(filtered(o, mode))
         } else if mode == .linear {
           let x = max(position(o), 0)
           let place = min(Int(x), inputSize - 1)
@@ -108,19 +118,29 @@ private struct InterpolationAxis {
   }
 
   /// The coefficients of the filter that is as wide as an output element.
-  private func filtered(_ o: Int, isCubic: Bool) -> [(place: Int, weight: Double)] {
+  private func filtered(_ o: Int, _ mode: InterpolationMode) -> [(place: Int, weight: Double)] {
     let width = max(scale, 1)
-    let support = (isCubic ? 2 : 1) * width
+    let support = (mode == .cubic ? 2 : mode == .lanczos ? 3 : 1) * width
     let centre = scale * (Double(o) + 0.5)
     let first = max(Int(centre - support + 0.5), 0)
     let last = max(min(Int(centre + support + 0.5), inputSize), first + 1)
     var entries = (first..<last).map { place -> (place: Int, weight: Double) in
       let x = abs((Double(place) - centre + 0.5) / width)
-      return (clamped(place), isCubic ? cubicWeight(x, -0.5) : max(0, 1 - x))
+      switch mode {
+      case .cubic: return (clamped(place), cubicWeight(x, -0.5))
+      case .lanczos: return (clamped(place), lanczosWeight(x))
+      default: return (clamped(place), max(0, 1 - x))
+      }
     }
     let total = entries.reduce(0) { $0 + $1.weight }
     if total != 0 { for i in entries.indices { entries[i].weight /= total } }
     return entries
+  }
+
+  private func lanczosWeight(_ x: Double) -> Double {
+    if x == 0 { return 1 }
+    let angle = Double.pi * x
+    return x < 3 ? sin(angle) / angle * (sin(angle / 3) / (angle / 3)) : 0
   }
 
   private func cubicWeight(_ x: Double, _ a: Double) -> Double {

@@ -62,6 +62,11 @@ extension Tensor {
         + "non-constant padding:\n  - 2D or 3D input: padding size = 2 (pads last dimension)\n  - 3D or 4D input: "
         + "padding size = 4 (pads last 2 dimensions)\n  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
     )
+    if case .circular = mode, padding.contains(where: { $0 < 0 }) {
+      // What is cut off is cut off first: it does not come back on the other side.
+      let cut = try padded(pairs.map { (Swift.min($0.before, 0), Swift.min($0.after, 0)) }, 0)
+      return try cut.padded(padding.map { Swift.max($0, 0) }, mode)
+    }
     var result = self
     for d in shape.indices where pairs[d] != (0, 0) {
       let n = shape[d]

@@ -213,11 +213,12 @@ public enum Unary {
 extension Tensor {
   /// Applies an operation of the table `Unary`, with its parameters.
   public func unary(_ op: ElementwiseOp, _ scalars: Scalars = Scalars()) throws -> Tensor {
-    if !dtype.isFloatingPoint, let replaced = try UnaryChecks.integer(op, self) { return replaced }
+    if !dtype.isFloatingPoint, let replaced = try UnaryChecks.integer(op, self, scalars) { return replaced }
     let rule = Unary.rule(of: op)
     let short =
       dtype.isFloatingPoint && rule.result.isValue ? try directElementwise(op, self, nil, scalars) : nil
     let out = try short ?? elementwise(op, [.tensor(self)], rule: rule.result, scalars: scalars)
+    if op == .sigmoid, out.isDeferred { try out.noteSigmoid(of: self) }
     guard let gradient = rule.gradient, requiresGrad, out.dtype.isFloatingPoint,
       ThreadState.current.isGradEnabled
     else { return out }
@@ -233,7 +234,7 @@ extension Tensor {
   /// The same, into this tensor.
   public func unaryInPlace(_ op: ElementwiseOp, _ scalars: Scalars = Scalars()) throws {
     try checkWritable()
-    if !dtype.isFloatingPoint, let replaced = try UnaryChecks.integer(op, self) {
+    if !dtype.isFloatingPoint, let replaced = try UnaryChecks.integer(op, self, scalars) {
       return try inPlace { _ in replaced }
     }
     if needsRecording([self]) {

@@ -2,9 +2,13 @@
 enum UnaryChecks {
   /// Throws for an operation that the dtype does not have; gives the result where it is another operation's, and nil
   /// where the table `Unary` holds.
-  static func integer(_ op: ElementwiseOp, _ x: Tensor) throws -> Tensor? {
+  static func integer(_ op: ElementwiseOp, _ x: Tensor, _ scalars: Scalars) throws -> Tensor? {
     if op == .frac {
       throw SwiftNetError.notImplemented("\"frac_cpu\" not implemented for '\(x.dtype.scalarTypeName)'")
+    }
+    if op == .softsign || op == .tanhshrink { return try x.to(TypePromotion.defaultDType).unary(op) }
+    if op == .hardtanh, x.dtype != .bool {
+      return try x.clamp(.scalar(.int(Scalar.float(scalars.p).int64)), .scalar(.int(Scalar.float(scalars.q).int64)))
     }
     guard x.dtype == .bool else { return nil }
     switch op {

@@ -12,6 +12,8 @@ final class ElementwiseRecipe {
   let strides: [Int]
   /// How often the recipe was taken over into another one.
   var uses = 0
+  /// For a sigmoid: what it was taken of, and the version of that.
+  var logits: (tensor: Tensor, version: Int)?
 
   init(program: ElementwiseProgram, dtype: DType, shape: [Int], strides: [Int]) {
     self.program = program
@@ -158,6 +160,21 @@ extension Tensor {
     // What would have been rounded by being stored is rounded before it is folded.
     if dtype == .float16 || dtype == .bfloat16 { program.steps[program.steps.count - 1].roundTo = dtype }
     return program
+  }
+
+  /// Notes that this tensor is the sigmoid of another, as long as it is not computed.
+  func noteSigmoid(of logits: Tensor) throws {
+    memory.recipe?.logits = (try logits.alias(), logits.memory.version)
+  }
+
+  /// If this tensor is a sigmoid that is still to be computed: what it is taken of, in this tensor's shape.
+  func pendingLogits() throws -> Tensor? {
+    guard let recipe = memory.recipe, let (logits, version) = recipe.logits, logits.memory.version == version,
+      logits.dtype == dtype, offset == 0, logits.count == count
+    else { return nil }
+    if shape == recipe.shape, strides == recipe.strides, logits.shape == shape { return logits }
+    guard isContiguous, logits.isContiguous, Shape.isContiguous(recipe.shape, recipe.strides) else { return nil }
+    return try logits.alias(shape: shape, strides: Shape.contiguousStrides(shape))
   }
 
   /// Whether the contents are still to be computed.

@@ -132,6 +132,9 @@ public enum Shape {
     }
   }
 
+  /// "swiftnet.Size([2, 3])", as Python prints it.
+  static func size(_ shape: [Int]) -> String { "swiftnet.Size(\(describe(shape)))" }
+
   /// "[2, 3]".
   public static func describe(_ shape: [Int]) -> String {
     "[" + shape.map(String.init).joined(separator: ", ") + "]"

@@ -2,11 +2,13 @@
 /// `Ops/RegressionLosses.swift`, `Ops/ClassificationLosses.swift` and `Ops/CrossEntropy.swift`.
 /// PyTorch: `torch.nn.MSELoss` and so on.
 public final class Loss: Module, ModuleFamily {
-  private typealias Function = (Loss, [Tensor], LossReduction) throws -> Tensor
+  typealias Function = (Loss, [Tensor], LossReduction) throws -> Tensor
 
-  private struct Definition: Sendable {
+  struct Definition: Sendable {
     let schema: ModuleSchema
     let inputs: Int
+    /// Names of tensors among the settings, which become buffers.
+    let weights: [String]
     /// Reads the settings once; the result is the computation.
     let prepare: @Sendable (Loss) throws -> Function
 
@@ -17,14 +19,23 @@ public final class Loss: Module, ModuleFamily {
       _ settings: KeyValuePairs<String, ModuleSchema.Fallback> = [:], weights: [String] = [], inputs: Int = 2,
       prepare: @escaping @Sendable (Loss) throws -> Function
     ) {
-      schema = ModuleSchema(
-        pairs: weights.map { ($0, .none) } + settings.map { ($0.key, $0.value) } + [("reduction", "mean")])
+      self.init(
+        settings.map { ($0.key, $0.value) }, weights: weights, inputs: inputs, reduces: true, prepare: prepare)
+    }
+
+    /// - Parameter reduces: whether there is a setting "reduction".
+    init(
+      _ settings: [(String, ModuleSchema.Fallback)], weights: [String], inputs: Int = 2, reduces: Bool,
+      prepare: @escaping @Sendable (Loss) throws -> Function
+    ) {
+      schema = ModuleSchema(pairs: weights.map { ($0, .none) } + settings + (reduces ? [("reduction", "mean")] : []))
       self.inputs = inputs
+      self.weights = weights
       self.prepare = prepare
     }
   }
 
-  private static let definitions: [(String, Definition)] = [
+  private static let general: [(String, Definition)] = [
     ("L1Loss", Definition { _ in { try $1[0].l1Loss($1[1], reduction: $2) } }),
     ("MSELoss", Definition { _ in { try $1[0].mseLoss($1[1], reduction: $2) } }),
     (
@@ -143,6 +154,7 @@ public final class Loss: Module, ModuleFamily {
     }
   }
 
+  private static let definitions = general + segmentation
   static let schemas = definitions.map { (name: $0, schema: $1.schema) }
   private static let byName = Dictionary(definitions) { first, _ in first }
 
@@ -150,7 +162,7 @@ public final class Loss: Module, ModuleFamily {
   private var reduction = LossReduction.mean
 
   public override func configure() throws {
-    let name = try string("reduction")
+    let name = settings.contains("reduction") ? try string("reduction") : "mean"
     let known: [String: LossReduction] = ["none": .none, "mean": .mean, "sum": .sum]
     if let found = known[name] {
       reduction = found
@@ -165,7 +177,7 @@ public final class Loss: Module, ModuleFamily {
   }
 
   public override func build(_ dtype: DType) throws {
-    for name in ["weight", "pos_weight"] {
+    for name in Loss.byName[typeName]?.weights ?? [] {
       guard let value = setting(name) else { continue }
       setBuffer(name, value.tensor)
       store(name, .none)

@@ -61,6 +61,7 @@ from swiftnet.nn.functional._losses import (
     binary_cross_entropy_with_logits,
     cosine_embedding_loss,
     cross_entropy,
+    ctc_loss,
     gaussian_nll_loss,
     hinge_embedding_loss,
     huber_loss,
@@ -91,13 +92,27 @@ from swiftnet.nn.functional._norms import (
     rms_norm,
 )  # fmt: skip
 from swiftnet.nn.functional._padding import one_hot, pad
+from swiftnet.nn.functional._patches import (
+    affine_grid,
+    embedding_bag,
+    fold,
+    fractional_max_pool2d,
+    fractional_max_pool2d_with_indices,
+    fractional_max_pool3d,
+    fractional_max_pool3d_with_indices,
+    grid_sample,
+    unfold,
+)  # fmt: skip
 from swiftnet.nn.functional._pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
     adaptive_max_pool1d,
+    adaptive_max_pool1d_with_indices,
     adaptive_max_pool2d,
+    adaptive_max_pool2d_with_indices,
     adaptive_max_pool3d,
+    adaptive_max_pool3d_with_indices,
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,

@@ -238,3 +238,29 @@ def triplet_margin_with_distance_loss(
         raise TypeError("distance_function must return a Tensor")
     h = optional(other, "triplet_margin_with_distance_loss", "distance")
     return wrap(lib.sn_triplet_loss(near._h, far._h, h, margin, code))
+
+
+def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):
+    """-ln of the probability of label sequences over all ways to spread them over time (Graves et al., 2006).
+
+    Args:
+        log_probs: logarithms of probabilities (T, N, C) or (T, C), as `log_softmax` gives them.
+        targets: labels (N, S), or all sequences one after another.
+        input_lengths, target_lengths: (N), how much of each counts.
+        blank: the class that stands for no label.
+        reduction: "mean" divides each loss by its target's length first.
+        zero_infinity: labels that do not fit the time count as 0 instead of infinity.
+    """
+    name = "ctc_loss"
+    code = _reduction(reduction)
+    h, t = handle(log_probs, name, "log_probs"), handle(targets, name, "targets")
+    inputs, labels = _lengths(input_lengths), _lengths(target_lengths)
+    return wrap(lib.sn_ctc_loss(h, t, inputs, len(inputs), labels, len(labels), blank, code, zero_infinity))
+
+
+def _lengths(values):
+    if isinstance(values, Tensor):
+        if values.is_floating_point():
+            raise RuntimeError("input_lengths and target_lengths must be integral")
+        values = values.tolist()
+    return [values] if isinstance(values, int) else [int(v) for v in values]

@@ -130,6 +130,21 @@ def avg_pool3d(
     return _avg_pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
+def adaptive_max_pool1d_with_indices(input, output_size, return_indices=False):
+    """`adaptive_max_pool1d` with the places of the largest elements."""
+    return _adaptive_max_pool(1, input, output_size, True)
+
+
+def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
+    """`adaptive_max_pool2d` with the places of the largest elements."""
+    return _adaptive_max_pool(2, input, output_size, True)
+
+
+def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
+    """`adaptive_max_pool3d` with the places of the largest elements."""
+    return _adaptive_max_pool(3, input, output_size, True)
+
+
 def _adaptive_avg_pool(spatial, input, output_size):
     h = handle(input, f"adaptive_avg_pool{spatial}d")
     return wrap(lib.sn_adaptive_avg_pool(h, _output_size(spatial, output_size), spatial))

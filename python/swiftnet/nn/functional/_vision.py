@@ -8,9 +8,9 @@ from swiftnet._tensor import wrap
 from swiftnet.nn.functional._activations import handle, optional
 
 _MODES = {
-    "nearest": 0, "nearest-exact": 1, "linear": 2, "bilinear": 2, "trilinear": 2, "bicubic": 3, "area": 4,
+    "nearest": 0, "nearest-exact": 1, "linear": 2, "bilinear": 2, "trilinear": 2, "bicubic": 3, "area": 4, "lanczos": 5,
 }  # fmt: skip
-_RANKS = {"linear": 3, "bilinear": 4, "bicubic": 4, "trilinear": 5}
+_RANKS = {"linear": 3, "bilinear": 4, "bicubic": 4, "trilinear": 5, "lanczos": 4}
 
 
 def interpolate(
@@ -38,13 +38,13 @@ def interpolate(
         raise NotImplementedError(
             f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {len(shape)}D) for the modes: nearest | "
             f"linear | bilinear"
-            f" | bicubic | trilinear | area | nearest-exact (got {mode})"
+            f" | bicubic | trilinear | lanczos | area | nearest-exact (got {mode})"
         )
     if spatial not in (1, 2, 3):
         raise NotImplementedError(
             f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {len(shape)}D) for the modes: "
             f"nearest | linear"
-            f" | bilinear | bicubic | trilinear | area | nearest-exact (got {mode})"
+            f" | bilinear | bicubic | trilinear | lanczos | area | nearest-exact (got {mode})"
         )
     if size is not None and scale_factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")
@@ -76,7 +76,12 @@ def interpolate(
         raise ValueError("either size or scale_factor should be defined")
     if mode in _RANKS and _RANKS[mode] != len(shape):
         raise NotImplementedError(f"Got {len(shape)}D input, but {mode} mode needs {_RANKS[mode]}D input")
-    if antialias and (mode not in ("bilinear", "bicubic") or len(shape) != 4):
+    if mode == "lanczos":
+        if align_corners:
+            raise ValueError("Lanczos mode does not support align_corners=True")
+        if not antialias:
+            raise ValueError("Lanczos mode requires antialias=True")
+    if antialias and (mode not in ("bilinear", "bicubic", "lanczos") or len(shape) != 4):
         raise ValueError(
             "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input"
         )

@@ -6,6 +6,11 @@ import weakref
 from swiftnet._core import NULL, check, fail, ffi, keep_exception, lib
 from swiftnet._functions.creation import keep
 from swiftnet._tensor import Parameter, Tensor, wrap
+from swiftnet.nn.modules._registration import (
+    _global_buffer_registration_hooks,
+    _global_parameter_registration_hooks,
+    registered,
+)
 
 PARAMETER, BUFFER, CHILD = 0, 1, 2
 
@@ -176,7 +181,7 @@ class Members(dict):
         if self._kind == CHILD:
             check(lib.sn_module_set_child(self._module, text, NULL if value is None else value._sn))
         else:
-            h = NULL if value is None else value._h
+            h = NULL if value is None else Tensor._h.__get__(value)
             check(lib.sn_module_set_tensor(self._module, self._kind, text, h, name not in self._transient))
         dict.__setitem__(self, name, value)
 
@@ -236,11 +241,21 @@ def adopt_members(module):
     handle = module._sn
     for name in member_names(handle, PARAMETER):
         tensor = lib.sn_module_tensor(handle, PARAMETER, name.encode())
-        module._parameters.adopt(name, wrap(tensor, Parameter) if tensor else None)
+        value = wrap(tensor, Parameter) if tensor else None
+        module._parameters.adopt(name, value)
+        if _global_parameter_registration_hooks:
+            changed = registered(_global_parameter_registration_hooks, module, name, value)
+            if changed is not value:
+                module._parameters[name] = changed
     for name in member_names(handle, BUFFER):
         text = name.encode()
         tensor = lib.sn_module_tensor(handle, BUFFER, text)
-        module._buffers.adopt(name, wrap(tensor) if tensor else None)
+        value = wrap(tensor) if tensor else None
+        module._buffers.adopt(name, value)
+        if _global_buffer_registration_hooks:
+            changed = registered(_global_buffer_registration_hooks, module, name, value)
+            if changed is not value:
+                module._buffers[name] = changed
         if not lib.sn_module_buffer_is_persistent(handle, text):
             module._buffers._transient.add(name)
     for name in member_names(handle, CHILD):
@@ -266,6 +281,11 @@ def wrap_module(handle):
     module._attach(handle)
     adopt_members(module)
     return module
+
+
+def set_derived(module, name, value):
+    """Makes a Swift module compute with a tensor that is not a parameter, but made from others."""
+    check(lib.sn_module_set_tensor(module._sn, PARAMETER, name.encode(), value._h, True))
 
 
 # ---- settings ----

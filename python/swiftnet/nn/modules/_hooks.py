@@ -1,42 +1,12 @@
 """Hooks of modules: around forward, around backward, around their state."""
 
 import functools
-import itertools
 import warnings
-import weakref
 from collections import OrderedDict
 
 from swiftnet.nn.modules import _binding
 from swiftnet.nn.modules._backward_hooks import BackwardHooks
-
-_ids = itertools.count()
-
-
-class RemovableHandle:
-    """Takes a hook away again: by `remove()`, or at the end of a `with` block."""
-
-    def __init__(self, hooks, *, extra_dict=None):
-        self.id = next(_ids)
-        self._tables = [weakref.ref(table) for table in [hooks, *_as_list(extra_dict)]]
-
-    def remove(self):
-        for reference in self._tables:
-            table = reference()
-            if table is not None:
-                table.pop(self.id, None)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.remove()
-
-
-def _as_list(value):
-    if value is None:
-        return []
-    return list(value) if isinstance(value, (list, tuple)) else [value]
-
+from swiftnet.nn.modules._registration import RemovableHandle
 
 # Tables of hooks that a module gets when the first hook of the kind is registered.
 HOOK_TABLES = frozenset(
@@ -95,7 +65,7 @@ class HookRegistration:
 
     def register_full_backward_hook(self, hook, prepend=False):
         """Calls `hook(module, grad_input, grad_output)` in backward; what it returns takes the place of grad_input."""
-        self._watch()
+        self._choose_backward_hooks(True)
         return self._register("_backward_hooks", hook, prepend)
 
     def register_full_backward_pre_hook(self, hook, prepend=False):
@@ -103,7 +73,18 @@ class HookRegistration:
         self._watch()
         return self._register("_backward_pre_hooks", hook, prepend)
 
-    register_backward_hook = register_full_backward_hook
+    def register_backward_hook(self, hook):
+        """The older form of `register_full_backward_hook`, which it does not go together with."""
+        self._choose_backward_hooks(False)
+        return self._register("_backward_hooks", hook)
+
+    def _choose_backward_hooks(self, full):
+        self._watch()
+        if self.__dict__.setdefault("_is_full_backward_hook", full) is not full:
+            raise RuntimeError(
+                "Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only "
+                "one of them."
+            )
 
     def register_state_dict_pre_hook(self, hook):
         """Calls `hook(module, prefix, keep_vars)` before `state_dict`."""

@@ -90,6 +90,7 @@ class State:
         for hook in self._load_state_dict_pre_hooks.values():
             hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
         from swiftnet.autograd import no_grad
+        from swiftnet.nn.parameter import is_lazy
 
         transient = self._buffers._transient
         assign = local_metadata.get("assign_to_params_buffers", False)
@@ -110,7 +111,9 @@ class State:
                     f"checkpoint but received {type(source)}"
                 )
                 continue
-            if target.dim() == 0 and source.dim() == 1 and source.numel() == 1:
+            if is_lazy(target) and is_lazy(source):
+                continue
+            if not is_lazy(source) and target.dim() == 0 and source.dim() == 1 and source.numel() == 1:
                 source = source[0]
             if source.shape != target.shape:
                 error_msgs.append(

@@ -1,5 +1,6 @@
 """`Module`: what every part of a network is."""
 
+import types
 from collections import OrderedDict
 from typing import TypeVar
 
@@ -17,15 +18,28 @@ from swiftnet.nn.modules._hooks import (
     register_module_full_backward_hook,
     register_module_full_backward_pre_hook,
 )
+from swiftnet.nn.modules._registration import (
+    _global_buffer_registration_hooks,
+    _global_module_registration_hooks,
+    _global_parameter_registration_hooks,
+    register_module_buffer_registration_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+    registered,
+)
 from swiftnet.nn.modules._state import ATTACHED, State
 
 __all__ = [
     "BuiltIn", "Module", "register_module_forward_hook", "register_module_forward_pre_hook",
     "register_module_full_backward_hook", "register_module_full_backward_pre_hook",
+    "register_module_buffer_registration_hook", "register_module_module_registration_hook",
+    "register_module_parameter_registration_hook",
 ]  # fmt: skip
 
 T_destination = TypeVar("T_destination", bound=dict)
 _set = object.__setattr__
+# Parameters of built-in modules that a plain tensor may take the place of, once they are deleted.
+_DERIVED = frozenset(["weight", "bias"])
 _forward = lib.sn_module_forward
 _new = object.__new__
 
@@ -150,7 +164,7 @@ class Module(HookRegistration, State):
         if isinstance(value, Module):
             members = self._members("_modules", "module")
             self._forget(name, "_modules")
-            members[name] = value
+            members[name] = registered(_global_module_registration_hooks, self, name, value)
             return
         attributes = self.__dict__
         if name in attributes.get("_parameters", ()):
@@ -179,6 +193,8 @@ class Module(HookRegistration, State):
             _set(self, name, value)
             if name == "forward" and "_sn" in attributes:
                 _binding.set_override(self._sn, True)
+            elif name in _DERIVED and self._type and "_sn" in attributes and isinstance(value, Tensor):
+                _binding.set_derived(self, name, value)
 
     def __delattr__(self, name):
         attributes = self.__dict__
@@ -188,7 +204,10 @@ class Module(HookRegistration, State):
                 if table == "_buffers":
                     self._buffers._transient.discard(name)
                 return
+        derived = name in _DERIVED and self._type and isinstance(attributes.get(name), Tensor)
         object.__delattr__(self, name)
+        if derived:
+            check(lib.sn_module_remove_member(self._sn, PARAMETER, name.encode()))
         if name == "forward" and not (self._overrides or self._hooked):
             _binding.set_override(self._sn, False)
 
@@ -225,7 +244,7 @@ class Module(HookRegistration, State):
                     f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly."
                     f" To express '{name}' as a function of another Tensor, compute the value in the forward() method."
                 )
-        parameters[name] = param
+        parameters[name] = registered(_global_parameter_registration_hooks, self, name, param)
 
     def register_buffer(self, name, tensor, persistent=True):
         """Adds a tensor that is not trained: part of the state_dict if `persistent`."""
@@ -241,7 +260,7 @@ class Module(HookRegistration, State):
             buffers._transient.discard(name)
         else:
             buffers._transient.add(name)
-        buffers[name] = tensor
+        buffers[name] = registered(_global_buffer_registration_hooks, self, name, tensor)
 
     def add_module(self, name, module):
         """Adds a child under a name."""
@@ -251,7 +270,7 @@ class Module(HookRegistration, State):
         self._check_name(name, "module")
         if name not in children and hasattr(self, name):
             raise KeyError(f"attribute '{name}' already exists")
-        children[name] = module
+        children[name] = registered(_global_module_registration_hooks, self, name, module)
 
     def register_module(self, name, module):
         """Adds a child under a name."""
@@ -537,6 +556,8 @@ class BuiltIn(Module):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if "_type" in cls.__dict__:
+            if "forward" not in cls.__dict__ and cls.forward.__qualname__.startswith(("BuiltIn.", "_")):
+                cls.forward = _named_forward(cls)
             cls._own_forward = cls.forward
             cls._overrides = False
             _binding.classes[cls._type] = cls
@@ -584,8 +605,20 @@ class BuiltIn(Module):
         check(lib.sn_module_reset_parameters(self._sn))
 
 
+def _named_forward(cls):
+    """A base's `forward` under the name of a class, for the messages of wrong calls."""
+    forward = cls.forward
+    copy = types.FunctionType(
+        forward.__code__, forward.__globals__, "forward", forward.__defaults__, forward.__closure__
+    )
+    copy.__qualname__, copy.__doc__, copy.__module__ = f"{cls.__name__}.forward", forward.__doc__, cls.__module__
+    return copy
+
+
 def _type_name(value):
     cls = type(value)
+    if isinstance(value, Tensor):
+        return value.type()
     return cls.__name__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 

@@ -6,7 +6,7 @@ import warnings
 from swiftnet._core import check, lib
 from swiftnet._tensor import Tensor, wrap
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
+__all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
 
 def _list(parameters):
@@ -54,3 +54,13 @@ def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
     """Scales the gradients by min(1, max_norm / (total_norm + 1e-6))."""
     tensors = _list(parameters)
     check(lib.sn_scale_gradients([t._h for t in tensors], len(tensors), float(max_norm), total_norm._h))
+
+
+def clip_grad_norm(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
+    """The older name of `clip_grad_norm_`."""
+    warnings.warn(
+        "`swiftnet.nn.utils.clip_grad_norm` is now deprecated in favor of `swiftnet.nn.utils.clip_grad_norm_`.",
+        FutureWarning,
+        stacklevel=2,
+    )
+    return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite, foreach)
