@@ -71,12 +71,15 @@ def is_inference_mode_enabled():
 __version__ = "0.1.0"
 
 
+# Parts that are imported when they are asked for: data loading brings in multiprocessing.
+_LATER = frozenset(["datasets", "metrics", "models", "train", "transforms", "utils"])
+
+
 def __getattr__(name):
-    # Data loading brings in multiprocessing: only when it is asked for.
-    if name == "utils":
+    if name in _LATER:
         import importlib
 
-        return importlib.import_module("swiftnet.utils")
+        return importlib.import_module(f"swiftnet.{name}")
     raise AttributeError(f"module 'swiftnet' has no attribute '{name}'")
 
 
