@@ -11,6 +11,14 @@ extension ModuleRegistry {
   ]
 }
 
+extension ModuleRegistry {
+  /// Metrics are modules too: their settings and counts travel as those do.
+  static let metrics: [Family] = [
+    Family(Accuracy.self), Family(ConfusionMatrix.self), Family(MultiLabelScores.self),
+    Family(AveragePrecision.self), Family(AUC.self), Family(RegressionErrors.self),
+  ]
+}
+
 extension Module {
   /// Makes a child from the name of its type and its settings.
   @discardableResult

@@ -1,6 +1,6 @@
 extension ModuleRegistry {
   /// Every class that implements types of modules.
-  static let families: [Family] = layers + models
+  static let families: [Family] = layers + models + metrics
 
   /// A new layer is added here.
   private static let layers: [Family] = [
