@@ -451,7 +451,7 @@ class GroupClsGat(nn.Module):
     def __init__(self, backbone, groups, nclasses, counts, group_channels, class_channels, residual=False):
         super().__init__()
         planes = backbone.fc.in_features
-        parts = "conv1 bn1 relu maxpool layer1 layer2 layer3 layer4".split()
+        parts = ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"]
         self.features = nn.Sequential(*[getattr(backbone, name) for name in parts])
         self.heads = Head(groups, nclasses, counts, group_channels, class_channels, planes, residual)
 
@@ -463,9 +463,7 @@ class GroupClsGat(nn.Module):
 
 
 def extractor(dimensions, inputs, num, p):
-    convolution, pool, norm = (
-        getattr(nn, f"{name}{dimensions}d") for name in ("Conv", "MaxPool", "BatchNorm")
-    )
+    convolution, pool, norm = (getattr(nn, f"{name}{dimensions}d") for name in ("Conv", "MaxPool", "BatchNorm"))
     return nn.Sequential(
         convolution(inputs, num, 3, 1, 0, bias=False), pool(2, 1, 0), norm(num), nn.LeakyReLU(), nn.Dropout(p)
     )

@@ -73,7 +73,7 @@ def test_confusion_of_images_and_absent_classes():
 
 def test_multi_label_scores():
     for k in (None, 1, 2):
-        guess = SCORES >= 0.2
+        guess = np.greater_equal(SCORES, 0.2)
         if k is not None:
             guess &= SCORES >= np.sort(SCORES, axis=1)[:, -k][:, None]
         result = fed(metrics.MultiLabelScores(4, threshold=0.2, topk=k), SCORES, TRUTH)
@@ -101,7 +101,9 @@ def average_precision(scores, targets, difficult):
 
 def test_average_precision():
     result = fed(metrics.AveragePrecision(4), SCORES, TRUTH)
-    np.testing.assert_allclose(result["ap"].numpy(), [average_precision(*c, False) for c in zip(SCORES.T, TRUTH.T)])
+    np.testing.assert_allclose(
+        result["ap"].numpy(), [average_precision(*c, False) for c in zip(SCORES.T, TRUTH.T, strict=True)]
+    )
     distinct = SCORES + np.arange(SCORES.size).reshape(SCORES.shape) * 1e-6
     result = fed(metrics.AveragePrecision(4), distinct, TRUTH)
     for column in range(4):
@@ -111,7 +113,7 @@ def test_average_precision():
     targets[:, 3] = -1
     metric = metrics.AveragePrecision(4, difficult_examples=True)
     result = fed(metric, SCORES, targets)
-    expected = [average_precision(*c, True) for c in zip(SCORES.T, targets.T)]
+    expected = [average_precision(*c, True) for c in zip(SCORES.T, targets.T, strict=True)]
     np.testing.assert_allclose(result["ap"].numpy(), expected)
     assert metric.value() == pytest.approx(np.nanmean(expected))
 

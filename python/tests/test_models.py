@@ -372,7 +372,9 @@ def test_frozen_backbone_learns_only_the_new_layer():
     assert {k for k in changed if "num_batches" not in k} == {"fc.weight", "fc.bias"}
 
 
-@pytest.mark.parametrize("name", ["resnet, basic blocks", "pspnet", "group net, cbam", "model fusion, 2-d", "decision fusion, 3-d"])
+@pytest.mark.parametrize(
+    "name", ["resnet, basic blocks", "pspnet", "group net, cbam", "model fusion, 2-d", "decision fusion, 3-d"]
+)
 def test_copies_and_pickles(name):
     _, inputs, *_ = MODELS[name]
     model, _ = both(name)

@@ -93,7 +93,9 @@ def create_feature_extractor(model, return_nodes=None, train_return_nodes=None, 
     What comes after the last of the parts does not run.
     """
     if return_nodes is None and (train_return_nodes is None or eval_return_nodes is None):
-        raise ValueError("Either `return_nodes` or `train_return_nodes` and `eval_return_nodes` together, should be specified")
+        raise ValueError(
+            "Either `return_nodes` or `train_return_nodes` and `eval_return_nodes` together, should be specified"
+        )
     if return_nodes is not None and (train_return_nodes is not None or eval_return_nodes is not None):
         raise ValueError("`return_nodes` and `train_return_nodes`/`eval_return_nodes` exclude each other")
     return FeatureExtractor(

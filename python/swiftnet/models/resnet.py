@@ -59,7 +59,7 @@ class Bottleneck(_Block):
 
 
 class PaddedShortcut(BuiltIn):
-    """The shortcut without parameters: every stride-th position, and zeros for new channels (He et al., 2015, option A).
+    """Shortcut without parameters: every stride-th position, zeros for new channels (He et al., 2015, option A).
 
     Args:
         in_channels, out_channels, stride.
