@@ -75,7 +75,7 @@ def test_multi_label_scores():
     for k in (None, 1, 2):
         guess = np.greater_equal(SCORES, 0.2)
         if k is not None:
-            guess &= SCORES >= np.sort(SCORES, axis=1)[:, -k][:, None]
+            guess &= np.greater_equal(SCORES, np.sort(SCORES, axis=1)[:, -k][:, None])
         result = fed(metrics.MultiLabelScores(4, threshold=0.2, topk=k), SCORES, TRUTH)
         precision, recall = reference.precision_score, reference.recall_score
         assert result["OP"] == pytest.approx(precision(TRUTH, guess, average="micro"))
