@@ -76,9 +76,7 @@ def evaluate(model, loader):
 def run(options, supplement_weight, train_loader, test_loader, weights):
     swiftnet.manual_seed(options.seed)
     model = make_model(options)
-    optimizer = optim.SGD(
-        model.get_config_optim(options.lr, options.lrp), momentum=0.9, weight_decay=1e-4
-    )
+    optimizer = optim.SGD(model.get_config_optim(options.lr, options.lrp), momentum=0.9, weight_decay=1e-4)
     scheduler = optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs)
     for epoch in range(options.epochs):
         start = time.perf_counter()

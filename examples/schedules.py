@@ -1,4 +1,4 @@
-"""Learning rate schedules: the library's, and one adjusted by hand; their curves, and what each reaches on the digits."""
+"""Learning rate schedules, and one adjusted by hand: their curves, and what each reaches on the digits."""
 
 import argparse
 from pathlib import Path
@@ -10,7 +10,7 @@ from swiftnet import metrics, nn, optim
 from swiftnet.optim import lr_scheduler
 from swiftnet.utils.data import DataLoader, TensorDataset
 
-# Schedules, made from an optimizer, the number of epochs and the steps in an epoch; whether they go on after every step.
+# Schedules, made from an optimizer, the number of epochs and of steps in each; whether they go on after every step.
 SCHEDULES = {
     "constant": (lambda o, n, k: None, False),
     "LambdaLR": (lambda o, n, k: lr_scheduler.LambdaLR(o, lambda epoch: 0.9**epoch), False),
