@@ -39,10 +39,10 @@ public enum ReduceOp: Int, CaseIterable, Sendable {
 /// `(values, n, accumulator, p)`: folds n lane values in a row into one accumulator.
 public typealias ReduceRowKernel = (UnsafeRawPointer, Int, UnsafeMutableRawPointer, Double) -> Void
 
-/// `(values, n, accumulators, p)`: folds value j into accumulator j, for a reduction over an outer dimension.
-/// `p` points at n doubles or is nil.
+/// `(values, rows, bytes from row to row, n, accumulators, p)`: folds value j of each row into accumulator j, for a
+/// reduction over an outer dimension. `p` points at n doubles or is nil.
 public typealias ReduceColumnsKernel = (
-  UnsafeRawPointer, Int, UnsafeMutableRawPointer, UnsafePointer<Double>?
+  UnsafeRawPointer, Int, Int, Int, UnsafeMutableRawPointer, UnsafePointer<Double>?
 ) -> Void
 
 /// `(values, n, first index, best value (lane), best index)`: argmin or argmax; the first of equal ones wins,

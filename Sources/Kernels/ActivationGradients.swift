@@ -28,38 +28,38 @@ import KernelTypes
 private enum ELU: MathFunction2 {
   @inline(__always)
   static func apply<P: MathPrecision>(
-    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
-  ) -> Doubles {
-    Doubles.select(x .> Doubles(0), g * s.q, g * (s.r * s.p * s.q) * P.exp(x * s.r))
+    _ g: P.V, _ x: P.V, _ s: Parameters<P.V>, _ p: P.Type
+  ) -> P.V {
+    P.V.select(x .> P.V(0), g * s.q, g * (s.r * s.p * s.q) * P.exp(x * s.r))
   }
 }
 
 private enum CELU: MathFunction2 {
   @inline(__always)
   static func apply<P: MathPrecision>(
-    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
-  ) -> Doubles {
-    Doubles.select(x .> Doubles(0), g, g * P.exp(x / s.p))
+    _ g: P.V, _ x: P.V, _ s: Parameters<P.V>, _ p: P.Type
+  ) -> P.V {
+    P.V.select(x .> P.V(0), g, g * P.exp(x / s.p))
   }
 }
 
 private enum ScaledELU: MathFunction2 {
   @inline(__always)
   static func apply<P: MathPrecision>(
-    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
-  ) -> Doubles {
-    let below = g * Doubles(SELU.alpha * SELU.scale) * P.exp(x)
-    return Doubles.select(x .> Doubles(0), g * Doubles(SELU.scale), below)
+    _ g: P.V, _ x: P.V, _ s: Parameters<P.V>, _ p: P.Type
+  ) -> P.V {
+    let below = g * P.V(SELU.alpha * SELU.scale) * P.exp(x)
+    return P.V.select(x .> P.V(0), g * P.V(SELU.scale), below)
   }
 }
 
 private enum ExactGELU: MathFunction2 {
   @inline(__always)
   static func apply<P: MathPrecision>(
-    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
-  ) -> Doubles {
-    let distribution = Doubles(0.5) * P.erfc(x * Doubles(-0.7071067811865476))
-    let density = P.exp(Doubles(-0.5) * x * x) * Doubles(0.3989422804014327)
+    _ g: P.V, _ x: P.V, _ s: Parameters<P.V>, _ p: P.Type
+  ) -> P.V {
+    let distribution = P.V(0.5) * P.erfc(x * P.V(-0.7071067811865476))
+    let density = P.exp(P.V(-0.5) * x * x) * P.V(0.3989422804014327)
     return g * distribution.adding(x, times: density)
   }
 }
@@ -67,43 +67,43 @@ private enum ExactGELU: MathFunction2 {
 private enum TanhGELU: MathFunction2 {
   @inline(__always)
   static func apply<P: MathPrecision>(
-    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
-  ) -> Doubles {
-    let bound = Doubles(100)
-    let low = Doubles.select(x .< bound.negated, bound.negated, x)
-    let x = Doubles.select(low .> bound, bound, low)
-    let cubic = x * x * Doubles(0.044715)
-    let sigma = P.sigmoid(Doubles(1.5957691216057308) * x * (Doubles(1) + cubic))
-    let slope = Doubles(1.5957691216057308) * (Doubles(1) + Doubles(3) * cubic)
-    return g * sigma * (Doubles(1) + x * slope * (Doubles(1) - sigma))
+    _ g: P.V, _ x: P.V, _ s: Parameters<P.V>, _ p: P.Type
+  ) -> P.V {
+    let bound = P.V(100)
+    let low = P.V.select(x .< bound.negated, bound.negated, x)
+    let x = P.V.select(low .> bound, bound, low)
+    let cubic = x * x * P.V(0.044715)
+    let sigma = P.sigmoid(P.V(1.5957691216057308) * x * (P.V(1) + cubic))
+    let slope = P.V(1.5957691216057308) * (P.V(1) + P.V(3) * cubic)
+    return g * sigma * (P.V(1) + x * slope * (P.V(1) - sigma))
   }
 }
 
 private enum SiLU: MathFunction2 {
   @inline(__always)
   static func apply<P: MathPrecision>(
-    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
-  ) -> Doubles {
+    _ g: P.V, _ x: P.V, _ s: Parameters<P.V>, _ p: P.Type
+  ) -> P.V {
     let sigma = P.sigmoid(x)
-    return g * sigma * (Doubles(1) + x * (Doubles(1) - sigma))
+    return g * sigma * (P.V(1) + x * (P.V(1) - sigma))
   }
 }
 
 private enum Mish: MathFunction2 {
   @inline(__always)
   static func apply<P: MathPrecision>(
-    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
-  ) -> Doubles {
+    _ g: P.V, _ x: P.V, _ s: Parameters<P.V>, _ p: P.Type
+  ) -> P.V {
     let (t, slope, sigma) = mishParts(x, p)
-    return Doubles.select(x .> Doubles(40), g, g * t.adding(x * sigma, times: slope))
+    return P.V.select(x .> P.V(20), g, g * t.adding(x * sigma, times: slope))
   }
 }
 
 private enum LogSigmoid: MathFunction2 {
   @inline(__always)
   static func apply<P: MathPrecision>(
-    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
-  ) -> Doubles {
+    _ g: P.V, _ x: P.V, _ s: Parameters<P.V>, _ p: P.Type
+  ) -> P.V {
     g * P.sigmoid(x.negated)
   }
 }
@@ -111,9 +111,9 @@ private enum LogSigmoid: MathFunction2 {
 private enum Softplus: MathFunction2 {
   @inline(__always)
   static func apply<P: MathPrecision>(
-    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
-  ) -> Doubles {
-    Doubles.select(x * s.p .> s.q, g, g * P.sigmoid(x * s.p))
+    _ g: P.V, _ x: P.V, _ s: Parameters<P.V>, _ p: P.Type
+  ) -> P.V {
+    P.V.select(x * s.p .> s.q, g, g * P.sigmoid(x * s.p))
   }
 }
 
@@ -127,12 +127,12 @@ func registerActivationGradients(_ table: inout ElementwiseKernels) {
   table.binary(.hardswishBackward, hardswish, hardswish)
   table.binary(.softshrinkBackward, shrink, shrink)
   table.binary(.hardshrinkBackward, shrink, shrink)
-  table.math(.eluBackward, ELU.self)
-  table.math(.celuBackward, CELU.self)
-  table.math(.seluBackward, ScaledELU.self)
+  table.fastMath(.eluBackward, ELU.self)
+  table.fastMath(.celuBackward, CELU.self)
+  table.fastMath(.seluBackward, ScaledELU.self)
   table.math(.geluBackward, ExactGELU.self, where: 0, TanhGELU.self)
-  table.math(.siluBackward, SiLU.self)
-  table.math(.mishBackward, Mish.self)
-  table.math(.logSigmoidBackward, LogSigmoid.self)
-  table.math(.softplusBackward, Softplus.self)
+  table.fastMath(.siluBackward, SiLU.self)
+  table.fastMath(.mishBackward, Mish.self)
+  table.fastMath(.logSigmoidBackward, LogSigmoid.self)
+  table.fastMath(.softplusBackward, Softplus.self)
 }

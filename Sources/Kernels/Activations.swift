@@ -33,37 +33,37 @@ import KernelTypes
 
 /// With n = e^x: tanh(log(1 + n)) = w / (w + 2), w = n (n + 2); also 1 - tanh² and the logistic function.
 @inline(__always)
-func mishParts<P: MathPrecision>(_ x: Doubles, _ p: P.Type) -> (Doubles, Doubles, Doubles) {
-  let n = P.exp(Doubles.select(x .> Doubles(40), Doubles(40), x))
-  let w = n * (n + Doubles(2))
-  let d = w + Doubles(2)
-  return (w / d, Doubles(4) * (w + Doubles(1)) / (d * d), n / (n + Doubles(1)))
+func mishParts<P: MathPrecision>(_ x: P.V, _ p: P.Type) -> (P.V, P.V, P.V) {
+  let n = P.exp(P.V.select(x .> P.V(20), P.V(20), x))
+  let w = n * (n + P.V(2))
+  let d = w + P.V(2)
+  return (w / d, P.V(4) * (w + P.V(1)) / (d * d), n / (n + P.V(1)))
 }
 
 private enum Logistic: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
     P.sigmoid(x)
   }
 }
 
 private enum LogSigmoid: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
-    Doubles.select(x .> Doubles(0), Doubles(0), x) - P.log1p(P.exp(x.absolute.negated))
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
+    P.V.select(x .> P.V(0), P.V(0), x) - P.log1pUpTo1(P.exp(x.absolute.negated))
   }
 }
 
 private enum SiLU: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
-    x / (Doubles(1) + P.exp(x.negated))
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
+    x / (P.V(1) + P.exp(x.negated))
   }
 }
 
 private enum Mish: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
     let (t, _, _) = mishParts(x, p)
     return x * t
   }
@@ -71,7 +71,7 @@ private enum Mish: MathFunction {
 
 private enum Tanhshrink: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
     x - P.tanh(x)
   }
 }
@@ -83,46 +83,48 @@ enum SELU {
 
 private enum ScaledELU: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
-    let below = P.expm1(x) * Doubles(SELU.alpha * SELU.scale)
-    return Doubles.select(x .> Doubles(0), x * Doubles(SELU.scale), below)
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
+    let below = P.expm1(x) * P.V(SELU.alpha * SELU.scale)
+    return P.V.select(x .> P.V(0), x * P.V(SELU.scale), below)
   }
 }
 
 private enum ELU: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
-    Doubles.select(x .> Doubles(0), x * s.q, P.expm1(x * s.r) * (s.p * s.q))
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
+    P.V.select(x .> P.V(0), x * s.q, P.expm1(x * s.r) * (s.p * s.q))
   }
 }
 
 private enum CELU: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
-    Doubles.select(x .> Doubles(0), x, P.expm1(x / s.p) * s.p)
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
+    P.V.select(x .> P.V(0), x, P.expm1(x / s.p) * s.p)
   }
 }
 
 private enum ExactGELU: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
-    Doubles(0.5) * x * P.erfc(x * Doubles(-0.7071067811865476))
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
+    P.V(0.5) * x * P.erfc(x * P.V(-0.7071067811865476))
   }
 }
 
 /// 0.5 x (1 + tanh u) is x times the logistic function of 2u.
 private enum TanhGELU: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
-    let inner = x.adding(x * x * x, times: Doubles(0.044715)) * Doubles(-1.5957691216057308)
-    return x / (Doubles(1) + P.exp(inner))
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
+    let inner = x.adding(x * x * x, times: P.V(0.044715)) * P.V(-1.5957691216057308)
+    return x / (P.V(1) + P.exp(inner))
   }
 }
 
 private enum Softplus: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
-    Doubles.select(x * s.p .> s.q, x, P.log1p(P.exp(x * s.p)) / s.p)
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
+    let z = x * s.p
+    let raised = P.V.select(z .> P.V(0), z, P.V(0)) + P.log1pUpTo1(P.exp(z.absolute.negated))
+    return P.V.select(z .> s.q, x, raised / s.p)
   }
 }
 
@@ -138,14 +140,14 @@ func registerActivations(_ table: inout ElementwiseKernels) {
   table.unary(.softshrink, softshrink, softshrink)
   table.unary(.threshold, threshold, threshold)
   table.unary(.hardtanh, clamp, clamp)
-  table.math(.sigmoid, Logistic.self)
-  table.math(.logSigmoid, LogSigmoid.self)
-  table.math(.silu, SiLU.self)
-  table.math(.mish, Mish.self)
+  table.fastMath(.sigmoid, Logistic.self)
+  table.fastMath(.logSigmoid, LogSigmoid.self)
+  table.fastMath(.silu, SiLU.self)
+  table.fastMath(.mish, Mish.self)
   table.math(.tanhshrink, Tanhshrink.self)
-  table.math(.selu, ScaledELU.self)
-  table.math(.elu, ELU.self)
-  table.math(.celu, CELU.self)
+  table.fastMath(.selu, ScaledELU.self)
+  table.fastMath(.elu, ELU.self)
+  table.fastMath(.celu, CELU.self)
   table.math(.gelu, ExactGELU.self, where: 0, TanhGELU.self)
-  table.math(.softplus, Softplus.self)
+  table.fastMath(.softplus, Softplus.self)
 }

@@ -39,60 +39,60 @@ import KernelTypes
 
 private enum Exponential: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
     P.exp(x)
   }
 }
 
 private enum ExponentialMinus1: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
     P.expm1(x)
   }
 }
 
 private enum PowerOfTwo: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
-    P.exp(x * Doubles(0.6931471805599453))
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
+    P.exp(x * P.V(0.6931471805599453))
   }
 }
 
 private enum Logarithm: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
     P.log(x)
   }
 }
 
 private enum Logarithm1p: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
     P.log1p(x)
   }
 }
 
 private enum Logarithm2: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
-    P.log(x) * Doubles(1.4426950408889634)
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
+    P.log(x) * P.V(1.4426950408889634)
   }
 }
 
 private enum Logarithm10: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
-    P.log(x) * Doubles(0.4342944819032518)
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
+    P.log(x) * P.V(0.4342944819032518)
   }
 }
 
 private enum XLogY: MathFunction2 {
   @inline(__always)
   static func apply<P: MathPrecision>(
-    _ g: Doubles, _ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type
-  ) -> Doubles {
+    _ g: P.V, _ x: P.V, _ s: Parameters<P.V>, _ p: P.Type
+  ) -> P.V {
     let product = g * P.log(x)
-    return Doubles.select(x .!= x, x, Doubles.select(g .== Doubles(0), Doubles(0), product))
+    return P.V.select(x .!= x, x, P.V.select(g .== P.V(0), P.V(0), product))
   }
 }
 

@@ -1,15 +1,15 @@
 import KernelTypes
 
-/// A function of one operand, written once on doubles for both float lanes.
+/// A function of one operand, written once for all precisions.
 protocol MathFunction {
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ precision: P.Type) -> Doubles
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ precision: P.Type) -> P.V
 }
 
 /// A function of two operands.
 protocol MathFunction2 {
   static func apply<P: MathPrecision>(
-    _ a: Doubles, _ b: Doubles, _ s: Parameters<Doubles>, _ precision: P.Type
-  ) -> Doubles
+    _ a: P.V, _ b: P.V, _ s: Parameters<P.V>, _ precision: P.Type
+  ) -> P.V
 }
 
 @inline(__always)
@@ -117,14 +117,34 @@ extension ElementwiseKernels {
     }
   }
 
-  /// Two variants of one operation: the first where scalar p has the given value, else the second.
+  /// As `math`, with float32 computed in float32 throughout: three times as fast, and within two units in the last
+  /// place where the formula does not cancel.
+  @inline(__always)
+  mutating func fastMath<F: MathFunction>(_ op: ElementwiseOp, _ type: F.Type) {
+    math(op, type)
+    self[op, .f32] = { operands, out, n, scalars in
+      let s = Parameters<Floats>(scalars)
+      mapOnce(operands, 1, out, n, Floats.self) { x, _ in F.apply(x, s, FloatPrecision.self) }
+    }
+  }
+
+  @inline(__always)
+  mutating func fastMath<F: MathFunction2>(_ op: ElementwiseOp, _ type: F.Type) {
+    math(op, type)
+    self[op, .f32] = { operands, out, n, scalars in
+      let s = Parameters<Floats>(scalars)
+      mapOnce(operands, 2, out, n, Floats.self) { a, b in F.apply(a, b, s, FloatPrecision.self) }
+    }
+  }
+
+  /// Two variants of one operation: the first where scalar p has the given value, else the second, which is fast.
   @inline(__always)
   mutating func math<F: MathFunction, G: MathFunction>(
     _ op: ElementwiseOp, _ first: F.Type, where value: Double, _ second: G.Type
   ) {
     math(op, first)
     let (f32, f64) = (self[op, .f32], self[op, .f64])
-    math(op, second)
+    fastMath(op, second)
     choose(op, value, f32, f64)
   }
 
@@ -134,7 +154,7 @@ extension ElementwiseKernels {
   ) {
     math(op, first)
     let (f32, f64) = (self[op, .f32], self[op, .f64])
-    math(op, second)
+    fastMath(op, second)
     choose(op, value, f32, f64)
   }
 

@@ -133,27 +133,28 @@ private func reduceRow<R: Reduction>(_ type: R.Type, _ lane: Float.Type) -> Redu
   { values, n, accumulator, p in
     let x = values.assumingMemoryBound(to: Float.self)
     let out = accumulator.assumingMemoryBound(to: Double.self)
+    var total = Doubles(repeating: R.op.identity)
     var start = 0
     while start < n {
       let count = Swift.min(reductionBlock, n - start)
       let block = UnsafeRawPointer(x + start)
-      var total: Doubles
       if R.isWide {
-        total = foldBlock(
+        let part = foldBlock(
           R.self, block, count, Doubles(repeating: p), Doubles(repeating: R.op.identity),
           { sn_d8_from_f8(block.loadUnaligned(fromByteOffset: $0 * 4, as: SIMD8<Float>.self)) },
           { sn_d8_from_f8(loadTail(block + $0 * 4, $1, SIMD8<Float>.self)) })
+        total = R.join(total, part)
       } else {
-        let sum = foldBlock(
+        let part = foldBlock(
           R.self, block, count, Floats(p), Floats(R.op.identity),
           { block.loadUnaligned(fromByteOffset: $0 * 4, as: Floats.self) },
           { loadTail(block + $0 * 4, $1, Floats.self) })
-        let (low, high) = widen(sum)
-        total = R.join(low, high)
+        let (low, high) = widen(part)
+        total = R.join(total, R.join(low, high))
       }
-      out[0] = R.join(Doubles(repeating: out[0]), Doubles(repeating: joinLanes(R.self, total)))[0]
       start += count
     }
+    out[0] = R.join(Doubles(repeating: out[0]), Doubles(repeating: joinLanes(R.self, total)))[0]
   }
 }
 
@@ -162,38 +163,100 @@ private func reduceRow<R: Reduction>(_ type: R.Type, _ lane: Double.Type) -> Red
   { values, n, accumulator, p in
     let x = values.assumingMemoryBound(to: Double.self)
     let out = accumulator.assumingMemoryBound(to: Double.self)
+    var total = Doubles(repeating: R.op.identity)
     var start = 0
     while start < n {
       let count = Swift.min(reductionBlock, n - start)
       let block = UnsafeRawPointer(x + start)
-      let total = foldBlock(
+      let part = foldBlock(
         R.self, block, count, Doubles(repeating: p), Doubles(repeating: R.op.identity),
         { block.loadUnaligned(fromByteOffset: $0 * 8, as: Doubles.self) },
         { loadTail(block + $0 * 8, $1, Doubles.self) })
-      out[0] = R.join(Doubles(repeating: out[0]), Doubles(repeating: joinLanes(R.self, total)))[0]
+      total = R.join(total, part)
       start += count
+    }
+    out[0] = R.join(Doubles(repeating: out[0]), Doubles(repeating: joinLanes(R.self, total)))[0]
+  }
+}
+
+/// Accumulator j takes column j, four rows in one pass, so that accumulators are read and written once for four.
+@inline(__always)
+private func foldColumns<R: Reduction, V: FloatVector>(
+  _ type: R.Type, _ rows: Int, _ n: Int, _ accumulators: UnsafeMutablePointer<V.Scalar>, _ p: (Int, Int) -> V,
+  _ load: (Int, Int, Int) -> V
+) {
+  var row = 0
+  while row < rows {
+    let isFour = row + 4 <= rows
+    var i = 0
+    while i < n {
+      let count = Swift.min(V.scalarCount, n - i)
+      let q = p(i, count)
+      var a = R.fold(loadLanes(accumulators + i, count, V.self), load(row, i, count), q)
+      if isFour {
+        a = R.fold(a, load(row + 1, i, count), q)
+        a = R.fold(a, load(row + 2, i, count), q)
+        a = R.fold(a, load(row + 3, i, count), q)
+      }
+      storeLanes(a, accumulators + i, count)
+      i += V.scalarCount
+    }
+    row += isFour ? 4 : 1
+  }
+}
+
+/// Rows of floats that fold in float32 before the accumulators take them.
+private let rowsPerBlock = 64
+
+/// Floats fold in float32 vectors over a block of rows; wide reductions in Double from the start.
+@inline(__always)
+private func reduceColumns<R: Reduction>(_ type: R.Type, _ lane: Float.Type) -> ReduceColumnsKernel {
+  { values, rows, stride, n, accumulators, p in
+    let out = accumulators.assumingMemoryBound(to: Double.self)
+    if R.isWide {
+      foldColumns(R.self, rows, n, out, { at, lanes in exact(p, at, lanes) }) {
+        let x = (values + ($0 * stride)).assumingMemoryBound(to: Float.self) + $1
+        return sn_d8_from_f8(loadLanes(x, $2, SIMD8<Float>.self))
+      }
+      return
+    }
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: n) { scratch in
+      guard let sums = scratch.baseAddress else { return }
+      var row = 0
+      while row < rows {
+        let count = Swift.min(rowsPerBlock, rows - row)
+        let first = values + row * stride
+        for i in 0..<n { sums[i] = Float(R.op.identity) }
+        foldColumns(R.self, count, n, sums, { at, lanes in narrowed(p, at, lanes) }) {
+          loadLanes((first + ($0 * stride)).assumingMemoryBound(to: Float.self) + $1, $2, Floats.self)
+        }
+        for i in 0..<n { out[i] = R.join(Doubles(repeating: out[i]), Doubles(repeating: Double(sums[i])))[0] }
+        row += count
+      }
     }
   }
 }
 
-/// Accumulator j takes value j; both in Double.
 @inline(__always)
-private func reduceColumns<R: Reduction>(
-  _ type: R.Type, _ n: Int, _ accumulators: UnsafeMutableRawPointer, _ p: UnsafePointer<Double>?,
-  _ load: (Int) -> Doubles, _ loadOne: (Int) -> Double
-) {
-  let out = accumulators.assumingMemoryBound(to: Double.self)
-  var i = 0
-  while i + 8 <= n {
-    let q = p.map { UnsafeRawPointer($0 + i).loadUnaligned(as: Doubles.self) } ?? Doubles(repeating: 0)
-    let a = UnsafeRawPointer(out + i).loadUnaligned(as: Doubles.self)
-    UnsafeMutableRawPointer(out + i).storeBytes(of: R.fold(a, load(i), q), as: Doubles.self)
-    i += 8
-  }
-  while i < n {
-    let q = Doubles(repeating: p?[i] ?? 0)
-    out[i] = R.fold(Doubles(repeating: out[i]), Doubles(repeating: loadOne(i)), q)[0]
-    i += 1
+private func exact(_ p: UnsafePointer<Double>?, _ at: Int, _ count: Int) -> Doubles {
+  if let p { return loadLanes(p + at, count, Doubles.self) }
+  return Doubles(0)
+}
+
+@inline(__always)
+private func narrowed(_ p: UnsafePointer<Double>?, _ at: Int, _ count: Int) -> Floats {
+  var result = Floats(0)
+  if let p { for i in 0..<count { result[i] = Float(p[at + i]) } }
+  return result
+}
+
+@inline(__always)
+private func reduceColumns<R: Reduction>(_ type: R.Type, _ lane: Double.Type) -> ReduceColumnsKernel {
+  { values, rows, stride, n, accumulators, p in
+    let out = accumulators.assumingMemoryBound(to: Double.self)
+    foldColumns(R.self, rows, n, out, { at, lanes in exact(p, at, lanes) }) {
+      loadLanes((values + ($0 * stride)).assumingMemoryBound(to: Double.self) + $1, $2, Doubles.self)
+    }
   }
 }
 
@@ -202,19 +265,8 @@ extension ReduceKernels {
   fileprivate mutating func reduction<R: Reduction>(_ type: R.Type) {
     self[row: R.op, .f32] = reduceRow(R.self, Float.self)
     self[row: R.op, .f64] = reduceRow(R.self, Double.self)
-    self[columns: R.op, .f32] = { values, n, out, p in
-      let x = values.assumingMemoryBound(to: Float.self)
-      reduceColumns(
-        R.self, n, out, p,
-        {
-          sn_d8_from_f8(UnsafeRawPointer(x + $0).loadUnaligned(as: SIMD8<Float>.self))
-        }, { Double(x[$0]) })
-    }
-    self[columns: R.op, .f64] = { values, n, out, p in
-      let x = values.assumingMemoryBound(to: Double.self)
-      reduceColumns(
-        R.self, n, out, p, { UnsafeRawPointer(x + $0).loadUnaligned(as: Doubles.self) }, { x[$0] })
-    }
+    self[columns: R.op, .f32] = reduceColumns(R.self, Float.self)
+    self[columns: R.op, .f64] = reduceColumns(R.self, Double.self)
   }
 
   @inline(__always)
@@ -225,9 +277,12 @@ extension ReduceKernels {
       for i in 0..<n { total = fold(total, x[i]) }
       o[0] = total
     }
-    self[columns: op, .i64] = { values, n, out, _ in
-      let x = values.assumingMemoryBound(to: Int64.self), o = out.assumingMemoryBound(to: Int64.self)
-      for i in 0..<n { o[i] = fold(o[i], x[i]) }
+    self[columns: op, .i64] = { values, rows, stride, n, out, _ in
+      let o = out.assumingMemoryBound(to: Int64.self)
+      for row in 0..<rows {
+        let x = (values + row * stride).assumingMemoryBound(to: Int64.self)
+        for i in 0..<n { o[i] = fold(o[i], x[i]) }
+      }
     }
   }
 }

@@ -186,22 +186,22 @@ private func besselI0(_ value: Double) -> Double {
 /// Float32 only.
 private enum ErrorFunction: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
-    SinglePrecision.erf(x)
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
+    P.erf(x)
   }
 }
 
 private enum ComplementaryErrorFunction: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
     P.erfc(x)
   }
 }
 
 private enum NormalDistribution: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
-    Doubles(0.5) * P.erfc(x * Doubles(-0.7071067811865476))
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
+    P.V(0.5) * P.erfc(x * P.V(-0.7071067811865476))
   }
 }
 

@@ -28,25 +28,25 @@ import KernelTypes
 
 private enum HyperbolicTangent: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
     P.tanh(x)
   }
 }
 
 private enum HyperbolicSine: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
     let e = P.expm1(x.absolute)
-    let result = Doubles(0.5) * (e + e / (e + Doubles(1)))
-    return Doubles.joinBits(result.absolute, x.signBits)
+    let result = P.V(0.5) * (e + e / (e + P.V(1)))
+    return P.V.joinBits(result.absolute, x.signBits)
   }
 }
 
 private enum HyperbolicCosine: MathFunction {
   @inline(__always)
-  static func apply<P: MathPrecision>(_ x: Doubles, _ s: Parameters<Doubles>, _ p: P.Type) -> Doubles {
+  static func apply<P: MathPrecision>(_ x: P.V, _ s: Parameters<P.V>, _ p: P.Type) -> P.V {
     let e = P.exp(x.absolute)
-    return Doubles(0.5) * (e + Doubles(1) / e)
+    return P.V(0.5) * (e + P.V(1) / e)
   }
 }
 

@@ -10,35 +10,43 @@ import CIntrinsics
 
 // Elementary functions on vectors. Functions of float32 are computed in doubles to some nine digits and rounded
 // once, so they come out within 0.51 ulp, and formulas that cancel or overflow in float32 need no special care.
+// The activations that training runs over and over are computed in float32 throughout (`FloatPrecision`).
 // Functions of float64 keep full precision.
 
 /// The elementary functions at the precision that results of one lane need.
 protocol MathPrecision {
-  static func exp(_ x: Doubles) -> Doubles
-  static func expm1(_ x: Doubles) -> Doubles
-  static func log(_ x: Doubles) -> Doubles
-  static func erfc(_ x: Doubles) -> Doubles
+  /// What they are computed in.
+  associatedtype V: FloatVector
+  static func exp(_ x: V) -> V
+  static func expm1(_ x: V) -> V
+  static func log(_ x: V) -> V
+  static func erf(_ x: V) -> V
+  static func erfc(_ x: V) -> V
+  /// log(1 + x) for 0 <= x <= 1.
+  static func log1pUpTo1(_ x: V) -> V
 }
 
 extension MathPrecision {
   /// log(1 + x) with the rounding error of 1 + x put back.
-  @inline(__always) static func log1p(_ x: Doubles) -> Doubles {
-    let u = Doubles(1) + x
-    let correction = (x - (u - Doubles(1))) / u
+  @inline(__always) static func log1p(_ x: V) -> V {
+    let u = V(1) + x
+    let correction = (x - (u - V(1))) / u
     let sum = log(u) + correction
-    return Doubles.select(
-      u.absolute .< Doubles(.infinity), Doubles.select(u .== Doubles(0), log(u), sum), log(u))
+    return V.select(
+      u.absolute .< V(.infinity), V.select(u .== V(0), log(u), sum), log(u))
   }
 
   /// tanh |x| = e / (e + 2) with e = exp(2 |x|) - 1, and 1 from 22 on.
-  @inline(__always) static func tanh(_ x: Doubles) -> Doubles {
+  @inline(__always) static func tanh(_ x: V) -> V {
     let a = x.absolute
-    let e = expm1(Doubles.select(a .> Doubles(22), Doubles(44), a + a))
-    return Doubles.joinBits((e / (e + Doubles(2))).absolute, x.signBits)
+    let e = expm1(V.select(a .> V(22), V(44), a + a))
+    return V.joinBits((e / (e + V(2))).absolute, x.signBits)
   }
 
-  @inline(__always) static func sigmoid(_ x: Doubles) -> Doubles {
-    Doubles(1) / (Doubles(1) + exp(x.negated))
+  @inline(__always) static func log1pUpTo1(_ x: V) -> V { log1p(x) }
+
+  @inline(__always) static func sigmoid(_ x: V) -> V {
+    V(1) / (V(1) + exp(x.negated))
   }
 }
 
@@ -253,9 +261,56 @@ enum DoublePrecision: MathPrecision {
     for i in 0..<8 { result[i] = cErfc(x[i]) }
     return result
   }
+
+  @inline(__always) static func erf(_ x: Doubles) -> Doubles {
+    var result = x
+    for i in 0..<8 { result[i] = cErf(x[i]) }
+    return result
+  }
 }
 
 @inline(__always) private func cErfc(_ x: Double) -> Double { erfc(x) }
+@inline(__always) private func cErf(_ x: Double) -> Double { erf(x) }
+
+/// Float32 throughout. Rarer functions go through doubles.
+enum FloatPrecision: MathPrecision {
+  @inline(__always) static func exp(_ x: Floats) -> Floats { x.exponential }
+
+  /// 2^k (e^r - 1) + (2^k - 1), x being k ln 2 + r.
+  @inline(__always) static func expm1(_ x: Floats) -> Floats {
+    let (q, n) = x.exponentialParts(above: Floats(-104), below: Floats(88))
+    let scale = Floats.powerOfTwo(n &>> SIMD16<Int32>(repeating: 1))
+    let rest = Floats.powerOfTwo(n &- (n &>> SIMD16<Int32>(repeating: 1)))
+    return (scale * rest - Floats(1)).adding(q * scale, times: rest)
+  }
+
+  @inline(__always) static func log(_ x: Floats) -> Floats { x.logarithm }
+
+  /// 2 atanh s with s = x / (2 + x), at most 1/3: eight terms of its series leave 2e-9.
+  @inline(__always) static func log1pUpTo1(_ x: Floats) -> Floats {
+    let s = x / (Floats(2) + x)
+    let z = s * s
+    var p = Floats(1.0 / 15)
+    p = Floats(1.0 / 13).adding(p, times: z)
+    p = Floats(1.0 / 11).adding(p, times: z)
+    p = Floats(1.0 / 9).adding(p, times: z)
+    p = Floats(1.0 / 7).adding(p, times: z)
+    p = Floats(1.0 / 5).adding(p, times: z)
+    p = Floats(1.0 / 3).adding(p, times: z)
+    let twice = s + s
+    return twice.adding(twice * z, times: p)
+  }
+
+  @inline(__always) static func erf(_ x: Floats) -> Floats {
+    let wide = x.widened
+    return Floats(narrowing: SinglePrecision.erf(wide.low), SinglePrecision.erf(wide.high))
+  }
+
+  @inline(__always) static func erfc(_ x: Floats) -> Floats {
+    let wide = x.widened
+    return Floats(narrowing: SinglePrecision.erfc(wide.low), SinglePrecision.erfc(wide.high))
+  }
+}
 
 extension SIMD8 where Scalar == Double {
   @inline(__always) var exponential: Self { DoublePrecision.exp(self) }
@@ -271,12 +326,18 @@ extension SIMD16 where Scalar == Float {
     return Self(narrowing: SinglePrecision.log(wide.low), SinglePrecision.log(wide.high))
   }
 
-  /// e^x within 1 ulp, in float32 throughout for speed: x = k ln 2 + r with |r| <= ln 2 / 2, ln 2 in two parts;
-  /// a polynomial for e^r (S. Moshier, Cephes, expf); and 2^k in two factors, so that the ends of the range
-  /// (overflow, subnormals) come out by themselves.
+  /// e^x within 1 ulp: e^r times 2^k in two factors, so that the ends of the range (overflow, subnormals) come out
+  /// by themselves.
   @inline(__always) var exponential: Self {
-    // Beyond these the result is 0 or infinity anyway. NaN passes: comparisons with it are false.
-    let low = Self(-104), high = Self(89)
+    let (q, n) = exponentialParts(above: Self(-104), below: Self(89))
+    let half = n &>> SIMD16<Int32>(repeating: 1)
+    return (q + Self(1)) * Self.powerOfTwo(half) * Self.powerOfTwo(n &- half)
+  }
+
+  /// e^r - 1 and k, where x = k ln 2 + r with |r| <= ln 2 / 2: ln 2 in two parts, and a polynomial for e^r (S. Moshier,
+  /// Cephes, expf). x is taken no further than the bounds; NaN passes, as comparisons with it are false.
+  @inline(__always)
+  fileprivate func exponentialParts(above low: Self, below high: Self) -> (Self, SIMD16<Int32>) {
     var x = self.replacing(with: low, where: self .< low)
     x = x.replacing(with: high, where: x .> high)
     // Adding 1.5 * 2^23 leaves the nearest integer in the low bits of the mantissa.
@@ -291,13 +352,11 @@ extension SIMD16 where Scalar == Float {
     p = Self(4.1665795894e-2).adding(p, times: r)
     p = Self(1.6666665459e-1).adding(p, times: r)
     p = Self(5.0000001201e-1).adding(p, times: r)
-    let y = (r + Self(1)).adding(p, times: r * r)
     let n = unsafeBitCast(shifted, to: SIMD16<Int32>.self) &- SIMD16<Int32>(repeating: 0x4b40_0000)
-    let half = n &>> SIMD16<Int32>(repeating: 1)
-    let rest = n &- half
-    let bias = SIMD16<Int32>(repeating: 127), shift = SIMD16<Int32>(repeating: 23)
-    let a = unsafeBitCast((half &+ bias) &<< shift, to: Self.self)
-    let b = unsafeBitCast((rest &+ bias) &<< shift, to: Self.self)
-    return y * a * b
+    return (r.adding(p, times: r * r), n)
+  }
+
+  @inline(__always) fileprivate static func powerOfTwo(_ n: SIMD16<Int32>) -> Self {
+    unsafeBitCast((n &+ SIMD16<Int32>(repeating: 127)) &<< SIMD16<Int32>(repeating: 23), to: Self.self)
   }
 }

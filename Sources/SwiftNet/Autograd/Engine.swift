@@ -89,6 +89,7 @@ public enum Engine {
     let run = Run(id: runs.add(1, ordering: .relaxed).newValue)
     try run.claim(from: roots.map(\.edge.node), until: stopsAtInputs ? Set(captures.keys) : [])
     let useful = accumulates ? nil : nodesLeading(to: captures, run.nodes)
+    let wanted = useful.map { $0.union(captures.keys) }
     // Each root counts as one more gradient to come, so that a root that other roots lead to waits for them.
     for (edge, _) in roots {
       if edge.node.isLeaf { run.leaf(edge.node).pending += 1 } else { edge.node.pending += 1 }
@@ -128,7 +129,7 @@ public enum Engine {
         var produced: [Tensor?] = []
         if gradients.contains(where: { $0 != nil }) {
           produced = try backward(
-            BackwardContext(node: node, gradients: gradients, createsGraph: createGraph))
+            BackwardContext(node: node, gradients: gradients, createsGraph: createGraph, wanted: wanted))
         }
         gradients = []
         if ThreadState.current.checksAnomaly { try checkNumbers(produced, of: node) }

@@ -118,6 +118,8 @@ public struct BackwardContext {
   let gradients: [Tensor?]
   /// Whether this backward records itself, for second derivatives.
   public let createsGraph: Bool
+  /// The nodes whose gradients somebody asked for, if not all.
+  var wanted: Set<ObjectIdentifier>?
 
   /// The gradient of the first output.
   public var grad: Tensor {
@@ -134,7 +136,11 @@ public struct BackwardContext {
   /// The gradient of an output, or nil if nothing flowed into it.
   public func gradIfAny(_ output: Int) -> Tensor? { gradients[output] }
 
-  public func needs(_ input: Int) -> Bool { node.edges[input] != nil }
+  /// Whether the gradient of an input is of use to this backward.
+  public func needs(_ input: Int) -> Bool {
+    guard let edge = node.edges[input] else { return false }
+    return wanted?.contains(ObjectIdentifier(edge.node)) ?? true
+  }
 
   public var savedCount: Int { node.saved.count }
 

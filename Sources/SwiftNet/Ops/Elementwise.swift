@@ -159,13 +159,15 @@ private func outputStrides(_ shape: [Int], _ operands: [ElementwiseOperand]) -> 
 /// Copies elements with conversion; shapes must broadcast to the target's.
 func copyElements(from source: Tensor, to target: Tensor) throws {
   if target.count == 0 { return }
-  if source.dtype == target.dtype, source.shape == target.shape, source.isContiguous, target.isContiguous {
+  let isPlain = source.dtype == target.dtype && source.shape == target.shape
+  if isPlain, source.strides == target.strides ? target.isDense : source.isContiguous && target.isContiguous {
     let bytes = target.count * target.dtype.size
     let from = try source.pointer()
     let to = try target.mutablePointer()
     parallelFor(bytes, grain: 1 << 20) { start, end in memmove(to + start, from + start, end - start) }
     return
   }
+  if isPlain, try copyReordered(from: source, to: target) { return }
   // The lane of the source holds each of its values exactly; the store kernel converts.
   let lane = source.dtype.lane
   guard let kernel = kernels.elementwise[.copy, lane] else {

@@ -36,7 +36,8 @@ struct ElementwiseProgram {
   /// Computes the program for each element of `output`, whose shape all leaves broadcast to.
   func run(into output: Tensor) throws {
     if output.count == 0 { return }
-    let plan = try Plan(self, output.shape, output.strides, output)
+    let program = try reordered(shape: output.shape, strides: output.strides)
+    let plan = try Plan(program, output.shape, output.strides, output)
     let count = output.count
     // The common case, all operands plain: one kernel call per block, nothing copied.
     if steps.count == 1, plan.isDirect {
@@ -69,7 +70,8 @@ struct ElementwiseProgram {
     identity: Int64,
     into accumulators: UnsafeMutablePointer<Int64>, combine: (UnsafeMutablePointer<Int64>, Int64) -> Void
   ) throws {
-    let plan = try Plan(self, shape, Shape.contiguousStrides(shape), nil)
+    let strides = Shape.contiguousStrides(shape)
+    let plan = try Plan(try reordered(shape: shape, strides: strides), shape, strides, nil)
     let chunk = 1 << 16
     let perOutput = max(1, (elements + chunk - 1) / chunk)
     let partial = UnsafeMutablePointer<Int64>.allocate(capacity: outputs * perOutput)

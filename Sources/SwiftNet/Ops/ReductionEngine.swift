@@ -193,14 +193,13 @@ struct ReductionEngine {
       withUnsafeTemporaryAllocation(byteCount: ReductionEngine.columns * 8, alignment: 64) { scratch in
         let tile = scratch.baseAddress.unsafelyUnwrapped
         reduced.forEachRun(start, n) { offset, stride, _, count in
+          if isLane, columnStride == 1 {
+            column(origin + offset &* size, count, stride &* size, width, target, parameter)
+            return
+          }
           for i in 0..<count {
-            let from = origin + (offset &+ i &* stride) &* size
-            if isLane, columnStride == 1 {
-              column(from, width, target, parameter)
-            } else {
-              load(from, columnStride, tile, width)
-              column(tile, width, target, parameter)
-            }
+            load(origin + (offset &+ i &* stride) &* size, columnStride, tile, width)
+            column(tile, 1, 0, width, target, parameter)
           }
         }
       }

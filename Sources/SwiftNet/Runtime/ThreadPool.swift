@@ -17,7 +17,9 @@ public final class ThreadPool: @unchecked Sendable {
 
   private var job = Job()
   private let next = Atomic<Int>(0)
-  private let finishedWorkers = Atomic<Int>(0)
+  /// Workers inside the loop under way, times two; odd while the loop is closed to newcomers. The caller waits for
+  /// those inside alone: a worker that is still waking up is not waited for.
+  private let inside = Atomic<Int>(1)
   /// Counts loops; a worker that sees it change joins the loop.
   private let generation = Atomic<Int>(0)
   private let sleepers = Atomic<Int>(0)
@@ -27,8 +29,9 @@ public final class ThreadPool: @unchecked Sendable {
   private var mutex = pthread_mutex_t()
   private var wake = pthread_cond_t()
 
-  /// How often a waiting thread looks before it sleeps; about 30 microseconds.
-  private static let spins = 1500
+  /// How often a waiting worker looks before it sleeps; about 200 microseconds, which is longer than Python takes
+  /// from one operation to the next.
+  private static let spins = 10_000
 
   private init() {
     var threads = Int(sn_available_processors())
@@ -49,7 +52,7 @@ public final class ThreadPool: @unchecked Sendable {
     pthread_mutex_init(&mutex, nil)
     pthread_cond_init(&wake, nil)
     sleepers.store(0, ordering: .relaxed)
-    finishedWorkers.store(0, ordering: .relaxed)
+    inside.store(1, ordering: .relaxed)
     busy.store(false, ordering: .relaxed)
     job = Job()
   }
@@ -82,7 +85,7 @@ public final class ThreadPool: @unchecked Sendable {
     withoutActuallyEscaping(body) { run in
       job = Job(run: run, chunks: chunks)
       next.store(0, ordering: .relaxed)
-      finishedWorkers.store(0, ordering: .relaxed)
+      inside.subtract(1, ordering: .releasing)
       generation.add(1, ordering: .sequentiallyConsistent)
       if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
         pthread_mutex_lock(&mutex)
@@ -90,8 +93,9 @@ public final class ThreadPool: @unchecked Sendable {
         pthread_mutex_unlock(&mutex)
       }
       takeChunks()
+      inside.add(1, ordering: .acquiringAndReleasing)
       var spins = 0
-      while finishedWorkers.load(ordering: .acquiring) < workers {
+      while inside.load(ordering: .acquiring) != 1 {
         sn_spin_pause()
         spins += 1
         if spins > ThreadPool.spins { sched_yield() }
@@ -110,8 +114,7 @@ public final class ThreadPool: @unchecked Sendable {
     }
   }
 
-  /// Brings the number of workers to `requested - 1`. Surplus workers of an earlier, larger setting take part
-  /// only by reporting that they are done.
+  /// Brings the number of workers to `requested - 1`. Surplus workers of an earlier, larger setting stay out.
   private func startWorkers() {
     while workers < requested - 1 {
       let index = workers
@@ -157,9 +160,10 @@ public final class ThreadPool: @unchecked Sendable {
           pthread_mutex_unlock(&mutex)
         }
       }
-      seen += 1
-      if index < requested - 1 { takeChunks() }
-      finishedWorkers.add(1, ordering: .acquiringAndReleasing)
+      seen = generation.load(ordering: .acquiring)
+      let isOpen = inside.add(2, ordering: .acquiringAndReleasing).oldValue & 1 == 0
+      if isOpen, index < requested - 1 { takeChunks() }
+      inside.subtract(2, ordering: .releasing)
     }
   }
 }

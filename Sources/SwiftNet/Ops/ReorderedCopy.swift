@@ -1,0 +1,77 @@
+import KernelTypes
+
+// Between two memory orders (rows and columns exchanged, channels first and last) elements are copied as transposed
+// squares: both sides then read or write whole cache lines, where a plain loop touches a line for every element.
+
+/// A dimension as both sides of a copy see it.
+private struct CopyAxis {
+  var size: Int
+  /// Strides in elements.
+  var from: Int
+  var to: Int
+}
+
+/// Copies elements whose fastest dimension is another one in the target; false where a plain loop does as well.
+/// Shapes and dtypes must agree.
+func copyReordered(from source: Tensor, to target: Tensor) throws -> Bool {
+  let size = target.dtype.size
+  guard size == 4 || size == 8, target.count >= 1024 else { return false }
+  var axes: [CopyAxis] = []
+  let order = target.shape.indices.filter { target.shape[$0] != 1 }
+    .sorted { target.strides[$0] > target.strides[$1] }
+  for d in order {
+    let axis = CopyAxis(size: target.shape[d], from: source.strides[d], to: target.strides[d])
+    if let last = axes.last, last.from == axis.from &* axis.size, last.to == axis.to &* axis.size {
+      axes[axes.count - 1] = CopyAxis(size: last.size &* axis.size, from: axis.from, to: axis.to)
+    } else {
+      axes.append(axis)
+    }
+  }
+  guard let r = axes.firstIndex(where: { $0.to == 1 }), let c = axes.firstIndex(where: { $0.from == 1 }), r != c
+  else { return false }
+  let (rows, columns) = (axes[r], axes[c])
+  let outer = axes.indices.filter { $0 != r && $0 != c }.map { axes[$0] }
+  let transpose = size == 4 ? kernels.gemm.f32.transpose : kernels.gemm.f64.transpose
+  // A block's lines on both sides stay in the first-level cache.
+  let (height, width) = (64, 64)
+  let (down, across) = ((rows.size + height - 1) / height, (columns.size + width - 1) / width)
+  let tasks = outer.reduce(down * across) { $0 * $1.size }
+  let input = try source.pointer()
+  let output = try target.mutablePointer()
+  parallelFor(tasks, grain: max(1, (1 << 14) / (min(rows.size, height) * min(columns.size, width)))) { first, last in
+    for task in first..<last {
+      let x = task % across * width
+      let y = task / across % down * height
+      var rest = task / across / down
+      var from = y &* rows.from &+ x
+      var to = x &* columns.to &+ y
+      for axis in outer.reversed() {
+        from = from &+ rest % axis.size &* axis.from
+        to = to &+ rest % axis.size &* axis.to
+        rest /= axis.size
+      }
+      transpose(
+        input + from &* size, rows.from, min(height, rows.size - y), min(width, columns.size - x), output + to &* size,
+        columns.to)
+    }
+  }
+  return true
+}
+
+extension ElementwiseProgram {
+  /// The program with operands in the memory order of the result: one whose fastest dimension is another is copied.
+  func reordered(shape: [Int], strides: [Int]) throws -> ElementwiseProgram {
+    var result = self
+    for (index, leaf) in leaves.enumerated() {
+      guard case .tensor(let tensor) = leaf, tensor.shape == shape, tensor.strides != strides, tensor.count >= 4096,
+        tensor.dtype.size >= 4, let fastest = strides.firstIndex(of: 1), shape[fastest] >= 8,
+        tensor.strides[fastest] >= 8,
+        tensor.strides.indices.contains(where: { tensor.strides[$0] == 1 && shape[$0] >= 8 }),
+        Shape.isDense(shape, strides)
+      else { continue }
+      let copy = try Tensor(empty: shape, dtype: tensor.dtype, strides: strides)
+      if try copyReordered(from: tensor, to: copy) { result.leaves[index] = .tensor(copy) }
+    }
+    return result
+  }
+}
