@@ -80,6 +80,10 @@ def __getattr__(name):
         import importlib
 
         return importlib.import_module(f"swiftnet.{name}")
+    if name == "summary":
+        from swiftnet._summary import summary
+
+        return summary
     raise AttributeError(f"module 'swiftnet' has no attribute '{name}'")
 
 
