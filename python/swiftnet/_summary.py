@@ -140,7 +140,8 @@ def summary(model, input_size=None, *, input_data=None, dtype=None, depth=3):
     The model runs in evaluation mode and is left as it was. Operations are those of convolutions, affine maps,
     normalisations, activations and poolings; functions that a `forward` calls itself are not seen.
 
-    >>> print(swiftnet.summary(models.resnet18(), (1, 3, 224, 224)))
+    >>> swiftnet.summary(nn.Sequential(nn.Linear(4, 8), nn.ReLU()), (1, 4)).total_params
+    40
     """
     if (input_size is None) == (input_data is None):
         raise TypeError("summary() needs either input_size or input_data")

@@ -1,10 +1,10 @@
 """How good predictions are, over as many batches as one likes, counted in Swift.
 
->>> metric = swiftnet.metrics.ConfusionMatrix(10)
->>> for images, labels in loader:
-...     metric.update(model(images), labels)
+>>> metric = swiftnet.metrics.ConfusionMatrix(3)
+>>> metric.update(swiftnet.tensor([0, 1, 2]), swiftnet.tensor([0, 1, 1]))
+>>> metric.update(swiftnet.tensor([2]), swiftnet.tensor([2]))
 >>> metric.compute()["accuracy"]
-0.97
+0.75
 
 A metric is a module: what it has counted is in its `state_dict`, and in copies and pickles of it.
 """

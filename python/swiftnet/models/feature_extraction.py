@@ -86,7 +86,7 @@ def create_feature_extractor(model, return_nodes=None, train_return_nodes=None, 
             their outputs get.
         train_return_nodes, eval_return_nodes: both instead of `return_nodes`, where the modes differ.
 
-    >>> body = create_feature_extractor(resnet18(), {"layer2": "low", "layer4": "high"})
+    >>> body = create_feature_extractor(swiftnet.models.resnet18(), {"layer2": "low", "layer4": "high"})
     >>> [(name, x.shape) for name, x in body(swiftnet.rand(1, 3, 64, 64)).items()]
     [('low', swiftnet.Size([1, 128, 8, 8])), ('high', swiftnet.Size([1, 512, 2, 2]))]
 

@@ -219,8 +219,12 @@ class Head(Model):
 class GroupClsGat(Model):
     """Residual backbone and `Head`. `model(images)` gives (output, supplement output), both (N, nclasses).
 
-    >>> output, supplement = model(images)
-    >>> loss = criterion(output, target) + 0.1 * criterion(supplement, target)
+    >>> model = GroupClsGat("resnet18", 2, 5, [2, 3], group_channels=16, class_channels=8)
+    >>> output, supplement = model(swiftnet.rand(2, 3, 64, 64))
+    >>> target = swiftnet.zeros(2, 5)
+    >>> loss = sum(
+    ...     weight * F.binary_cross_entropy_with_logits(x, target) for x, weight in ((output, 1), (supplement, 0.1))
+    ... )
 
     Args:
         backbone: "resnet101", "resnet50", "resnet101_cbam", or any other residual network's name.

@@ -30,7 +30,8 @@ class PSPNet(Model):
     In training, `model(x, y)` gives the predicted classes, the main loss and the auxiliary loss of a head on the third
     stage; in evaluation, `model(x)` gives logits, and the auxiliary head does not run.
 
-    >>> classes, main_loss, aux_loss = model(images, labels)
+    >>> model = PSPNet(layers=(1, 1, 1, 1), classes=4, width=8)
+    >>> classes, main_loss, aux_loss = model(swiftnet.rand(2, 3, 33, 33), swiftnet.randint(0, 4, (2, 33, 33)))
     >>> loss = main_loss + 0.4 * aux_loss
 
     Args:

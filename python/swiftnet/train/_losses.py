@@ -21,7 +21,7 @@ class Losses:
     if there are several too, otherwise the one target: so an auxiliary output learns from the same labels. With one
     output all losses take it.
 
-    >>> Losses({"main": nn.CrossEntropyLoss(), "aux": (nn.CrossEntropyLoss(), 0.4)})
+    >>> losses = Losses({"main": nn.CrossEntropyLoss(), "aux": (nn.CrossEntropyLoss(), 0.4)})
     """
 
     def __init__(self, losses):

@@ -1,12 +1,14 @@
 """Changes to images before they go into a network: NumPy arrays (H, W) or (H, W, C), and Pillow images.
 
->>> augment = transforms.Compose([
-...     transforms.RandomCrop(32, padding=4),
-...     transforms.RandomHorizontalFlip(),
-...     transforms.ToTensor(),
-...     transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+>>> augment = Compose([
+...     RandomCrop(32, padding=4),
+...     RandomHorizontalFlip(),
+...     ToTensor(),
+...     Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 ... ])
->>> x = augment(image)
+>>> image = swiftnet.randint(0, 256, (32, 32, 3), dtype=swiftnet.uint8).numpy()
+>>> augment(image).shape
+swiftnet.Size([3, 32, 32])
 
 Each one takes a mask besides, (H, W) with a class per pixel: `image, mask = augment(image, mask)`. What moves pixels
 moves those of the mask likewise, by the same random numbers, and gives new pixels the label 255; what changes colours

@@ -20,6 +20,7 @@ def integer(low, high):
 
 
 def is_pillow(image):
+    """Whether an image is Pillow's."""
     return hasattr(image, "getbands")
 
 
