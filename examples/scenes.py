@@ -33,7 +33,7 @@ def enlarged(digit, factor):
     return rows[:, low] * (1 - share) + rows[:, low + 1] * share
 
 
-def make_scene(rng, images, labels, size, digits):
+def make_scene(rng, images, labels, size, digits, scale):
     """An image (size, size, 3) of bytes, a mask (size, size) and labels (10) of zeros and ones."""
     light = rng.uniform(0.1, 0.5)
     slope = rng.uniform(-0.2, 0.2, 2)
@@ -45,7 +45,7 @@ def make_scene(rng, images, labels, size, digits):
     present = np.zeros(CLASSES, np.float32)
     for _ in range(digits):
         index = rng.integers(len(images))
-        digit = enlarged(images[index] / 16, int(rng.integers(2, 4)))
+        digit = enlarged(images[index] / 16, int(rng.integers(*scale)))
         n = digit.shape[0]
         if n > size:
             continue
@@ -76,13 +76,16 @@ class Scenes(Dataset):
         train: out of the digits for training, or those for testing.
         target: "labels", "mask" or "count" (how many different digits).
         transform: applied to the image, for masks to both.
+        digits, scale: how many digits a scene has, and how many times larger they are; the end does not count.
     """
 
-    def __init__(self, count, size=64, train=True, target="labels", transform=None, digits=(1, 5), seed=0):
+    def __init__(
+        self, count, size=64, train=True, target="labels", transform=None, digits=(1, 5), scale=(2, 4), seed=0
+    ):
         train_images, test_images, train_labels, test_labels = split_digits()
         images, labels = (train_images, train_labels) if train else (test_images, test_labels)
         rng = np.random.default_rng([seed, int(train)])
-        made = [make_scene(rng, images, labels, size, int(rng.integers(*digits))) for _ in range(count)]
+        made = [make_scene(rng, images, labels, size, int(rng.integers(*digits)), scale) for _ in range(count)]
         self.images, self.masks, self.labels = (np.stack(part) for part in zip(*made))
         self.target, self.transform = target, transform
 

@@ -118,7 +118,7 @@ def main():
             *finish,
         ]
     )
-    settings = {"size": options.size, "target": "mask"}
+    settings = {"size": options.size, "target": "mask", "digits": (2, 5), "scale": (3, 5)}
     train_data = Scenes(options.scenes, transform=augment, **settings)
     test_data = Scenes(max(options.scenes // 4, 4), train=False, transform=transforms.Compose(finish), **settings)
 

@@ -317,6 +317,28 @@ def test_weights_are_loaded_by_name(tmp_path):
         models.resnet18(weights=path, num_classes=4)
 
 
+def test_weights_of_backbones(tmp_path):
+    torch.manual_seed(3)
+    source = originals.ResNet(originals.Bottleneck, SMALL, width=8)
+    path = tmp_path / "backbone.pth"
+    torch.save(source.state_dict(), path)
+    model = group_net()[0]()
+    head = model.heads.gat.W.clone()
+    model.load_backbone(path)
+    np.testing.assert_array_equal(
+        model.features[4][0].conv1.weight.detach().numpy(), source.layer1[0].conv1.weight.detach().numpy()
+    )
+    assert swiftnet.equal(model.heads.gat.W, head)
+    with pytest.raises(RuntimeError, match="not the weights of the backbone.*lack 'layer0.3.weight'"):
+        models.PSPNet(layers=SMALL, width=8).load_backbone(source.state_dict())
+    deep = originals.ResNet(originals.Bottleneck, SMALL, width=8, deep_base=True)
+    model = models.PSPNet(layers=SMALL, width=8).load_backbone(deep.state_dict())
+    np.testing.assert_array_equal(model.layer0[6].weight.detach().numpy(), deep.conv3.weight.detach().numpy())
+    np.testing.assert_array_equal(model.layer4[0].bn3.running_var.numpy(), deep.layer4[0].bn3.running_var.numpy())
+    with pytest.raises(ValueError, match="load_backbone"):
+        models.PSPNet(pretrained=True)
+
+
 def small():
     return resnet.ResNet(resnet.BasicBlock, SMALL, num_classes=5, width=8)
 

@@ -18,10 +18,8 @@ class Model(BuiltIn):
         return forward_values(self._sn, inputs)
 
 
-def load_weights(model, weights):
-    """Loads a state_dict, or the file that holds one, into a model; None leaves it as it is."""
-    if weights is None or weights is False:
-        return model
+def read_weights(weights):
+    """The state_dict that is given, or lies in a file."""
     if isinstance(weights, (str, os.PathLike)):
         if not os.path.exists(weights):
             raise FileNotFoundError(f"there is no file {os.fspath(weights)!r}; {NO_DOWNLOAD}")
@@ -30,5 +28,33 @@ def load_weights(model, weights):
         weights = load(weights)
     if not hasattr(weights, "keys"):
         raise ValueError(NO_DOWNLOAD)
-    model.load_state_dict(weights)
+    return weights
+
+
+def load_weights(model, weights):
+    """Loads a state_dict, or the file that holds one, into a model; None leaves it as it is."""
+    if weights is not None and weights is not False:
+        model.load_state_dict(read_weights(weights))
+    return model
+
+
+def load_backbone(model, weights, places):
+    """Loads the weights of a whole residual network into the parts of it that a model has.
+
+    Args:
+        places: from the names of the network's children to the dotted names of the model's.
+    """
+    own = model.state_dict()
+    state = {}
+    for key, value in read_weights(weights).items():
+        child, _, rest = key.partition(".")
+        if child in places:
+            state[f"{places[child]}.{rest}"] = value
+    wanted = [key for key in own if any(key.startswith(f"{place}.") for place in places.values())]
+    missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
+    unknown = [key for key in state if key not in own]
+    if missing or unknown:
+        problem = f"lack {missing[0]!r}" if missing else f"have {unknown[0]!r}, which the model has not"
+        raise RuntimeError(f"these are not the weights of the backbone of {type(model).__name__}: they {problem}")
+    model.load_state_dict({**own, **state})
     return model

@@ -4,7 +4,7 @@ Its parts serve alone as well.
 """
 
 from swiftnet.models import resnet  # noqa: F401 - the classes of its parts
-from swiftnet.models._model import Model
+from swiftnet.models._model import Model, load_backbone
 from swiftnet.nn.modules.module import BuiltIn
 
 __all__ = [
@@ -240,6 +240,12 @@ class GroupClsGat(Model):
         layers=None,
     ):  # fmt: skip
         self._build(locals())
+
+    def load_backbone(self, weights):
+        """Loads torchvision's weights of the backbone: a state_dict or the path of a file that holds one."""
+        places = {"conv1": "features.0", "bn1": "features.1"}
+        places.update({f"layer{index}": f"features.{index + 3}" for index in range(1, 5)})
+        return load_backbone(self, weights, places)
 
     def get_config_optim(self, lr, lrp):
         """Groups of parameters for an optimizer: the backbone with learning rate `lrp`, the head with `lr`."""

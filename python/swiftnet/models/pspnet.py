@@ -1,7 +1,7 @@
 """Scene parsing by pyramid pooling, with deep supervision."""
 
 from swiftnet.models import resnet  # noqa: F401 - the classes of its parts
-from swiftnet.models._model import Model
+from swiftnet.models._model import Model, load_backbone
 from swiftnet.nn.modules.module import BuiltIn
 
 __all__ = ["PPM", "PSPNet"]
@@ -42,7 +42,7 @@ class PSPNet(Model):
         zoom_factor: the logits' size as a multiple of the feature maps', 1, 2, 4 or 8. Default: 8, the image's.
         use_ppm: whether to pool pyramids.
         criterion: the loss. Default: CrossEntropyLoss(ignore_index=255).
-        pretrained: not supported; load weights into `model.layer0` to `model.layer4`.
+        pretrained: not supported; see `load_backbone`.
         width: planes of the backbone's first stage. Default: 64.
 
     Shape: (N, 3, H, W), H and W multiples of 8, plus 1; labels (N, h, w), h = (H - 1) / 8 · zoom_factor + 1.
@@ -56,7 +56,7 @@ class PSPNet(Model):
         pretrained=False, width=64,
     ):  # fmt: skip
         if pretrained:
-            raise ValueError("swiftnet downloads no weights: load them into the parts of the model, or into the whole")
+            raise ValueError("swiftnet downloads no weights: give a file with the backbone's to model.load_backbone()")
         arguments = locals()
         del arguments["criterion"], arguments["pretrained"]
         self._build(arguments)
@@ -65,3 +65,11 @@ class PSPNet(Model):
 
     def forward(self, x, y=None):
         return super().forward(*([x] if y is None else [x, y]))
+
+    def load_backbone(self, weights):
+        """Loads the weights of a residual network with a deep stem: a state_dict or the path of a file with one."""
+        places = {f"layer{index}": f"layer{index}" for index in range(1, 5)}
+        for index in range(3):
+            places[f"conv{index + 1}"] = f"layer0.{3 * index}"
+            places[f"bn{index + 1}"] = f"layer0.{3 * index + 1}"
+        return load_backbone(self, weights, places)
