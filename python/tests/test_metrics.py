@@ -171,3 +171,27 @@ def test_mistakes():
     with pytest.raises(ValueError, match="same shape"):
         metrics.RegressionErrors().update(swiftnet.rand(2), swiftnet.rand(3))
     assert np.isnan(metrics.Accuracy().value())
+
+
+def test_replaced_counts_and_settings_are_noticed():
+    metric = metrics.ConfusionMatrix(3)
+    metric.matrix = swiftnet.zeros(1, dtype=swiftnet.int64)
+    with pytest.raises(ValueError, match="'matrix' must be"):
+        metric.update(swiftnet.tensor([0]), swiftnet.tensor([0]))
+    metric = metrics.ConfusionMatrix(3)
+    metric.num_classes = 30
+    with pytest.raises(ValueError, match="make a new metric"):
+        metric.update(swiftnet.tensor([0]), swiftnet.tensor([0]))
+    with pytest.raises(ValueError, match="num_classes must be positive"):
+        metric.num_classes = -1
+    metric = metrics.Accuracy(topk=(1, 2))
+    metric.correct = swiftnet.zeros(1, dtype=swiftnet.int64)
+    with pytest.raises(ValueError, match="'correct' must be"):
+        metric.update(swiftnet.rand(1, 3), swiftnet.tensor([0]))
+    metric = metrics.AUC()
+    metric.count.fill_(10**6)
+    with pytest.raises(ValueError, match="rows"):
+        metric.compute()
+    metric = metrics.MultiLabelScores(2)
+    with pytest.raises(ValueError, match="topk must be positive"):
+        metric.topk = -1

@@ -518,3 +518,37 @@ def test_mistakes():
         ccn.CCN(3, 0.0, 2, (3, 8))
     with pytest.raises(ValueError, match="3 weights do not fit 2 models"):
         ccn.DecisionFusion(nn.Linear(3, 2), nn.Linear(3, 2), weights=(1, 2, 3))(swiftnet.rand(1, 3))
+
+
+def test_parts_that_were_tampered_with():
+    layer = group_clsgat.BGATLayer(4, 4)
+    layer.W = nn.Parameter(swiftnet.zeros(4))
+    with pytest.raises(ValueError, match="W must have two dimensions"):
+        layer(swiftnet.rand(1, 2, 4))
+    layer = group_clsgat.group_divided_linear(2, 3, 4)
+    layer.weight = nn.Parameter(swiftnet.zeros(4))
+    with pytest.raises(ValueError, match="three dimensions"):
+        layer(swiftnet.rand(1, 2, 3))
+    with pytest.raises(ValueError, match="two dimensions"):
+        layer.reset_parameters()
+    layer = group_clsgat.Parallel_Bottleneck(2, 4)
+    for value in (-1, 0, 2**40):
+        with pytest.raises(ValueError, match="groups must be"):
+            layer.groups = value
+    layer = group_clsgat.Parallel_GroupLinear(2, 4, 3, 2, [1, 3])
+    with pytest.raises(ValueError, match="number of classes"):
+        layer.nclasses_per_group = (2**62, 2**62)
+    model = ccn.CCNModels(3, 0.0, 2, (9, 8))
+    with pytest.raises(ValueError, match="cnt must be"):
+        model.cnt = -5
+    net = group_net()[0]()
+    net.heads.group_linear = nn.Flatten(0)
+    with pytest.raises(ValueError, match="features must be"):
+        net(swiftnet.rand(2, 3, 33, 33))
+    shortcut = resnet.PaddedShortcut(2, 4, 2)
+    with pytest.raises(ValueError, match="must not be less"):
+        shortcut.out_channels = 1
+    net = small()
+    net.avgpool = nn.Identity()
+    with pytest.raises(RuntimeError, match="mat1 and mat2|shapes"):
+        net(swiftnet.rand(2, 3, 40, 40))

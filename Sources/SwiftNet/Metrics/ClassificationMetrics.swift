@@ -47,16 +47,14 @@ public final class Accuracy: Metric, ModuleFamily {
         for (index, k) in ks.enumerated() where better < k { correct[index] += 1 }
       }
     }
-    let sums = try counts("correct")
-    let pointer = try sums.mutablePointer().assumingMemoryBound(to: Int64.self)
-    for index in ks.indices { pointer[index] += Int64(correct[index]) }
-    let all = try counts("total").mutablePointer().assumingMemoryBound(to: Int64.self)
-    all.pointee += Int64(total)
+    try add("correct", correct.map(Int64.init), [ks.count])
+    try add("total", [Int64(total)], [])
   }
 
   public override func results() throws -> [(name: String, value: Tensor)] {
-    let (correct, total) = (try counts("correct").doubles(), try counts("total").doubles()[0])
-    return try zip(ints("topk"), correct).map {
+    let ks = try ints("topk")
+    let (correct, total) = (try counts("correct", [ks.count]).doubles(), try counts("total", []).item().double)
+    return try zip(ks, correct).map {
       ("top\($0)", try tensor([ratio($1, total, otherwise: .nan)]))
     }
   }
@@ -74,9 +72,13 @@ public final class ConfusionMatrix: Metric, ModuleFamily {
     (name: "ConfusionMatrix", schema: ModuleSchema("num_classes", optional: ["ignore_index": nil]))
   ]
 
-  public override func build(_ dtype: DType) throws {
+  public override func configure() throws {
     let classes = try requireCount("num_classes")
     try require(classes <= 1 << 13, .value, "ConfusionMatrix: \(classes) classes are too many")
+  }
+
+  public override func build(_ dtype: DType) throws {
+    let classes = try int("num_classes")
     try addCounts("matrix", [classes, classes])
   }
 
@@ -94,13 +96,12 @@ public final class ConfusionMatrix: Metric, ModuleFamily {
           + "for \(classes) classes" + (ignored == nil ? "; ignore_index leaves out a label" : ""))
       fresh[Int(label) * classes + Int(guess)] += 1
     }
-    let matrix = try counts("matrix").mutablePointer().assumingMemoryBound(to: Int64.self)
-    for index in fresh.indices { matrix[index] += fresh[index] }
+    try add("matrix", fresh, [classes, classes])
   }
 
   public override func results() throws -> [(name: String, value: Tensor)] {
     let n = try int("num_classes")
-    let matrix = try counts("matrix").doubles()
+    let matrix = try counts("matrix", [n, n]).doubles()
     var hits = [Double](repeating: 0, count: n)
     var (actual, predicted) = (hits, hits)
     for row in 0..<n {
@@ -120,7 +121,7 @@ public final class ConfusionMatrix: Metric, ModuleFamily {
     let classAccuracy = (0..<n).map { ratio(hits[$0], actual[$0], otherwise: .nan) }
     func perClass(_ values: [Double]) throws -> Tensor { try tensor(values, [n]) }
     return [
-      ("matrix", try counts("matrix").clone()),
+      ("matrix", try counts("matrix", [n, n]).clone()),
       ("accuracy", try tensor([ratio(hits.reduce(0, +), actual.reduce(0, +), otherwise: .nan)])),
       ("class_accuracy", try perClass(classAccuracy)),
       ("mean_class_accuracy", try tensor([meanOfDefined(classAccuracy)])),
@@ -145,11 +146,15 @@ public final class MultiLabelScores: Metric, ModuleFamily {
     )
   ]
 
-  public override func build(_ dtype: DType) throws {
-    let classes = try requireCount("num_classes")
+  public override func configure() throws {
+    _ = try requireCount("num_classes")
     if let k = try optionalInt("topk") {
       try require(k > 0, .value, "topk must be positive, but got \(k)")
     }
+  }
+
+  public override func build(_ dtype: DType) throws {
+    let classes = try int("num_classes")
     for name in ["correct", "predicted", "actual"] { try addCounts(name, [classes]) }
   }
 
@@ -173,15 +178,14 @@ public final class MultiLabelScores: Metric, ModuleFamily {
         if there { sums[2][column] += 1 }
       }
     }
-    for (name, values) in zip(["correct", "predicted", "actual"], sums) {
-      let pointer = try counts(name).mutablePointer().assumingMemoryBound(to: Int64.self)
-      for index in values.indices { pointer[index] += values[index] }
-    }
+    for (name, values) in zip(["correct", "predicted", "actual"], sums) { try add(name, values, [classes]) }
   }
 
   public override func results() throws -> [(name: String, value: Tensor)] {
+    let shape = [try int("num_classes")]
     let (correct, predicted, actual) = (
-      try counts("correct").doubles(), try counts("predicted").doubles(), try counts("actual").doubles()
+      try counts("correct", shape).doubles(), try counts("predicted", shape).doubles(),
+      try counts("actual", shape).doubles()
     )
     func f1(_ p: Double, _ r: Double) -> Double { ratio(2 * p * r, p + r) }
     let precision = ratio(correct.reduce(0, +), predicted.reduce(0, +))

@@ -46,9 +46,22 @@ open class Metric: Module {
     setBuffer(name, try Tensor.zeros(shape, dtype: dtype))
   }
 
-  final func counts(_ name: String) throws -> Tensor {
+  /// The counts under a name, of the given shape: settings and buffers may have been replaced.
+  final func counts(_ name: String, _ shape: [Int], _ dtype: DType = .int64) throws -> Tensor {
     guard let tensor = buffer(name) else { throw SwiftNetError.runtime("'\(typeName)' object has no buffer '\(name)'") }
+    try require(
+      tensor.shape == shape && tensor.dtype == dtype && tensor.isContiguous, .value,
+      "\(typeName): '\(name)' must be \(dtype.name) of shape \(Shape.describe(shape)), but is \(tensor.dtype.name) of "
+        + "shape \(Shape.describe(tensor.shape)); make a new metric for other settings")
     return tensor
+  }
+
+  /// Adds to counts of whole numbers.
+  final func add(_ name: String, _ values: [Int64], _ shape: [Int]) throws {
+    let tensor = try counts(name, shape)
+    try require(tensor.count == values.count, "\(values.count) values for shape \(Shape.describe(shape))")
+    let pointer = try tensor.mutablePointer().assumingMemoryBound(to: Int64.self)
+    for index in values.indices { pointer[index] &+= values[index] }
   }
 
   /// A float64 tensor of the given values; without a shape, a single number.

@@ -2,17 +2,30 @@
 public class RankingMetric: Metric {
   fileprivate func checkUpdate(_ output: Tensor, _ target: Tensor) throws {}
 
+  public override func configure() throws { _ = try requireCount("num_classes") }
+
   public override func build(_ dtype: DType) throws {
     try addCounts("count", [])
-    try addCounts("scores", [0, try requireCount("num_classes")], .float64)
-    try addCounts("targets", [0, try int("num_classes")], .float64)
+    for name in ["scores", "targets"] { try addCounts(name, [0, try int("num_classes")], .float64) }
+  }
+
+  /// One of the two tables, with room for more rows than are used.
+  private func table(_ name: String) throws -> Tensor {
+    try counts(name, [buffer(name)?.shape.first ?? 0, try int("num_classes")], .float64)
+  }
+
+  /// Rows in use.
+  private func rowCount() throws -> Int {
+    let count = try counts("count", []).item().int64
+    let room = try Int64(min(table("scores").shape[0], table("targets").shape[0]))
+    try require(count >= 0 && count <= room, .value, "\(typeName): count is \(count), but there are \(room) rows")
+    return Int(count)
   }
 
   public override func resetParameters() throws {
     try super.resetParameters()
     for name in ["scores", "targets"] {
-      let buffer = try counts(name)
-      try buffer.setData(try Tensor.zeros([0, buffer.shape[1]], dtype: .float64))
+      try buffer(name)?.setData(try Tensor.zeros([0, try int("num_classes")], dtype: .float64))
     }
   }
 
@@ -20,11 +33,10 @@ public class RankingMetric: Metric {
     var (output, target) = (output, target)
     if output.rank == 1 && target.rank == 1 { (output, target) = (try output.unsqueeze(1), try target.unsqueeze(1)) }
     try checkUpdate(output, target)
-    let number = try counts("count")
-    let count = Int(try number.item().int64)
+    let count = try rowCount()
     let rows = output.shape[0]
     for (name, values) in [("scores", output), ("targets", target)] {
-      let buffer = try counts(name)
+      let buffer = try table(name)
       if buffer.shape[0] < count + rows {
         // Room for twice as many, so that the copies do not add up.
         let larger = try Tensor.zeros([max(2 * buffer.shape[0], count + rows), buffer.shape[1]], dtype: .float64)
@@ -33,17 +45,17 @@ public class RankingMetric: Metric {
       }
       if rows > 0 { try buffer.detach().narrow(0, count, rows).copyInPlace(values) }
     }
-    try number.fillInPlace(.int(Int64(count + rows)))
+    try add("count", [Int64(rows)], [])
   }
 
   /// Scores and targets of each class.
   fileprivate func columns() throws -> [(scores: [Double], targets: [Double])] {
-    let count = Int(try counts("count").item().int64)
+    let count = try rowCount()
     let (scores, targets) = (
-      try counts("scores").narrow(0, 0, count).transposed().doubles(),
-      try counts("targets").narrow(0, 0, count).transposed().doubles()
+      try table("scores").narrow(0, 0, count).transposed().doubles(),
+      try table("targets").narrow(0, 0, count).transposed().doubles()
     )
-    return (0..<(try counts("scores").shape[1])).map {
+    return (0..<(try int("num_classes"))).map {
       (Array(scores[$0 * count..<($0 + 1) * count]), Array(targets[$0 * count..<($0 + 1) * count]))
     }
   }

@@ -19,17 +19,16 @@ public final class RegressionErrors: Metric, ModuleFamily {
       squared += (x - y) * (x - y)
     }
     for (name, value) in [("absolute", absolute), ("squared", squared)] {
-      let sum = try counts(name)
+      let sum = try counts(name, [], .float64)
       try sum.fillInPlace(.float(try sum.item().double + value))
     }
-    let total = try counts("total")
-    try total.fillInPlace(.int(try total.item().int64 + Int64(output.count)))
+    try add("total", [Int64(output.count)], [])
   }
 
   public override func results() throws -> [(name: String, value: Tensor)] {
-    let total = try counts("total").item().double
-    let mae = ratio(try counts("absolute").item().double, total, otherwise: .nan)
-    let mse = ratio(try counts("squared").item().double, total, otherwise: .nan)
+    let total = try counts("total", []).item().double
+    let mae = ratio(try counts("absolute", [], .float64).item().double, total, otherwise: .nan)
+    let mse = ratio(try counts("squared", [], .float64).item().double, total, otherwise: .nan)
     return [("mae", try tensor([mae])), ("mse", try tensor([mse])), ("rmse", try tensor([mse.squareRoot()]))]
   }
 }

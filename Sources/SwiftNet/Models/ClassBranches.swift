@@ -26,6 +26,7 @@ public final class ClassLinear: Layer, ModuleFamily {
 
   public override func forward(_ x: Tensor) throws -> Tensor {
     let weight = try requiredParameter("weight")
+    try require(weight.rank == 3, .value, "group_divided_linear: weight must have three dimensions")
     try require(
       x.rank == 3 && x.shape[1] == weight.shape[0] && x.shape[2] == weight.shape[1], .value,
       "group_divided_linear: expected (batch, \(weight.shape[0]), \(weight.shape[1])), but got "
@@ -39,6 +40,7 @@ extension Module {
   /// Draws "weight" and "bias" uniformly from ±1/√d, d the weight's second dimension.
   fileprivate func resetUniformly() throws {
     let weight = try requiredParameter("weight")
+    try require(weight.rank >= 2, .value, "\(typeName): weight must have at least two dimensions")
     let bound = 1 / Double(weight.shape[1]).squareRoot()
     try Initializer.uniform(weight, -bound, bound)
     if let bias = parameter("bias") { try Initializer.uniform(bias, -bound, bound) }
@@ -57,7 +59,7 @@ public final class GroupLinear: Layer, ModuleFamily {
     )
   ]
 
-  public override func build(_ dtype: DType) throws {
+  public override func configure() throws {
     for name in ["n_groups", "n_classes", "group_channels", "class_channels"] { try requireSetting(name, atLeast: 1) }
     let (groups, classes) = (try int("n_groups"), try int("n_classes"))
     let counts = try ints("nclasses_per_group")
@@ -66,6 +68,10 @@ public final class GroupLinear: Layer, ModuleFamily {
         && counts.reduce(0, +) == classes, .value,
       "nclasses_per_group \(Shape.describe(counts)) must hold \(groups) numbers (one per group) whose sum is the "
         + "number of classes, \(classes)")
+  }
+
+  public override func build(_ dtype: DType) throws {
+    let classes = try int("n_classes")
     let outputs = try int("class_channels")
     try addParameter("weight", Tensor(empty: [try int("group_channels"), classes, outputs], dtype: dtype))
     if try bool("bias") {
@@ -81,6 +87,7 @@ public final class GroupLinear: Layer, ModuleFamily {
   public override func forward(_ x: Tensor) throws -> Tensor {
     let weight = try requiredParameter("weight")
     let counts = try ints("nclasses_per_group")
+    try require(weight.rank == 3, .value, "Parallel_GroupLinear: weight must have three dimensions")
     try require(
       x.rank == 3 && x.shape[1] == counts.count && x.shape[2] == weight.shape[0], .value,
       "Parallel_GroupLinear: expected (batch, \(counts.count), \(weight.shape[0])), but got "

@@ -18,8 +18,11 @@ public final class FusionNet: Module, ModuleFamily {
     (name: "CCN", schema: schema(2)), (name: "CCNModels", schema: schema(2)), (name: "CCNSingle", schema: schema(1)),
   ]
 
-  public override func build(_ dtype: DType) throws {
+  public override func configure() throws {
     for name in ["num", "cnt", "in_channels"] { try requireSetting(name, atLeast: 1) }
+  }
+
+  public override func build(_ dtype: DType) throws {
     try requireSetting("classes", atLeast: 1, atMost: 1 << 24)
     let (channels, branches, sizes) = (try int("num"), try int("cnt"), try ints("input_size"))
     try require(

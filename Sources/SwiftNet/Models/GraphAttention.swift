@@ -38,6 +38,7 @@ public final class GraphAttention: Layer, ModuleFamily {
 
   public override func forward(_ x: Tensor) throws -> Tensor {
     let (weight, a) = (try requiredParameter("W"), try requiredParameter("a"))
+    try require(weight.rank == 2, .value, "BGATLayer: W must have two dimensions")
     try require(
       x.rank == 3 && x.shape[2] == weight.shape[0], .value,
       "BGATLayer: expected nodes (batch, nodes, \(weight.shape[0])), but got \(Shape.describe(x.shape))")

@@ -45,8 +45,11 @@ public final class ParallelBottleneck: Layer, ModuleFamily {
     )
   ]
 
-  public override func build(_ dtype: DType) throws {
+  public override func configure() throws {
     for name in ["groups", "group_channels", "stride", "reduction"] { try requireSetting(name, atLeast: 1) }
+  }
+
+  public override func build(_ dtype: DType) throws {
     let (groups, channels) = (try int("groups"), try int("group_channels"))
     let inner = try groups * (channels / int("reduction"))
     setChild("conv1", try Module.convolution(channels, inner, 1, dtype: dtype))
@@ -133,9 +136,11 @@ public final class GroupClassHead: Module, ModuleFamily {
     }
     let maps = try child("bottle_nect")(child("reduce_conv")(inputs[0].expectTensor("Head.forward", "x")))
     let pooled = try child("gmp")(maps)
+    try require(pooled.rank > 0, "Head: what gmp gives has no dimensions")
     let groups = try pooled.reshape([pooled.shape[0], try int("groups"), try int("group_channels")])
     let classes = try child("group_linear")(groups)
     func logits(_ head: String, _ x: Tensor) throws -> ModuleValue {
+      try require(x.rank >= 2, .value, "Head: features must be (batch, classes, …), but are \(Shape.describe(x.shape))")
       let out = try child(head)(x)
       return .tensor(try out.reshape([x.shape[0], x.shape[1]]))
     }
