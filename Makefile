@@ -56,6 +56,7 @@ sanitize: .venv/.test
 
 examples: build .venv/.demo
 	$(BIN)/python examples/run_all.py
+	swift run -c release DeepSupervision 30
 
 clean:
 	rm -rf .build .build-* .venv build dist python/*.egg-info python/swiftnet/*.so python/swiftnet/*.dylib

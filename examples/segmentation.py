@@ -26,12 +26,12 @@ def make_model(options):
 
 
 def make_optimizer(model, options):
-    """New layers learn ten times as fast as the backbone, as is usual when that comes with weights."""
+    """The heads can learn faster than the backbone, as is usual when that comes with weights."""
     backbone = [model.layer0, model.layer1, model.layer2, model.layer3, model.layer4]
     heads = [model.ppm, model.cls, model.aux]
     groups = [{"params": module.parameters(), "lr": options.lr} for module in backbone]
     groups += [{"params": module.parameters(), "lr": options.lr * options.head_factor} for module in heads]
-    return optim.SGD(groups, lr=options.lr, momentum=0.9, weight_decay=1e-4)
+    return optim.Adam(groups, lr=options.lr, weight_decay=1e-4)
 
 
 def train(options, aux_weight, seed, data):
@@ -97,14 +97,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=float, nargs="+", default=[0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--scenes", type=int, default=400, help="for training; a quarter as many for testing")
     parser.add_argument("--size", type=int, default=65, help="pixels per side: a multiple of 8, plus 1")
-    parser.add_argument("--layers", type=int, nargs=4, default=[1, 2, 3, 1], help="blocks of the backbone's stages")
+    parser.add_argument("--layers", type=int, nargs=4, default=[1, 1, 2, 1], help="blocks of the backbone's stages")
     parser.add_argument("--width", type=int, default=12, help="planes of the backbone's first stage; 64 in the paper")
     parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--lr", type=float, default=0.03)
-    parser.add_argument("--head-factor", type=float, default=3.0)
+    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--head-factor", type=float, default=1.0, help="10 with a trained backbone")
     parser.add_argument("--folder", type=Path, default=Path("runs/segmentation"))
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)

@@ -60,6 +60,8 @@ from swiftnet._tensor import (
 )
 from swiftnet.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 
+from swiftnet import _display  # isort: skip - needs tensors and modules
+
 is_anomaly_enabled = autograd.is_anomaly_enabled
 
 

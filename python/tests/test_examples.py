@@ -1,6 +1,7 @@
 """The programs in examples/, on data small enough for a test."""
 
 import importlib
+import json
 import sys
 from pathlib import Path
 
@@ -82,3 +83,46 @@ SHORT = {
 def test_programs_run(program, tmp_path, capsys, name):
     program(name, *SHORT[name], "--folder", tmp_path / "run")
     assert capsys.readouterr().out
+
+
+class Shown(list):
+    """What a notebook would show: the value of the last expression of each cell."""
+
+    def run(self, path):
+        import ast
+
+        names = {"__name__": "__main__"}
+        for cell in json.loads(path.read_text())["cells"]:
+            if cell["cell_type"] != "code":
+                continue
+            tree = ast.parse("".join(cell["source"]))
+            last = tree.body[-1] if isinstance(tree.body[-1], ast.Expr) else None
+            exec(compile(ast.Module(tree.body[: -1 if last else None], []), str(path), "exec"), names)
+            if last is not None:
+                self.append(eval(compile(ast.Expression(last.value), str(path), "eval"), names))
+        return names
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted((EXAMPLES / "notebooks").glob("*.ipynb"))])
+def test_notebooks(program, monkeypatch, name):
+    monkeypatch.chdir(EXAMPLES / "notebooks")
+    shown = Shown()
+    shown.run(EXAMPLES / f"notebooks/{name}.ipynb")
+    assert shown
+    for value in shown:
+        if hasattr(value, "_repr_html_"):
+            html = value._repr_html_()
+            assert html is None or html.startswith("<")
+
+
+def test_tensors_and_modules_in_notebooks():
+    html = swiftnet.arange(200.0).view(10, 20)._repr_html_()
+    assert html.count("<tr>") == 10
+    assert "…" in html
+    assert "(10, 20), float32" in html
+    assert "<pre>tensor(" in swiftnet.rand(2, 2, 2, requires_grad=True)._repr_html_()
+    model = swiftnet.models.resnet18(num_classes=3, width=4)
+    html = model._repr_html_()
+    assert html.count("<details") == 1 + 4 + 8 + 3
+    assert "layer4" in html
+    assert "parameters" in html

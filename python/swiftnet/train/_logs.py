@@ -113,12 +113,14 @@ class TensorBoardLog(Callback):
             self._file = None
 
 
-def draw_curves(history, path):
-    """A picture with the curves of all numbers over the epochs, training and validation together. Needs matplotlib."""
-    import matplotlib
+def draw_curves(history, path=None):
+    """A picture with the curves of all numbers over the epochs, training and validation together. Needs matplotlib.
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    Args:
+        history: the records of a training.
+        path: the file to write; without one, the figure is returned, which a notebook shows.
+    """
+    from matplotlib.figure import Figure
 
     plots = {}
     for name in dict.fromkeys(name for record in history for name in record):
@@ -130,7 +132,8 @@ def draw_curves(history, path):
             plots.setdefault(name.removeprefix("validation "), []).append((name, points))
     columns = min(len(plots), 3) or 1
     rows = max(math.ceil(len(plots) / columns), 1)
-    figure, axes = plt.subplots(rows, columns, figsize=(4.5 * columns, 3.2 * rows), squeeze=False, layout="constrained")
+    figure = Figure(figsize=(4.5 * columns, 3.2 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat[len(plots) :]:
         axis.axis("off")
     for axis, (title, curves) in zip(axes.flat, plots.items(), strict=False):
@@ -139,5 +142,7 @@ def draw_curves(history, path):
         axis.set(title=title, xlabel="epoch")
         if len(curves) > 1:
             axis.legend()
+    if path is None:
+        return figure
     figure.savefig(path, dpi=120)
-    plt.close(figure)
+    return None
