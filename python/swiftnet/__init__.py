@@ -8,7 +8,7 @@ tensor([[2., 4.],
         [6., 8.]])
 """
 
-from swiftnet import autograd, cuda, linalg, memory, nn, optim, random, return_types, special
+from swiftnet import amp, autograd, cuda, linalg, memory, nn, optim, random, return_types, special
 from swiftnet._core import check as _check
 from swiftnet._core import ffi, lib
 from swiftnet._device import device
@@ -58,6 +58,7 @@ from swiftnet._tensor import (
     strided,
     tensor,
 )
+from swiftnet.amp.autocast_mode import *  # noqa: F403
 from swiftnet.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 
 from swiftnet import _display  # isort: skip - needs tensors and modules
@@ -86,6 +87,11 @@ def __getattr__(name):
         from swiftnet._summary import summary
 
         return summary
+    # Only when they are asked for: data loading brings in multiprocessing, the file formats json and zipfile.
+    if name in ("utils", "safetensors", "npz"):
+        import importlib
+
+        return importlib.import_module(f"swiftnet.{name}")
     raise AttributeError(f"module 'swiftnet' has no attribute '{name}'")
 
 
