@@ -65,6 +65,7 @@ let package = Package(
     .testTarget(
       name: "KernelsTests", dependencies: ["SwiftNet", "KernelTypes"] + kernelNames,
       swiftSettings: dispatchDefines),
+    .executableTarget(name: "DeepSupervision", dependencies: ["SwiftNet"], path: "examples/DeepSupervision"),
     .testTarget(name: "SwiftNetTests", dependencies: ["SwiftNet"]),
   ],
   swiftLanguageModes: [.v5]

@@ -66,6 +66,8 @@ from swiftnet._tensor import (
 from swiftnet.amp.autocast_mode import *  # noqa: F403
 from swiftnet.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 
+from swiftnet import _display  # isort: skip - needs tensors and modules
+
 is_anomaly_enabled = autograd.is_anomaly_enabled
 _outputs.install(globals())
 
@@ -78,7 +80,19 @@ def is_inference_mode_enabled():
 __version__ = "0.1.0"
 
 
+# Parts that are imported when they are asked for: data loading brings in multiprocessing.
+_LATER = frozenset(["datasets", "metrics", "models", "train", "transforms", "utils"])
+
+
 def __getattr__(name):
+    if name in _LATER:
+        import importlib
+
+        return importlib.import_module(f"swiftnet.{name}")
+    if name == "summary":
+        from swiftnet._summary import summary
+
+        return summary
     # Only when they are asked for: data loading brings in multiprocessing, the file formats json and zipfile.
     if name in ("utils", "safetensors", "npz"):
     # Data loading brings in multiprocessing, few programs need the further losses: only when they are asked for.
