@@ -80,8 +80,10 @@ def is_inference_mode_enabled():
 __version__ = "0.1.0"
 
 
-# Parts that are imported when they are asked for: data loading brings in multiprocessing.
-_LATER = frozenset(["datasets", "metrics", "models", "train", "transforms", "utils"])
+# Imported when they are asked for: data loading brings in multiprocessing, the file formats json and zipfile.
+_LATER = frozenset(
+    ["datasets", "losses", "metrics", "models", "npz", "safetensors", "train", "transforms", "utils"]
+)  # fmt: skip
 
 
 def __getattr__(name):
@@ -93,13 +95,6 @@ def __getattr__(name):
         from swiftnet._summary import summary
 
         return summary
-    # Only when they are asked for: data loading brings in multiprocessing, the file formats json and zipfile.
-    if name in ("utils", "safetensors", "npz"):
-    # Data loading brings in multiprocessing, few programs need the further losses: only when they are asked for.
-    if name in ("losses", "utils"):
-        import importlib
-
-        return importlib.import_module(f"swiftnet.{name}")
     raise AttributeError(f"module 'swiftnet' has no attribute '{name}'")
 
 
