@@ -114,7 +114,7 @@ def reductions():
         "max": lambda root, a: a.max(),
         "argmax of rows": lambda root, a: a.argmax(1),
         "var of rows": lambda root, a: a.var(1),
-        "softmax": lambda root, a: root.softmax(a, 1),
+        "softmax": lambda root, a: a.softmax(1),
         "cumsum": lambda root, a: root.cumsum(a, 1),
     }
     for name, function in functions.items():

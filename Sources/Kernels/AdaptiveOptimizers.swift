@@ -178,11 +178,11 @@ private func lamb<V: FloatVector>(_ vector: V.Type) -> UpdateKernel {
 }
 
 func registerAdaptiveOptimizers(_ table: inout OptimizerKernels) {
-  table.nadam = [nadam(Floats.self), nadam(Doubles.self)]
-  table.radam = [radam(Floats.self), radam(Doubles.self)]
-  table.adamax = [adamax(Floats.self), adamax(Doubles.self)]
-  table.adagrad = [adagrad(Floats.self), adagrad(Doubles.self)]
-  table.adadelta = [adadelta(Floats.self), adadelta(Doubles.self)]
-  table.rmsprop = [rmsprop(Floats.self), rmsprop(Doubles.self)]
-  table.lamb = [lamb(Floats.self), lamb(Doubles.self)]
+  table.nadam = [stored(nadam(Floats.self)), stored(nadam(Doubles.self))]
+  table.radam = [stored(radam(Floats.self)), stored(radam(Doubles.self))]
+  table.adamax = [stored(adamax(Floats.self)), stored(adamax(Doubles.self))]
+  table.adagrad = [stored(adagrad(Floats.self)), stored(adagrad(Doubles.self))]
+  table.adadelta = [stored(adadelta(Floats.self)), stored(adadelta(Doubles.self))]
+  table.rmsprop = [stored(rmsprop(Floats.self)), stored(rmsprop(Doubles.self))]
+  table.lamb = [stored(lamb(Floats.self)), stored(lamb(Doubles.self))]
 }

@@ -60,9 +60,13 @@ private func argReduce(_ isBetter: @escaping (Int64, Int64) -> Bool) -> ArgReduc
 
 func registerArgReductions(_ table: inout ReduceKernels) {
   table.argmin = [
-    argReduce(MinReduction.self, Floats.self), argReduce(MinReduction.self, Doubles.self), argReduce(less),
+    stored(argReduce(MinReduction.self, Floats.self)),
+    stored(argReduce(MinReduction.self, Doubles.self)),
+    stored(argReduce(less)),
   ]
   table.argmax = [
-    argReduce(MaxReduction.self, Floats.self), argReduce(MaxReduction.self, Doubles.self), argReduce(greater),
+    stored(argReduce(MaxReduction.self, Floats.self)),
+    stored(argReduce(MaxReduction.self, Doubles.self)),
+    stored(argReduce(greater)),
   ]
 }

@@ -47,6 +47,27 @@ where V.Scalar: BinaryFloatingPoint {
   return Double(top) + log(total(sum, V.self))
 }
 
+/// log sum exp of samples beside each other. Class planes often lie a power of two apart, in the same few lines of the
+/// cache: each is read once, into `line`. (A function of its own: in the closure that gets the scratch memory, calls of
+/// C functions are not inlined.)
+@inline(never)
+private func planesLogSumExp<V: WideningVector>(
+  _ x: UnsafePointer<V.Scalar>, _ denominators: UnsafeMutablePointer<Double>, _ samples: Int,
+  _ s: CrossEntropySettings, _ line: UnsafeMutablePointer<V>
+) where V.Scalar: BinaryFloatingPoint {
+  columnBlocks(samples, V.scalarCount) { i, count in
+    var top = V(-.infinity)
+    for c in 0..<s.classes {
+      line[c] = loadLanes(x + (c * s.classStride + i), count, V.self)
+      top = maximum(top, line[c])
+    }
+    var sum = V.zero
+    for c in 0..<s.classes { sum = sum + (line[c] - top).exponential }
+    let logarithm = sum.logarithm
+    for lane in 0..<count { denominators[i + lane] = Double(top[lane]) + Double(logarithm[lane]) }
+  }
+}
+
 @inline(__always)
 private func crossEntropy<V: WideningVector>(_ vector: V.Type) -> CrossEntropyKernel
 where V.Scalar: BinaryFloatingPoint {
@@ -56,14 +77,11 @@ where V.Scalar: BinaryFloatingPoint {
     if s.classStride == 1 {
       for i in 0..<samples { denominators[i] = lineLogSumExp(x + i * s.sampleStride, s.classes, V.self) }
     } else {
-      columnBlocks(samples, V.scalarCount) { i, count in
-        var top = V(-.infinity)
-        for c in 0..<s.classes { top = maximum(top, loadLanes(x + (c * s.classStride + i), count, V.self)) }
-        var sum = V.zero
-        for c in 0..<s.classes {
-          sum = sum + (loadLanes(x + (c * s.classStride + i), count, V.self) - top).exponential
-        }
-        for lane in 0..<count { denominators[i + lane] = Double(top[lane]) + log(Double(sum[lane])) }
+      withUnsafeTemporaryAllocation(
+        byteCount: max(s.classes, 1) * MemoryLayout<V>.stride, alignment: MemoryLayout<V>.alignment
+      ) { scratch in
+        guard let line = scratch.baseAddress?.assumingMemoryBound(to: V.self) else { return }
+        planesLogSumExp(x, denominators, samples, s, line)
       }
     }
     for i in 0..<samples {
@@ -134,6 +152,12 @@ where V.Scalar: BinaryFloatingPoint {
 }
 
 func registerCrossEntropy(_ table: inout LossKernels) {
-  table.crossEntropy = [crossEntropy(Floats.self), crossEntropy(Doubles.self)]
-  table.crossEntropyGradient = [crossEntropyGradient(Floats.self), crossEntropyGradient(Doubles.self)]
+  table.crossEntropy = [
+    stored(crossEntropy(Floats.self)),
+    stored(crossEntropy(Doubles.self)),
+  ]
+  table.crossEntropyGradient = [
+    stored(crossEntropyGradient(Floats.self)),
+    stored(crossEntropyGradient(Doubles.self)),
+  ]
 }

@@ -5,10 +5,12 @@ import KernelTypes
 @inline(__always)
 func columnBlocks(_ columns: Int, _ width: Int, _ body: (Int, Int) -> Void) {
   var c = 0
-  while c < columns {
-    body(c, Swift.min(width, columns - c))
+  // The body stands here twice: in the loop the count is a constant, and the code for part of a vector falls away.
+  while c + width <= columns {
+    body(c, width)
     c += width
   }
+  if c < columns { body(c, columns - c) }
 }
 
 /// Float vectors as two vectors of doubles, double vectors as themselves: sums that must not lose digits.
@@ -368,16 +370,44 @@ where V.Scalar: BinaryFloatingPoint {
 }
 
 func registerNormalization(_ table: inout NormKernels) {
-  table.affineRows = [affineRows(Floats.self), affineRows(Doubles.self)]
-  table.affinePlane = [affinePlane(Floats.self), affinePlane(Doubles.self)]
-  table.statisticsRows = [statisticsRows(Floats.self), statisticsRows(Doubles.self)]
-  table.statisticsPlane = [statisticsPlane(Floats.self), statisticsPlane(Doubles.self)]
-  table.gradientSumsRows = [gradientSumsRows(Floats.self), gradientSumsRows(Doubles.self)]
-  table.gradientSumsPlane = [gradientSumsPlane(Floats.self), gradientSumsPlane(Doubles.self)]
-  table.gradientRows = [
-    normGradient(Floats.self, isPlane: false), normGradient(Doubles.self, isPlane: false),
+  table.affineRows = [
+    stored(affineRows(Floats.self)),
+    stored(affineRows(Doubles.self)),
   ]
-  table.gradientPlane = [normGradient(Floats.self, isPlane: true), normGradient(Doubles.self, isPlane: true)]
-  table.layerNorm = [layerNorm(Floats.self), layerNorm(Doubles.self)]
-  table.layerNormGradient = [layerNormGradient(Floats.self), layerNormGradient(Doubles.self)]
+  table.affinePlane = [
+    stored(affinePlane(Floats.self)),
+    stored(affinePlane(Doubles.self)),
+  ]
+  table.statisticsRows = [
+    stored(statisticsRows(Floats.self)),
+    stored(statisticsRows(Doubles.self)),
+  ]
+  table.statisticsPlane = [
+    stored(statisticsPlane(Floats.self)),
+    stored(statisticsPlane(Doubles.self)),
+  ]
+  table.gradientSumsRows = [
+    stored(gradientSumsRows(Floats.self)),
+    stored(gradientSumsRows(Doubles.self)),
+  ]
+  table.gradientSumsPlane = [
+    stored(gradientSumsPlane(Floats.self)),
+    stored(gradientSumsPlane(Doubles.self)),
+  ]
+  table.gradientRows = [
+    stored(normGradient(Floats.self, isPlane: false)),
+    stored(normGradient(Doubles.self, isPlane: false)),
+  ]
+  table.gradientPlane = [
+    stored(normGradient(Floats.self, isPlane: true)),
+    stored(normGradient(Doubles.self, isPlane: true)),
+  ]
+  table.layerNorm = [
+    stored(layerNorm(Floats.self)),
+    stored(layerNorm(Doubles.self)),
+  ]
+  table.layerNormGradient = [
+    stored(layerNormGradient(Floats.self)),
+    stored(layerNormGradient(Doubles.self)),
+  ]
 }

@@ -64,8 +64,14 @@ private func adam<V: FloatVector>(_ vector: V.Type) -> AdamKernel {
 }
 
 func registerOptimizers(_ table: inout OptimizerKernels) {
-  table.sgd = [sgd(Floats.self), sgd(Doubles.self)]
-  table.adam = [adam(Floats.self), adam(Doubles.self)]
+  table.sgd = [
+    stored(sgd(Floats.self)),
+    stored(sgd(Doubles.self)),
+  ]
+  table.adam = [
+    stored(adam(Floats.self)),
+    stored(adam(Doubles.self)),
+  ]
   registerAdaptiveOptimizers(&table)
   registerSignOptimizers(&table)
 }

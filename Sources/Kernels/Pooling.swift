@@ -244,8 +244,20 @@ private func averagePoolGradient<V: PoolVector>(_ vector: V.Type) -> AveragePool
 }
 
 func registerPooling(_ table: inout PoolKernels) {
-  table.max = [maxPool(Floats.self), maxPool(Doubles.self)]
-  table.maxGradient = [maxPoolGradient(Floats.self), maxPoolGradient(Doubles.self)]
-  table.average = [averagePool(Floats.self), averagePool(Doubles.self)]
-  table.averageGradient = [averagePoolGradient(Floats.self), averagePoolGradient(Doubles.self)]
+  table.max = [
+    stored(maxPool(Floats.self)),
+    stored(maxPool(Doubles.self)),
+  ]
+  table.maxGradient = [
+    stored(maxPoolGradient(Floats.self)),
+    stored(maxPoolGradient(Doubles.self)),
+  ]
+  table.average = [
+    stored(averagePool(Floats.self)),
+    stored(averagePool(Doubles.self)),
+  ]
+  table.averageGradient = [
+    stored(averagePoolGradient(Floats.self)),
+    stored(averagePoolGradient(Doubles.self)),
+  ]
 }

@@ -220,8 +220,8 @@ private func reduceColumns<R: Reduction>(_ type: R.Type, _ lane: Float.Type) -> 
       }
       return
     }
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: n) { scratch in
-      guard let sums = scratch.baseAddress else { return }
+    withUnsafeTemporaryAllocation(byteCount: 4 * max(n, 1), alignment: 64) { scratch in
+      guard let sums = scratch.baseAddress?.assumingMemoryBound(to: Float.self) else { return }
       var row = 0
       while row < rows {
         let count = Swift.min(rowsPerBlock, rows - row)

@@ -28,8 +28,14 @@ private func scan<T, A>(
 @inline(__always) private func round(_ a: Int64) -> Int64 { a }
 
 func registerScans(_ table: inout ReduceKernels) {
-  table.cumsum = [scan(Float.self, add, round), scan(Double.self, add, round), scan(Int64.self, add, round)]
+  table.cumsum = [
+    stored(scan(Float.self, add, round)),
+    stored(scan(Double.self, add, round)),
+    stored(scan(Int64.self, add, round)),
+  ]
   table.cumprod = [
-    scan(Float.self, multiply, round), scan(Double.self, multiply, round), scan(Int64.self, multiply, round),
+    stored(scan(Float.self, multiply, round)),
+    stored(scan(Double.self, multiply, round)),
+    stored(scan(Int64.self, multiply, round)),
   ]
 }

@@ -78,8 +78,8 @@ private func unscale<V: FloatVector>(_ vector: V.Type) -> UnscaleKernel {
 }
 
 func registerSignOptimizers(_ table: inout OptimizerKernels) {
-  table.rprop = [rprop(Floats.self), rprop(Doubles.self)]
-  table.asgd = [asgd(Floats.self), asgd(Doubles.self)]
-  table.lion = [lion(Floats.self), lion(Doubles.self)]
-  table.unscale = [unscale(Floats.self), unscale(Doubles.self)]
+  table.rprop = [stored(rprop(Floats.self)), stored(rprop(Doubles.self))]
+  table.asgd = [stored(asgd(Floats.self)), stored(asgd(Doubles.self))]
+  table.lion = [stored(lion(Floats.self)), stored(lion(Doubles.self))]
+  table.unscale = [stored(unscale(Floats.self)), stored(unscale(Doubles.self))]
 }

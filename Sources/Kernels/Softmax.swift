@@ -141,20 +141,36 @@ private func softmaxColumnsGradient<V: FloatVector>(_ vector: V.Type, isLog: Boo
 }
 
 func registerSoftmax(_ table: inout SoftmaxKernels) {
-  table.rows = [softmaxRows(Floats.self, isLog: false), softmaxRows(Doubles.self, isLog: false)]
-  table.logRows = [softmaxRows(Floats.self, isLog: true), softmaxRows(Doubles.self, isLog: true)]
+  table.rows = [
+    stored(softmaxRows(Floats.self, isLog: false)),
+    stored(softmaxRows(Doubles.self, isLog: false)),
+  ]
+  table.logRows = [
+    stored(softmaxRows(Floats.self, isLog: true)),
+    stored(softmaxRows(Doubles.self, isLog: true)),
+  ]
   table.rowsGradient = [
-    softmaxRowsGradient(Floats.self, isLog: false), softmaxRowsGradient(Doubles.self, isLog: false),
+    stored(softmaxRowsGradient(Floats.self, isLog: false)),
+    stored(softmaxRowsGradient(Doubles.self, isLog: false)),
   ]
   table.logRowsGradient = [
-    softmaxRowsGradient(Floats.self, isLog: true), softmaxRowsGradient(Doubles.self, isLog: true),
+    stored(softmaxRowsGradient(Floats.self, isLog: true)),
+    stored(softmaxRowsGradient(Doubles.self, isLog: true)),
   ]
-  table.columns = [softmaxColumns(Floats.self, isLog: false), softmaxColumns(Doubles.self, isLog: false)]
-  table.logColumns = [softmaxColumns(Floats.self, isLog: true), softmaxColumns(Doubles.self, isLog: true)]
+  table.columns = [
+    stored(softmaxColumns(Floats.self, isLog: false)),
+    stored(softmaxColumns(Doubles.self, isLog: false)),
+  ]
+  table.logColumns = [
+    stored(softmaxColumns(Floats.self, isLog: true)),
+    stored(softmaxColumns(Doubles.self, isLog: true)),
+  ]
   table.columnsGradient = [
-    softmaxColumnsGradient(Floats.self, isLog: false), softmaxColumnsGradient(Doubles.self, isLog: false),
+    stored(softmaxColumnsGradient(Floats.self, isLog: false)),
+    stored(softmaxColumnsGradient(Doubles.self, isLog: false)),
   ]
   table.logColumnsGradient = [
-    softmaxColumnsGradient(Floats.self, isLog: true), softmaxColumnsGradient(Doubles.self, isLog: true),
+    stored(softmaxColumnsGradient(Floats.self, isLog: true)),
+    stored(softmaxColumnsGradient(Doubles.self, isLog: true)),
   ]
 }

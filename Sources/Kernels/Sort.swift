@@ -122,7 +122,19 @@ private func search<T>(_ type: T.Type, _ precedes: @escaping (T, T) -> Bool) -> 
 }
 
 func registerSorting(_ table: inout SortKernels) {
-  table.sort = [sort(Float.self, precedes), sort(Double.self, precedes), sort(Int64.self, precedes)]
-  table.topK = [topK(Float.self, precedes), topK(Double.self, precedes), topK(Int64.self, precedes)]
-  table.search = [search(Float.self, precedes), search(Double.self, precedes), search(Int64.self, precedes)]
+  table.sort = [
+    stored(sort(Float.self, precedes)),
+    stored(sort(Double.self, precedes)),
+    stored(sort(Int64.self, precedes)),
+  ]
+  table.topK = [
+    stored(topK(Float.self, precedes)),
+    stored(topK(Double.self, precedes)),
+    stored(topK(Int64.self, precedes)),
+  ]
+  table.search = [
+    stored(search(Float.self, precedes)),
+    stored(search(Double.self, precedes)),
+    stored(search(Int64.self, precedes)),
+  ]
 }

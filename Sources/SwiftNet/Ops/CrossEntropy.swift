@@ -1,3 +1,5 @@
+import KernelTypes
+
 /// Losses over classes.
 extension Tensor {
   /// Cross entropy between softmax(logits) along the classes and a target: class indices (int64, uint8) or
@@ -30,20 +32,93 @@ extension Tensor {
     if target.shape == shape {
       return try crossEntropy(probabilities: target, weight, ignoreIndex, reduction, labelSmoothing)
     }
-    let wide = dtype.isFloatingPoint && dtype.lane.dtype != dtype ? try to(.float32) : self
-    let (rows, targetShape) = try wide.classRows(target)
-    let samples = try ClassSamples(target, classes: classes, weight: weight, ignoreIndex: ignoreIndex)
-    let weights = try samples.weights.to(wide.dtype)
-    var loss = try rows.crossEntropyRows(samples.targets, weights, labelSmoothing > 0 ? .none : reduction)
-    if labelSmoothing > 0 {
-      var spread = try rows.logSoftmax(1).negated()
-      if let weight { spread = try spread * weight.to(wide.dtype) }
-      let counted = try samples.counted.to(wide.dtype)
-      let smooth = try spread.sum([1]) * counted
-      loss = try loss * .float(1 - labelSmoothing) + smooth * .float(labelSmoothing / Double(classes))
-      if reduction == .mean { loss = try loss.sum() / weights.sum() } else { loss = try loss.reduced(reduction) }
+    try require(
+      dtype.isFloatingPoint, .notImplemented, "cross_entropy not implemented for '\(dtype.scalarTypeName)'")
+    let wide = dtype.lane.dtype != dtype ? try to(.float32) : self
+    let loss = try wide.crossEntropy(
+      ClassTarget(target, of: wide, ignoreIndex), try weight?.to(wide.dtype).contiguous(), reduction, labelSmoothing)
+    return try loss.to(dtype)
+  }
+
+  /// The fused loss, whose backward needs one pass over the scores.
+  private func crossEntropy(
+    _ target: ClassTarget, _ weight: Tensor?, _ reduction: LossReduction, _ labelSmoothing: Double
+  ) throws -> Tensor {
+    let layout = try ClassScores(self)
+    let kernel = kernels.loss.crossEntropy[dtype.lane.rawValue]
+    let losses = try Tensor(empty: target.shape, dtype: .float64)
+    let denominators = try Tensor(empty: [losses.count], dtype: .float64)
+    let (size, settings) = (dtype.size, layout.settings(target.ignoreIndex, labelSmoothing))
+    let (x, w) = (try layout.scores.pointer(), try weight?.pointer())
+    let t = try target.classes.pointer().assumingMemoryBound(to: Int64.self)
+    let l = try losses.mutablePointer().assumingMemoryBound(to: Double.self)
+    let d = try denominators.mutablePointer().assumingMemoryBound(to: Double.self)
+    layout.forEachBlock { at, first, count in kernel(x + at * size, t + first, w, l + first, d + first, count, settings) }
+    let divisor = reduction == .mean ? try target.totalWeight(weight) : 1
+    let out = try noGrad { () -> Tensor in
+      if reduction == .none { return try losses.to(dtype) }
+      return try (try losses.sum() / .float(divisor)).to(dtype)
     }
-    return try (reduction == .none ? loss.reshape(targetShape) : loss).to(dtype)
+    let saved = [self, target.classes, denominators] + (weight.map { [$0] } ?? [])
+    let (shape, ignoreIndex) = (target.shape, target.ignoreIndex)
+    return try out.recorded("CrossEntropy", self, saving: saved) { context in
+      let classes = try context.saved(1)
+      let weight = context.savedCount > 3 ? try context.saved(3) : nil
+      if context.createsGraph {
+        return try context.gradients(
+          ofFormula: { linked in
+            guard let x = linked[0] else { throw SwiftNetError.runtime("cross_entropy: input missing") }
+            return try x.crossEntropyFormula(
+              classes.reshape(shape), weight, Int(ignoreIndex), reduction, labelSmoothing)
+          }, [try context.saved(0)])
+      }
+      let grad = try context.grad
+      let factors =
+        reduction == .none
+        ? try grad.to(.float64).contiguous()
+        : try Tensor.full([classes.count], .float(try grad.item().double / divisor), dtype: .float64)
+      return [
+        try context.saved(0).crossEntropyGradient(
+          classes, weight, denominators: try context.saved(2), factors, ignoreIndex, labelSmoothing)
+      ]
+    }
+  }
+
+  private func crossEntropyGradient(
+    _ classes: Tensor, _ weight: Tensor?, denominators: Tensor, _ factors: Tensor, _ ignoreIndex: Int64,
+    _ labelSmoothing: Double
+  ) throws -> Tensor {
+    let layout = try ClassScores(self)
+    let out = try Tensor(empty: layout.scores.shape, dtype: dtype, strides: layout.scores.strides)
+    let kernel = kernels.loss.crossEntropyGradient[dtype.lane.rawValue]
+    let (size, settings) = (dtype.size, layout.settings(ignoreIndex, labelSmoothing))
+    let (x, w, y) = (try layout.scores.pointer(), try weight?.pointer(), try out.mutablePointer())
+    let t = try classes.pointer().assumingMemoryBound(to: Int64.self)
+    let d = try denominators.pointer().assumingMemoryBound(to: Double.self)
+    let g = try factors.pointer().assumingMemoryBound(to: Double.self)
+    layout.forEachBlock { at, first, count in
+      kernel(x + at * size, t + first, w, d + first, g + first, y + at * size, count, settings)
+    }
+    return try out.reshape(shape)
+  }
+
+  /// The same in differentiable operations.
+  private func crossEntropyFormula(
+    _ target: Tensor, _ weight: Tensor?, _ ignoreIndex: Int, _ reduction: LossReduction, _ labelSmoothing: Double
+  ) throws -> Tensor {
+    let logs = try logSoftmax(rank == 1 ? 0 : 1)
+    let (rows, targetShape) = try logs.classRows(target)
+    let samples = try ClassSamples(target, classes: rows.shape[1], weight: weight, ignoreIndex: ignoreIndex)
+    let weights = try samples.weights.to(dtype)
+    let loss = try rows.nllRows(samples.targets, weights, labelSmoothing > 0 ? .none : reduction)
+    if labelSmoothing == 0 { return reduction == .none ? try loss.reshape(targetShape) : loss }
+    var spread = try rows.negated()
+    if let weight { spread = try spread * weight.to(dtype) }
+    let smooth = try spread.sum([1]) * samples.counted.to(dtype)
+    let classes = Double(rows.shape[1])
+    let mixed = try loss * .float(1 - labelSmoothing) + smooth * .float(labelSmoothing / classes)
+    if reduction == .none { return try mixed.reshape(targetShape) }
+    return reduction == .mean ? try mixed.sum() / weights.sum() : try mixed.reduced(reduction)
   }
 
   private func crossEntropy(
@@ -88,13 +163,13 @@ extension Tensor {
     return reduction == .none ? try loss.reshape(targetShape) : loss
   }
 
-  /// The scores as one row of classes for each element of the target, and the target's shape.
-  private func classRows(_ target: Tensor) throws -> (Tensor, [Int]) {
+  /// The shape of a fitting target, which has an element for each row of classes.
+  fileprivate func classTargetShape(_ target: Tensor) throws -> [Int] {
     if rank == 1 {
       try require(
         target.count == 1 && target.rank <= 1,
         "For 1D input, 1D target must have size 1, but got target size: \(Shape.describe(target.shape))")
-      return (try unsqueeze(0), target.shape)
+      return target.shape
     }
     try require(
       target.rank > 0 && target.shape[0] == shape[0], .value,
@@ -102,13 +177,21 @@ extension Tensor {
     let expected = [shape[0]] + shape.dropFirst(2)
     if rank == 2 {
       try require(target.rank == 1, "0D or 1D target tensor expected, multi-target not supported")
-      return (self, target.shape)
+    } else {
+      try require(
+        target.shape == expected,
+        "Expected target size \(Shape.describe(expected)), got \(Shape.describe(target.shape))")
     }
-    try require(
-      target.shape == expected,
-      "Expected target size \(Shape.describe(expected)), got \(Shape.describe(target.shape))")
+    return expected
+  }
+
+  /// The scores as one row of classes for each element of the target, and the target's shape.
+  private func classRows(_ target: Tensor) throws -> (Tensor, [Int]) {
+    let expected = try classTargetShape(target)
+    if rank == 1 { return (try unsqueeze(0), expected) }
+    if rank == 2 { return (self, expected) }
     let order = [0] + Array(2..<rank) + [1]
-    return (try permute(order).reshape([expected.reduce(1, *), shape[1]]), target.shape)
+    return (try permute(order).reshape([expected.reduce(1, *), shape[1]]), expected)
   }
 
   /// Negative log likelihood of rows, in differentiable operations.
@@ -120,53 +203,83 @@ extension Tensor {
     if total.isZero { return try (picked * weights).sum() + .float(.nan) }
     return try (picked * (weights / total)).sum().negated()
   }
+}
 
-  /// Softmax and negative log likelihood of rows; the backward needs one pass.
-  private func crossEntropyRows(_ targets: Tensor, _ weights: Tensor, _ reduction: LossReduction) throws -> Tensor {
-    let logs = try noGrad { try logSoftmax(1).contiguous() }
-    let out = try noGrad { try logs.nllRows(targets, weights, reduction) }
-    return try out.recorded("CrossEntropy", self, saving: [self, logs, targets, weights]) { context in
-      let (targets, weights) = (try context.saved(2), try context.saved(3))
-      if context.createsGraph {
-        return try context.gradients(
-          ofFormula: { linked in
-            guard let x = linked[0] else { throw SwiftNetError.runtime("cross_entropy: input missing") }
-            return try x.logSoftmax(1).nllRows(targets, weights, reduction)
-          }, [try context.saved(0)])
-      }
-      var factors = try context.grad * weights
-      if reduction == .mean {
-        let total = try weights.sum().item()
-        if !total.isZero { factors = try factors / total }
-      }
-      return [try (try context.saved(1)).crossEntropyGradient(targets, try factors.contiguous())]
-    }
+/// Where the scores of a sample lie: in a row, or each class in a plane of its own.
+private struct ClassScores {
+  /// The scores, or a copy of them in one of the two orders.
+  let scores: Tensor
+  private let classes: Int
+  private let outer: Int
+  private let inner: Int
+  private let isRows: Bool
+
+  init(_ input: Tensor) throws {
+    classes = input.shape[input.rank == 1 ? 0 : 1]
+    let isRows = input.rank <= 2 || input.isChannelsLast
+    self.isRows = isRows
+    scores = try noGrad { try input.rank > 2 && isRows ? input : input.contiguous() }
+    let samples = classes == 0 ? 0 : input.count / classes
+    outer = isRows ? 1 : input.shape[0]
+    inner = outer == 0 ? 0 : samples / outer
   }
 
-  /// factor · (softmax - one-hot target) for each row; this is the logarithm of softmax.
-  private func crossEntropyGradient(_ targets: Tensor, _ factors: Tensor) throws -> Tensor {
-    let out = try Tensor(empty: shape, dtype: dtype)
-    guard let exp = kernels.elementwise[.exp, dtype.lane], let multiply = kernels.elementwise[.mul, dtype.lane] else {
-      throw SwiftNetError.notImplemented("\"cross_entropy\" not implemented for '\(dtype.scalarTypeName)'")
-    }
-    let program = ElementwiseProgram(
-      lane: dtype.lane, leaves: [.tensor(self), .tensor(try factors.reshape([factors.count, 1]))],
-      steps: [
-        .init(kernel: exp, sources: [.leaf(0)], scalars: Scalars(), roundTo: nil),
-        .init(kernel: multiply, sources: [.step(0), .leaf(1)], scalars: Scalars(), roundTo: nil),
-      ])
-    try program.run(into: out)
-    let at = try targets.pointer().assumingMemoryBound(to: Int64.self)
-    let columns = shape[1]
-    func subtract<T: BinaryFloatingPoint>(_: T.Type) throws {
-      let factor = try factors.pointer().assumingMemoryBound(to: T.self)
-      let target = try out.mutablePointer().assumingMemoryBound(to: T.self)
-      parallelFor(factors.count, grain: 1 << 14) { start, end in
-        for row in start..<end { target[row * columns + Int(at[row])] -= factor[row] }
+  func settings(_ ignoreIndex: Int64, _ labelSmoothing: Double) -> CrossEntropySettings {
+    CrossEntropySettings(
+      classes: classes, ignoreIndex: ignoreIndex, labelSmoothing: labelSmoothing, classStride: isRows ? 1 : inner,
+      sampleStride: isRows ? classes : 1)
+  }
+
+  /// Calls body(first element, first sample, samples) for blocks of samples.
+  func forEachBlock(_ body: (Int, Int, Int) -> Void) {
+    if inner == 0 { return }
+    let block = max(1, 16384 / max(classes, 1) / 16 * 16)
+    let blocks = (inner + block - 1) / block
+    parallelFor(outer * blocks, grain: 1) { start, end in
+      for item in start..<end {
+        let sample = item % blocks * block
+        let plane = item / blocks
+        body(
+          plane * classes * inner + sample * (isRows ? classes : 1), plane * inner + sample, min(block, inner - sample))
       }
     }
-    if dtype == .float64 { try subtract(Double.self) } else { try subtract(Float.self) }
-    return out
+  }
+}
+
+/// A target of class indices that has been checked.
+private struct ClassTarget {
+  /// int64, in a row.
+  let classes: Tensor
+  /// Of the losses, one for each sample.
+  let shape: [Int]
+  let ignoreIndex: Int64
+  private let counted: Int
+
+  init(_ target: Tensor, of scores: Tensor, _ ignoreIndex: Int) throws {
+    shape = try scores.classTargetShape(target)
+    try require(
+      target.dtype == .int64 || target.dtype == .uint8,
+      "expected target dtype to be Long or Byte, but got \(target.dtype.scalarTypeName)")
+    classes = try noGrad { try target.to(.int64).contiguous().detach() }
+    self.ignoreIndex = Int64(ignoreIndex)
+    let count = Int64(scores.shape[scores.rank == 1 ? 0 : 1])
+    let values = try classes.pointer().assumingMemoryBound(to: Int64.self)
+    var counted = 0
+    for i in 0..<classes.count where values[i] != self.ignoreIndex {
+      try require(values[i] >= 0 && values[i] < count, .index, "Target \(values[i]) is out of bounds.")
+      counted += 1
+    }
+    self.counted = counted
+  }
+
+  /// The sum of the weights of the samples that count.
+  func totalWeight(_ weight: Tensor?) throws -> Double {
+    guard let weight else { return Double(counted) }
+    let weights = try weight.doubles()
+    let values = try classes.pointer().assumingMemoryBound(to: Int64.self)
+    var total = 0.0
+    for i in 0..<classes.count where values[i] != ignoreIndex { total += weights[Int(values[i])] }
+    return total
   }
 }
 
