@@ -2,7 +2,7 @@
 
 from swiftnet import _dtypes, return_types
 from swiftnet._core import check, dims, ffi, integers, lib
-from swiftnet._tensor import Tensor, wrap
+from swiftnet._tensor import handles, wrap
 
 __all__ = [
     "cholesky", "cross", "det", "inv", "matmul", "matrix_norm", "matrix_power", "multi_dot", "norm", "slogdet", "solve",
@@ -55,10 +55,7 @@ def matmul(input, other):
 
 def multi_dot(tensors):
     """The product of several matrices in the cheapest order."""
-    if isinstance(tensors, Tensor):
-        raise TypeError("multi_dot(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
-    tensors = list(tensors)
-    return wrap(lib.sn_multi_dot([t._h for t in tensors], len(tensors)))
+    return wrap(lib.sn_multi_dot(handles(tensors, "multi_dot"), len(tensors)))
 
 
 def matrix_power(A, n):

@@ -148,6 +148,8 @@ sn_tensor sn_std(sn_tensor tensor, const int64_t *dims, int64_t count, double co
 /* One size may be -1. A view where the strides allow it; otherwise sn_reshape copies, and sn_view fails unless an
  * operation of this library chose the order of the elements. */
 sn_tensor sn_view(sn_tensor tensor, const int64_t *shape, int64_t rank);
+/* sn_view for up to four sizes: for a caller to whom an array costs more than the view. */
+sn_tensor sn_view_few(sn_tensor tensor, int32_t rank, int64_t size0, int64_t size1, int64_t size2, int64_t size3);
 sn_tensor sn_reshape(sn_tensor tensor, const int64_t *shape, int64_t rank);
 /* The same bytes as elements of another dtype. */
 sn_tensor sn_view_dtype(sn_tensor tensor, int32_t dtype);
@@ -243,6 +245,8 @@ void sn_list_take(sn_list list, sn_tensor *results);
  * 2 a new dimension; 3 as many whole dimensions as are left; 4 to 7 a slice a:b:c, where bit 0 says that the start
  * is given and bit 1 that the end is. */
 sn_tensor sn_index_view(sn_tensor tensor, const int64_t *items, int64_t count);
+/* tensor[start:stop:step]; bit 0 of `given` says that the start is given, bit 1 that the end is. */
+sn_tensor sn_index_slice(sn_tensor tensor, int32_t given, int64_t start, int64_t stop, int64_t step);
 /* tensor[position] */
 sn_tensor sn_index_at(sn_tensor tensor, int64_t position);
 /* Index tensors by dimension, NULL for a whole dimension; masks (bool, uint8) cover as many as they have. */

@@ -53,7 +53,8 @@ extension Tensor {
     let t = try target.classes.pointer().assumingMemoryBound(to: Int64.self)
     let l = try losses.mutablePointer().assumingMemoryBound(to: Double.self)
     let d = try denominators.mutablePointer().assumingMemoryBound(to: Double.self)
-    layout.forEachBlock { at, first, count in kernel(x + at * size, t + first, w, l + first, d + first, count, settings) }
+    layout.forEachBlock { at, first, count in kernel(x + at * size, t + first, w, l + first, d + first, count, settings)
+    }
     let divisor = reduction == .mean ? try target.totalWeight(weight) : 1
     let out = try noGrad { () -> Tensor in
       if reduction == .none { return try losses.to(dtype) }

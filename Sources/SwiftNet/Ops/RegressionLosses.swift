@@ -8,8 +8,7 @@ extension Tensor {
     {
       return out
     }
-    let difference = try self - target
-    return try (difference * difference).reduced(reduction, weight: weight)
+    return try (self - target).unary(.square).reduced(reduction, weight: weight)
   }
 
   /// |x - y|.
