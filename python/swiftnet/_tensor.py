@@ -476,7 +476,7 @@ def wrap(handle, cls=Tensor):
 
 
 def handles(tensors, name):
-    """The handles of a list of tensors. A tensor is no such list: its rows would be gone before the library reads them."""
+    """The handles of a list of tensors. A tensor is no such list: its rows would be gone before they are read."""
     if isinstance(tensors, Tensor):
         raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
     for position, item in enumerate(tensors):

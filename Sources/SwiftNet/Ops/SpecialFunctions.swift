@@ -41,12 +41,15 @@ extension Tensor {
   /// ln Γ_p(x) = p(p-1)/4 · ln π + Σ_j ln Γ(x - j/2), j = 0 ..< p.
   public func mvlgamma(_ p: Int) throws -> Tensor {
     try require(p >= 1, "p has to be greater than or equal to 1")
-    try require(p < 1 << 16, .memory, "mvlgamma: p = \(p) is too large")
+    try require(p <= 1 << 20, "mvlgamma: p = \(p) is too large: it is a sum of as many terms")
     try require(
       dtype != .bool, "The input tensor may not be a boolean tensor.")
     let x = dtype.isFloatingPoint ? self : try to(TypePromotion.defaultDType)
     var sum = try x.unary(.lgamma)
-    for j in 1..<max(p, 1) { sum = try sum + (x - .float(0.5 * Double(j))).unary(.lgamma) }
+    for j in 1..<max(p, 1) {
+      sum = try sum + (x - .float(0.5 * Double(j))).unary(.lgamma)
+      try Interrupt.check()
+    }
     return try sum + .float(Double(p * (p - 1)) / 4 * log(Double.pi))
   }
 
