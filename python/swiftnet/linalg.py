@@ -55,6 +55,7 @@ def matmul(input, other):
 
 def multi_dot(tensors):
     """The product of several matrices in the cheapest order."""
+    tensors = list(tensors)
     return wrap(lib.sn_multi_dot([t._h for t in tensors], len(tensors)))
 
 

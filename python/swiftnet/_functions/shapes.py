@@ -131,6 +131,10 @@ def unfold(self, dimension, size, step):
 
 def cat(tensors, dim=0, *, out=None):
     """The tensors one after another along a dimension."""
+    if isinstance(tensors, Tensor):
+        raise TypeError("cat(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
+    # What an iterator gives has to live until the call is over.
+    tensors = tuple(tensors)
     for position, item in enumerate(tensors):
         if not isinstance(item, Tensor):
             raise TypeError(f"expected Tensor as element {position} in argument 0, but got {type(item).__name__}")
