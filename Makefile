@@ -10,7 +10,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SWIFT_SOURCES := Package.swift Sources/KernelTypes Sources/Kernels Sources/SwiftNet Sources/SwiftNetABI Tests
+SWIFT_SOURCES := Package.swift Sources/KernelTypes Sources/Kernels Sources/SwiftNet Sources/SwiftNetABI Tests examples
 # XCTest reaches internal declarations. The library and its tests come out of one build, in a folder of its own,
 # so that it does not alternate with the one that users get.
 TESTING := -c release --scratch-path .build-testing -Xswiftc -enable-testing
@@ -56,6 +56,7 @@ sanitize: .venv/.test
 
 examples: build .venv/.demo
 	$(BIN)/python examples/run_all.py
+	swift run -c release DeepSupervision 30
 
 clean:
 	rm -rf .build .build-* .venv build dist python/*.egg-info python/swiftnet/*.so python/swiftnet/*.dylib

@@ -33,8 +33,12 @@ let dispatchDefines: [SwiftSetting] = kernelNames.count == 3 ? [.define("SN_X86_
 
 // The library carries Swift's runtime in itself, so that it runs where no Swift is installed. Only what contains
 // SwiftNetABI is linked so: the tests use XCTest, which brings the runtime as libraries.
+// SWIFTNET_SYMBOLS=1 keeps the names of functions, for a profiler.
+let keepsSymbols = Context.environment["SWIFTNET_SYMBOLS"] == "1"
 let libraryLinkerSettings: [LinkerSetting] =
-  portable ? [] : [.unsafeFlags(["-static-stdlib", "-Xlinker", "-s"], .when(platforms: [.linux]))]
+  portable
+  ? []
+  : [.unsafeFlags(["-static-stdlib"] + (keepsSymbols ? [] : ["-Xlinker", "-s"]), .when(platforms: [.linux]))]
 
 /// Exclusivity is a property of the sources, checked in debug builds; checking it at run time costs a fifth of a small
 /// operation.
@@ -61,6 +65,7 @@ let package = Package(
     .testTarget(
       name: "KernelsTests", dependencies: ["SwiftNet", "KernelTypes"] + kernelNames,
       swiftSettings: dispatchDefines),
+    .executableTarget(name: "DeepSupervision", dependencies: ["SwiftNet"], path: "examples/DeepSupervision"),
     .testTarget(name: "SwiftNetTests", dependencies: ["SwiftNet"]),
   ],
   swiftLanguageModes: [.v5]

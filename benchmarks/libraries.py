@@ -50,11 +50,11 @@ class Library:
         return self.root.compile(model) if self.compiled else model
 
 
-def swiftnet():
+def swiftnet(channels_last=False):
     root = importlib.import_module("swiftnet")
     for name in ("nn", "nn.functional", "optim"):
         importlib.import_module(f"swiftnet.{name}")
-    return Library("swiftnet", root)
+    return Library("swiftnet channels_last" if channels_last else "swiftnet", root, channels_last)
 
 
 def torch(channels_last=False, compiled=False):

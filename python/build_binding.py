@@ -12,6 +12,7 @@ CALLBACKS = """
 extern "Python" {
     sn_tensor swiftnet_hook(void *, sn_tensor, int32_t *);
     int32_t swiftnet_accumulate_hook(void *);
+    int32_t swiftnet_closure(void *, double *);
     int32_t swiftnet_backward(void *, sn_backward_context, const sn_tensor *, int64_t, sn_tensor *, int64_t);
     int32_t swiftnet_function(void *, const sn_tensor *, int64_t, sn_tensor *, int64_t, int64_t *);
     void swiftnet_release(void *);

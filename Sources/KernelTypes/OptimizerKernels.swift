@@ -64,10 +64,66 @@ public typealias AdamKernel = (
   UnsafeMutableRawPointer?, Int, AdamStep
 ) -> Void
 
+/// Numbers of one step of an optimizer. Each uses those that its formula has; the rest stay as they are here.
+public struct UpdateStep: Sendable {
+  /// What the change is multiplied with, bias corrections included.
+  public var rate = 0.0
+  /// NAdam: the same for the momentum's share of the change.
+  public var momentumRate = 0.0
+  /// Times the parameter, added to the gradient.
+  public var weightDecay = 0.0
+  /// Decoupled weight decay: what the parameter is multiplied with beforehand.
+  public var shrink = 1.0
+  public var maximize = false
+  public var eps = 0.0
+  /// How much remains of the running mean, and of the running mean of squares.
+  public var beta1 = 0.0
+  public var beta2 = 0.0
+  /// What the running mean of squares is divided by.
+  public var correction = 1.0
+  /// RMSprop: how much remains of the momentum buffer. ASGD: how far the average follows.
+  public var momentum = 0.0
+  /// RAdam: the second moment takes part. RMSprop: the mean gradient is subtracted.
+  public var isAdaptive = false
+  /// Rprop: factors for a changed and for a kept sign, least and greatest step.
+  public var shrinking = 0.0
+  public var growing = 0.0
+  public var least = 0.0
+  public var greatest = 0.0
+
+  public init() {}
+}
+
+/// `(parameter, gradient and state, n, settings)`
+public typealias UpdateKernel = ([UnsafeMutableRawPointer], Int, UpdateStep) -> Void
+
+/// Multiplies n gradients by a factor; whether one of them was not finite. `(gradients, n, factor)`
+public typealias UnscaleKernel = (UnsafeMutableRawPointer, Int, Double) -> Bool
+
 /// By lane (f32, f64).
 public struct OptimizerKernels {
   public var sgd: [SGDKernel] = []
   public var adam: [AdamKernel] = []
+  /// Parameter, gradient, mean, mean of squares.
+  public var nadam: [UpdateKernel] = []
+  public var radam: [UpdateKernel] = []
+  /// Parameter, gradient, mean, greatest magnitude.
+  public var adamax: [UpdateKernel] = []
+  /// Parameter, gradient, sum of squares.
+  public var adagrad: [UpdateKernel] = []
+  /// Parameter, gradient, mean of squares, mean of squared changes.
+  public var adadelta: [UpdateKernel] = []
+  /// Parameter, gradient, mean of squares, then the mean gradient if centered, then the momentum buffer if there is one.
+  public var rmsprop: [UpdateKernel] = []
+  /// Parameter, gradient, gradient before, step size.
+  public var rprop: [UpdateKernel] = []
+  /// Parameter, gradient, average of the parameter.
+  public var asgd: [UpdateKernel] = []
+  /// Parameter, gradient, mean.
+  public var lion: [UpdateKernel] = []
+  /// Parameter, gradient, mean, mean of squares, and where the direction goes.
+  public var lamb: [UpdateKernel] = []
+  public var unscale: [UnscaleKernel] = []
 
   public init() {}
 }

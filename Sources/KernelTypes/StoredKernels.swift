@@ -35,3 +35,5 @@
 @inline(never) public func stored(_ kernel: @escaping StatisticsPlaneKernel) -> StatisticsPlaneKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping StatisticsRowsKernel) -> StatisticsRowsKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping TopKKernel) -> TopKKernel { kernel }
+@inline(never) public func stored(_ kernel: @escaping UnscaleKernel) -> UnscaleKernel { kernel }
+@inline(never) public func stored(_ kernel: @escaping UpdateKernel) -> UpdateKernel { kernel }

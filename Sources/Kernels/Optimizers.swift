@@ -72,4 +72,6 @@ func registerOptimizers(_ table: inout OptimizerKernels) {
     stored(adam(Floats.self)),
     stored(adam(Doubles.self)),
   ]
+  registerAdaptiveOptimizers(&table)
+  registerSignOptimizers(&table)
 }

@@ -24,6 +24,13 @@ public func sn_index_view(_ t: sn_tensor?, _ items: UnsafePointer<Int64>?, _ cou
   }
 }
 
+@c(sn_index_slice) @implementation
+public func sn_index_slice(
+  _ t: sn_tensor?, _ given: Int32, _ start: Int64, _ stop: Int64, _ step: Int64
+) -> sn_tensor? {
+  make { try tensor(t).sliced(given & 1 != 0 ? Int(start) : nil, given & 2 != 0 ? Int(stop) : nil, step: Int(step)) }
+}
+
 @c(sn_index_at) @implementation
 public func sn_index_at(_ t: sn_tensor?, _ position: Int64) -> sn_tensor? {
   make { try tensor(t).basicIndex([.at(Int(position))]) }

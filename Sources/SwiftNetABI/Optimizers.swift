@@ -17,13 +17,7 @@ private func group(_ handle: sn_optimizer?, _ index: Int64) throws -> ParameterG
 @c(sn_optimizer_create) @implementation
 public func sn_optimizer_create(_ type: UnsafePointer<CChar>?) -> sn_optimizer? {
   do {
-    let made: Optimizer
-    switch try text(type) {
-    case "SGD": made = SGD()
-    case "Adam": made = Adam()
-    case "AdamW": made = Adam(decoupled: true)
-    case let name: throw SwiftNetError(.value, "there is no optimizer '\(name)'")
-    }
+    let made = try Optimizer.named(try text(type))
     return sn_optimizer(Unmanaged.passRetained(made).toOpaque())
   } catch {
     LastError.set(error)
@@ -95,6 +89,49 @@ public func sn_optimizer_set_steps(_ handle: sn_optimizer?, _ parameter: sn_tens
   attempt { try optimizer(handle).makeState(try tensor(parameter)).step = steps }
 }
 
+@c(sn_optimizer_number) @implementation
+public func sn_optimizer_number(
+  _ handle: sn_optimizer?, _ parameter: sn_tensor?, _ name: UnsafePointer<CChar>?,
+  _ value: UnsafeMutablePointer<Double>?
+) -> Int32 {
+  number {
+    guard let found = try optimizer(handle).state(try tensor(parameter))?.numbers[try text(name)] else { return 0 }
+    value?.pointee = found
+    return 1
+  }
+}
+
+@c(sn_optimizer_set_number) @implementation
+public func sn_optimizer_set_number(
+  _ handle: sn_optimizer?, _ parameter: sn_tensor?, _ name: UnsafePointer<CChar>?, _ present: Int32, _ value: Double
+) -> Int32 {
+  attempt {
+    try optimizer(handle).makeState(try tensor(parameter)).numbers[try text(name)] = present != 0 ? value : nil
+  }
+}
+
+@c(sn_optimizer_prepare) @implementation
+public func sn_optimizer_prepare(_ handle: sn_optimizer?) -> Int32 { attempt { try optimizer(handle).prepare() } }
+
+@c(sn_optimizer_step_closure) @implementation
+public func sn_optimizer_step_closure(
+  _ handle: sn_optimizer?, _ closure: sn_closure?, _ context: UnsafeMutableRawPointer?
+) -> Int32 {
+  attempt {
+    guard let closure else { throw SwiftNetError(.type, "closure is NULL") }
+    try optimizer(handle).step {
+      var loss = 0.0
+      if closure(context, &loss) != 0 { throw SwiftNetError(.callback, "the closure of a step failed") }
+      return loss
+    }
+  }
+}
+
+@c(sn_unscale) @implementation
+public func sn_unscale(_ gradients: UnsafePointer<sn_tensor?>?, _ count: Int64, _ factor: Double) -> Int32 {
+  number { try GradientScaling.unscale(try tensors(gradients, count), by: factor) ? 1 : 0 }
+}
+
 @c(sn_optimizer_state) @implementation
 public func sn_optimizer_state(
   _ handle: sn_optimizer?, _ parameter: sn_tensor?, _ name: UnsafePointer<CChar>?
@@ -109,11 +146,11 @@ public func sn_optimizer_set_state(
   attempt {
     let (parameter, name) = (try tensor(parameter), try text(name))
     let value = optionalTensor(value)
-    if let value, value.shape != parameter.shape {
+    if let value, let shape = try optimizer(handle).stateShape(name, parameter), value.shape != shape {
       throw SwiftNetError(
         .value,
         "\(name) of shape \(Shape.describe(value.shape)) does not fit a parameter of shape "
-          + Shape.describe(parameter.shape))
+          + "\(Shape.describe(parameter.shape)), which needs \(Shape.describe(shape))")
     }
     try optimizer(handle).makeState(parameter).tensors[name] = value
   }

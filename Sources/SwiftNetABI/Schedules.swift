@@ -44,3 +44,17 @@ public func sn_schedule_rate(
       epoch, current: current, base: base, isFresh: fresh != 0)
   }
 }
+
+@c(sn_fold_batch_norm) @implementation
+public func sn_fold_batch_norm(
+  _ weight: sn_tensor?, _ bias: sn_tensor?, _ mean: sn_tensor?, _ variance: sn_tensor?, _ eps: Double,
+  _ scale: sn_tensor?, _ shift: sn_tensor?, _ isTransposed: Int32, _ results: UnsafeMutablePointer<sn_tensor?>?
+) -> Int32 {
+  attempt {
+    let folded = try Tensor.foldBatchNorm(
+      weight: try tensor(weight), bias: optionalTensor(bias), mean: try tensor(mean), variance: try tensor(variance),
+      eps: eps, scale: optionalTensor(scale), shift: optionalTensor(shift), isTransposed: isTransposed != 0)
+    results?[0] = handle(folded.weight)
+    results?[1] = handle(folded.bias)
+  }
+}

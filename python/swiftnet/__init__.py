@@ -8,7 +8,7 @@ tensor([[2., 4.],
         [6., 8.]])
 """
 
-from swiftnet import autograd, cuda, linalg, memory, nn, optim, random, return_types, special
+from swiftnet import amp, autograd, cuda, linalg, memory, nn, optim, random, return_types, special
 from swiftnet._core import check as _check
 from swiftnet._core import ffi, lib
 from swiftnet._device import device
@@ -63,7 +63,10 @@ from swiftnet._tensor import (
     strided,
     tensor,
 )
+from swiftnet.amp.autocast_mode import *  # noqa: F403
 from swiftnet.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+
+from swiftnet import _display  # isort: skip - needs tensors and modules
 
 is_anomaly_enabled = autograd.is_anomaly_enabled
 _outputs.install(globals())
@@ -77,7 +80,21 @@ def is_inference_mode_enabled():
 __version__ = "0.1.0"
 
 
+# Parts that are imported when they are asked for: data loading brings in multiprocessing.
+_LATER = frozenset(["datasets", "metrics", "models", "train", "transforms", "utils"])
+
+
 def __getattr__(name):
+    if name in _LATER:
+        import importlib
+
+        return importlib.import_module(f"swiftnet.{name}")
+    if name == "summary":
+        from swiftnet._summary import summary
+
+        return summary
+    # Only when they are asked for: data loading brings in multiprocessing, the file formats json and zipfile.
+    if name in ("utils", "safetensors", "npz"):
     # Data loading brings in multiprocessing, few programs need the further losses: only when they are asked for.
     if name in ("losses", "utils"):
         import importlib

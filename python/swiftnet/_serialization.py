@@ -6,9 +6,7 @@ reads those of `torch.save`.
 """
 
 import collections
-import contextlib
 import io
-import os
 import pickle
 import sys
 
@@ -17,6 +15,7 @@ import numpy as np
 from swiftnet import _dtypes
 from swiftnet._core import lib
 from swiftnet._device import check_device, device
+from swiftnet._files import write_whole
 from swiftnet._tensor import Parameter, Size, Tensor, wrap
 
 # PyTorch's storage type for each dtype.
@@ -161,38 +160,7 @@ def save(obj, f, pickle_module=None, pickle_protocol=2, _use_new_zipfile_seriali
     if hasattr(f, "write"):
         _write(obj, f)
         return
-    import tempfile
-
-    path = os.path.realpath(os.fspath(f))
-    folder, name = os.path.split(path)
-    if not os.path.isdir(folder):
-        raise RuntimeError(f"Parent directory {folder} does not exist.")
-    handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            # mkstemp makes files that nobody else may read.
-            mask = os.umask(0)
-            os.umask(mask)
-            os.fchmod(file.fileno(), 0o666 & ~mask)
-            _write(obj, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    _sync_folder(folder)
-
-
-def _sync_folder(folder):
-    """Makes a new name in a folder survive a loss of power."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            os.fsync(handle)
-    finally:
-        os.close(handle)
+    write_whole(f, lambda file: _write(obj, file))
 
 
 def _write(obj, file):
@@ -222,110 +190,9 @@ def _add(archive, name, content):
     archive.writestr(entry, content)
 
 
-def _rebuild_tensor(storage, offset, size, stride, requires_grad, hooks=None, metadata=None):
-    if len(size) != len(stride):
-        raise pickle.UnpicklingError("a tensor in the file has sizes and strides of different numbers")
-    tensor = wrap(lib.sn_as_strided(storage._h, tuple(size), tuple(stride), len(size), offset))
-    return tensor.requires_grad_() if requires_grad else tensor
-
-
-def _rebuild_parameter(data, requires_grad, hooks=None):
-    return Parameter(data, requires_grad)
-
-
-class _StorageType:
-    """The dtype that a storage's type in the file stands for."""
-
-    def __init__(self, dtype):
-        self.dtype = dtype
-
-
-_ALLOWED = {
-    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
-    ("torch", "Size"): Size,
-    ("torch", "device"): device,
-    ("collections", "OrderedDict"): collections.OrderedDict,
-    ("collections", "Counter"): collections.Counter,
-    ("builtins", "set"): set,
-    ("__builtin__", "set"): set,
-    ("builtins", "frozenset"): frozenset,
-    ("__builtin__", "frozenset"): frozenset,
-    ("builtins", "bytearray"): bytearray,
-    ("__builtin__", "bytearray"): bytearray,
-    ("builtins", "complex"): complex,
-    ("__builtin__", "complex"): complex,
-    **{("torch", name): _StorageType(dtype) for name, dtype in _STORAGES.items()},
-    **{("torch", dtype.name): dtype for dtype in _dtypes.ALL},
-}
-
-
-def _encode(text, encoding):
-    """Bytes, as pickles of protocol 2 hold them."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"unexpected encoding {encoding!r}")
-    return text.encode("latin1")
-
-
-_ALLOWED["_codecs", "encode"] = _encode
-
-
-class _Reader(pickle.Unpickler):
-    def __init__(self, file, archive, root):
-        super().__init__(file, encoding="utf-8")
-        self._archive = archive
-        self._root = root
-        self._storages = {}
-
-    def find_class(self, module, name):
-        known = _ALLOWED.get((module, name))
-        if known is not None:
-            return known
-        raise pickle.UnpicklingError(
-            f"Weights only load failed: the file names {module}.{name}, which is neither a tensor nor a plain "
-            "container. swiftnet runs no code from a file: save the state_dict() instead of the object."
-        )
-
-    def persistent_load(self, reference):
-        if not isinstance(reference, tuple) or len(reference) != 5 or reference[0] != "storage":
-            raise pickle.UnpicklingError("the file refers to something that is no storage")
-        _, kind, key, _, count = reference
-        if not isinstance(kind, _StorageType) or not isinstance(key, str) or type(count) is not int:
-            raise pickle.UnpicklingError("the file refers to a storage of an unknown kind")
-        if key not in self._storages:
-            self._storages[key] = self._read_storage(key)
-        storage = self._storages[key]
-        dtype = kind.dtype
-        if storage.nbytes != count * dtype.itemsize:
-            raise pickle.UnpicklingError(
-                f"storage {key} has {storage.nbytes} bytes instead of {count} elements of {dtype.name}"
-            )
-        if not count:
-            return wrap(lib.sn_empty((0,), 1, dtype.code))
-        if dtype is _dtypes.bfloat16:
-            return _shared(storage.view(np.int16)).view(dtype)
-        return _shared(storage.view(dtype.numpy))
-
-    def _read_storage(self, key):
-        content = np.empty(self._archive.getinfo(f"{self._root}/data/{key}").file_size, np.uint8)
-        with self._archive.open(f"{self._root}/data/{key}") as file:
-            filled = 0
-            while filled < content.nbytes:
-                count = file.readinto(memoryview(content)[filled:])
-                if not count:
-                    raise EOFError(f"storage {key} is cut off")
-                filled += count
-        return content
-
-
-def _shared(array):
-    from swiftnet._functions.creation import from_numpy
-
-    return from_numpy(array)
-
-
 def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=None, **pickle_load_args):
-    """Loads what `save` or `torch.save` has written.
+    """Loads what `save` or `torch.save` has written, in the format of today and in that before PyTorch 1.6; also
+    `.safetensors` and `.npz`. The content tells which it is.
 
     Args:
         f: a path, or a file open for reading.
@@ -337,22 +204,55 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=True, mmap=No
         pickle.UnpicklingError: if the file holds anything else.
         RuntimeError: if it is not such a file.
     """
-    import zipfile
-
     if isinstance(map_location, (str, device)):
         check_device(map_location)
+    if hasattr(f, "read"):
+        return _load(f, f)
+    with open(f, "rb") as file:
+        return _load(file, f)
+
+
+def _load(file, name):
+    if not (hasattr(file, "seek") and file.seekable()):
+        file = io.BytesIO(file.read())
+    start = file.tell()
+    head = file.read(9)
+    size = file.seek(0, io.SEEK_END) - start
+    file.seek(start)
     try:
-        archive = zipfile.ZipFile(f)
-    except zipfile.BadZipFile:
+        if head[:4] == b"PK\x03\x04" or head[:4] == b"PK\x05\x06":
+            return _load_archive(file, name, size)
+        if len(head) == 9 and head[8:] == b"{":
+            from swiftnet import safetensors
+
+            return safetensors.load_file(file)
+        if head[:1] == b"\x80":
+            from swiftnet._unpickling import read_legacy
+
+            return read_legacy(file, size)
+    except (EOFError, KeyError, UnicodeDecodeError) as error:
+        raise RuntimeError(f"{name} is damaged: {error}") from error
+    raise RuntimeError(f"{name} is not a file that swiftnet.save or torch.save has written, or it is damaged")
+
+
+def _load_archive(file, name, size):
+    import zipfile
+
+    from swiftnet._unpickling import read_archive
+
+    try:
+        archive = zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, NotImplementedError):
         raise RuntimeError(
-            f"{f} is not a file that swiftnet.save or torch.save has written, or it is damaged"
+            f"{name} is not a file that swiftnet.save or torch.save has written, or it is damaged"
         ) from None
     with archive:
-        name = next((n for n in archive.namelist() if n.count("/") == 1 and n.endswith("/data.pkl")), None)
-        if name is None:
-            raise RuntimeError(f"{f} has no data.pkl: it is not a file that swiftnet.save or torch.save has written")
-        root = name.partition("/")[0]
-        order = f"{root}/byteorder"
-        if order in archive.namelist() and archive.read(order).decode() != sys.byteorder:
-            raise RuntimeError(f"{f} was written on a machine with another byte order")
-        return _Reader(io.BytesIO(archive.read(name)), archive, root).load()
+        names = archive.namelist()
+        pickled = next((n for n in names if n.count("/") == 1 and n.endswith("/data.pkl")), None)
+        if pickled is not None:
+            return read_archive(archive, pickled.partition("/")[0], size)
+        if names and all(n.endswith(".npy") for n in names):
+            from swiftnet import npz
+
+            return npz.read(archive)
+    raise RuntimeError(f"{name} has no data.pkl: it is not a file that swiftnet.save or torch.save has written")

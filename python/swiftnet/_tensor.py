@@ -475,6 +475,16 @@ def wrap(handle, cls=Tensor):
     return self
 
 
+def handles(tensors, name):
+    """The handles of a list of tensors. A tensor is no such list: its rows would be gone before the library reads them."""
+    if isinstance(tensors, Tensor):
+        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
+    for position, item in enumerate(tensors):
+        if not isinstance(item, Tensor):
+            raise TypeError(f"expected Tensor as element {position} in argument 0, but got {type(item).__name__}")
+    return [item._h for item in tensors]
+
+
 def _operator(op):
     """A binary operator. The common cases come first: an operation on few elements costs about as much as this."""
 

@@ -2,7 +2,7 @@
 
 from swiftnet import _dtypes, return_types
 from swiftnet._core import check, dims, ffi, integers, lib
-from swiftnet._tensor import wrap
+from swiftnet._tensor import handles, wrap
 
 __all__ = [
     "cholesky", "cross", "det", "diagonal", "householder_product", "inv", "matmul", "matrix_exp", "matrix_norm",
@@ -55,8 +55,7 @@ def matmul(input, other):
 
 def multi_dot(tensors):
     """The product of several matrices in the cheapest order."""
-    tensors = list(tensors)
-    return wrap(lib.sn_multi_dot([t._h for t in tensors], len(tensors)))
+    return wrap(lib.sn_multi_dot(handles(tensors, "multi_dot"), len(tensors)))
 
 
 def matrix_power(A, n):

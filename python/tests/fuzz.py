@@ -25,7 +25,8 @@ DTYPES = [
 SKIPPED = {
     "load", "save", "set_num_threads", "set_default_dtype", "set_printoptions", "set_default_device", "show_config",
     "fall_back_to_cpu", "fork_rng", "set_grad_enabled", "set_anomaly_enabled", "set_detect_anomaly", "tofile",
-    "set_interop_threads", "set_num_interop_threads",
+    "set_interop_threads", "set_num_interop_threads", "set_autocast_enabled", "set_autocast_cpu_enabled",
+    "set_autocast_dtype", "set_autocast_cpu_dtype", "set_autocast_cache_enabled",
 }  # fmt: skip
 
 WORDS = [

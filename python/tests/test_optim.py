@@ -16,7 +16,7 @@ SETTINGS = [
     ("SGD", {"lr": 0.001, "momentum": 0.5, "maximize": True}),
     ("SGD", {"lr": 0.1, "foreach": True}),
     ("Adam", {}),
-    # A larger rate goes on to oscillate around the minimum, where PyTorch itself makes 2e-8 of a change of 1e-15.
+    # Larger rates go on to oscillate around the minimum, where PyTorch itself makes 2e-8 of a change of 1e-15.
     ("Adam", {"lr": 0.002, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.01}),
     ("Adam", {"lr": 0.01, "amsgrad": True}),
     ("Adam", {"lr": 0.001, "maximize": True}),
@@ -25,6 +25,36 @@ SETTINGS = [
     ("AdamW", {}),
     ("AdamW", {"lr": 0.01, "weight_decay": 0.1, "amsgrad": True}),
     ("AdamW", {"lr": 0.001, "betas": (0.5, 0.9), "maximize": True}),
+    ("NAdam", {}),
+    ("NAdam", {"lr": 0.002, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.05, "momentum_decay": 0.01}),
+    ("NAdam", {"lr": 0.003, "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("NAdam", {"lr": 0.001, "maximize": True, "foreach": True}),
+    ("RAdam", {}),
+    ("RAdam", {"lr": 0.002, "betas": (0.8, 0.95), "weight_decay": 0.05}),
+    ("RAdam", {"lr": 0.01, "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("RAdam", {"lr": 0.001, "maximize": True}),
+    ("Adamax", {}),
+    ("Adamax", {"lr": 0.001, "betas": (0.9, 0.99), "eps": 1e-6, "weight_decay": 0.02}),
+    ("Adamax", {"lr": 0.001, "maximize": True}),
+    ("Adagrad", {}),
+    ("Adagrad", {"lr": 0.1, "lr_decay": 0.01, "weight_decay": 0.02, "initial_accumulator_value": 0.5, "eps": 1e-8}),
+    ("Adagrad", {"lr": 0.01, "maximize": True}),
+    ("Adadelta", {}),
+    ("Adadelta", {"lr": 0.5, "rho": 0.8, "eps": 1e-5, "weight_decay": 0.01}),
+    ("Adadelta", {"lr": 0.1, "maximize": True}),
+    ("RMSprop", {"lr": 0.002}),
+    ("RMSprop", {"lr": 0.0001, "alpha": 0.9, "eps": 1e-6, "weight_decay": 0.01, "momentum": 0.8}),
+    ("RMSprop", {"lr": 0.002, "centered": True}),
+    ("RMSprop", {"lr": 0.001, "centered": True, "momentum": 0.5, "maximize": True}),
+    ("Rprop", {}),
+    ("Rprop", {"lr": 0.1, "etas": (0.4, 1.3), "step_sizes": (1e-4, 2.0)}),
+    ("Rprop", {"lr": 0.001, "maximize": True}),
+    ("ASGD", {}),
+    ("ASGD", {"lr": 0.05, "lambd": 0.01, "alpha": 0.6, "t0": 5, "weight_decay": 0.02}),
+    ("ASGD", {"lr": 0.001, "maximize": True}),
+    ("Adafactor", {}),
+    ("Adafactor", {"lr": 0.003, "beta2_decay": -0.5, "eps": (1e-5, 1e-2), "d": 1.5, "weight_decay": 0.05}),
+    ("Adafactor", {"lr": 0.01, "maximize": True}),
 ]
 LIBRARIES = [swiftnet, torch]
 GENERATOR = np.random.default_rng(0)
@@ -99,6 +129,7 @@ def test_states_are_exchanged_with_torch(name, options):
     third = getattr(swiftnet.optim, name)(own, lr=3.0)
     third.load_state_dict(second.state_dict())
     fourth = getattr(torch.optim, name)(other, lr=3.0)
+    assert third.param_groups[0]["lr"] == second.param_groups[0]["lr"]
     fourth.load_state_dict(
         {
             "param_groups": a["param_groups"],
@@ -216,7 +247,15 @@ ERRORS = [
     ("SGD", {"lr": -1.0}), ("SGD", {"lr": 0.1, "momentum": -1.0}), ("SGD", {"lr": 0.1, "weight_decay": -1.0}),
     ("SGD", {"lr": 0.1, "nesterov": True}), ("Adam", {"lr": -1.0}), ("Adam", {"eps": -1.0}),
     ("Adam", {"betas": (1.0, 0.9)}), ("Adam", {"betas": (0.9, -0.5)}), ("AdamW", {"weight_decay": -1.0}),
-    ("Adam", {"foreach": True, "fused": True}),
+    ("Adam", {"foreach": True, "fused": True}), ("NAdam", {"lr": -1.0}), ("NAdam", {"momentum_decay": -1.0}),
+    ("NAdam", {"betas": (0.5, 1.5)}), ("NAdam", {"weight_decay": -0.5}), ("RAdam", {"eps": -1.0}),
+    ("RAdam", {"betas": (-0.1, 0.9)}), ("Adamax", {"lr": -0.5}), ("Adamax", {"betas": (0.5, 1.0)}),
+    ("Adagrad", {"lr": -1.0}), ("Adagrad", {"lr_decay": -1.0}), ("Adagrad", {"initial_accumulator_value": -1.0}),
+    ("Adagrad", {"eps": -1.0}), ("Adadelta", {"rho": 2.0}), ("Adadelta", {"eps": -1.0}), ("RMSprop", {"alpha": -1.0}),
+    ("RMSprop", {"momentum": -1.0}), ("Rprop", {"etas": (1.0, 2.0)}), ("Rprop", {"lr": -1.0}), ("ASGD", {"lr": -1.0}),
+    ("ASGD", {"weight_decay": -1.0}), ("Adafactor", {"lr": -1.0}), ("Adafactor", {"d": 0.5}),
+    ("Adafactor", {"beta2_decay": 0.5}), ("Adafactor", {"eps": (-1.0, 1e-3)}), ("Adafactor", {"eps": (None, -1.0)}),
+    ("LBFGS", {"lr": -1.0}), ("SGD", {"foreach": True, "fused": True}),
 ]  # fmt: skip
 
 
@@ -380,3 +419,246 @@ def test_parameters_as_a_vector():
     assert vector.numel() == sum(p.numel() for p in params)
     swiftnet.nn.utils.vector_to_parameters(vector.detach() * 2, params)
     np.testing.assert_allclose(params[0].detach().numpy(), VALUES[0] * 2)
+
+
+# ---- L-BFGS ----
+
+LBFGS_SETTINGS = [
+    {"lr": 0.1}, {"lr": 0.5, "max_iter": 5, "history_size": 3}, {"lr": 1, "max_iter": 1}, {"line_search_fn": "strong_wolfe"},
+    {"lr": 0.3, "max_iter": 7, "line_search_fn": "strong_wolfe", "history_size": 2},
+    {"lr": 5, "max_iter": 4, "max_eval": 30, "line_search_fn": "strong_wolfe"}, {"lr": 0.1, "max_iter": 4, "max_eval": 2},
+    {"lr": 0.5, "tolerance_grad": 1e-2, "tolerance_change": 1e-4},
+]  # fmt: skip
+
+
+def hard_loss(library, params):
+    """A valley that no step reaches the bottom of at once."""
+    total = loss(library, params)
+    x, y = params[0].flatten()[:-1], params[0].flatten()[1:]
+    return total + 10 * ((y - x**2) ** 2).sum() + (params[1] ** 4).sum()
+
+
+def minimise(library, optimizer, params, steps):
+    losses = []
+
+    def closure():
+        optimizer.zero_grad()
+        value = hard_loss(library, params)
+        value.backward()
+        return value
+
+    for _ in range(steps):
+        losses.append(float(optimizer.step(closure).detach()))
+    return losses
+
+
+@pytest.mark.parametrize("options", LBFGS_SETTINGS)
+@pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-7), ("float32", 2e-3)])
+def test_lbfgs(options, dtype, tolerance):
+    if dtype == "float32" and options.get("lr", 1) >= 0.5 and "line_search_fn" not in options:
+        pytest.skip("steps too long for the valley: both libraries run away, each its own way")
+    found = []
+    for library in LIBRARIES:
+        params = parameters(library, dtype)
+        optimizer = library.optim.LBFGS(params, **options)
+        losses = minimise(library, optimizer, params, 6)
+        state = optimizer.state_dict()["state"][0]
+        found.append((params, losses, state["func_evals"], state["n_iter"]))
+    if np.isfinite(found[1][1]).all():
+        np.testing.assert_allclose(found[0][1], found[1][1], rtol=tolerance)
+        close(found[0][0], found[1][0], tolerance * 10)
+        if dtype == "float64":
+            assert found[0][2:] == found[1][2:]
+    else:
+        assert not np.isfinite(found[0][1]).all()
+
+
+def test_lbfgs_states_are_exchanged_with_torch():
+    options = {"lr": 0.7, "max_iter": 4, "line_search_fn": "strong_wolfe"}
+    own, other = parameters(swiftnet), parameters(torch)
+    first, second = swiftnet.optim.LBFGS(own, **options), torch.optim.LBFGS(other, **options)
+    minimise(swiftnet, first, own, 2)
+    minimise(torch, second, other, 2)
+    a, b = first.state_dict(), second.state_dict()
+    assert set(a["state"][0]) == set(b["state"][0]) - {"al"}
+    assert a["param_groups"] == b["param_groups"]
+    third, fourth = swiftnet.optim.LBFGS(own), torch.optim.LBFGS(other)
+    third.load_state_dict(b)
+
+    def torchs(value):
+        if isinstance(value, list):
+            return [torchs(item) for item in value]
+        return torch.tensor(np.array(value.numpy())) if isinstance(value, swiftnet.Tensor) else value
+
+    fourth.load_state_dict(
+        {"param_groups": a["param_groups"], "state": {0: {n: torchs(v) for n, v in a["state"][0].items()}}}
+    )
+    np.testing.assert_allclose(minimise(swiftnet, third, own, 3), minimise(torch, fourth, other, 3), rtol=1e-7)
+    close(own, other, 1e-6)
+
+
+def test_lbfgs_mistakes():
+    params = parameters(swiftnet)
+    with pytest.raises(ValueError, match="per-parameter options"):
+        swiftnet.optim.LBFGS([{"params": params[:1]}, {"params": params[1:]}])
+    with pytest.raises(TypeError):
+        swiftnet.optim.LBFGS(params).step()
+    with pytest.raises(RuntimeError, match="strong_wolfe"):
+        swiftnet.optim.LBFGS(params, line_search_fn="other").step(lambda: 0)
+
+    def failing():
+        raise ZeroDivisionError("in the closure")
+
+    with pytest.raises(ZeroDivisionError, match="in the closure"):
+        swiftnet.optim.LBFGS(params).step(failing)
+
+
+# ---- Lion and LAMB, against their papers ----
+
+
+def plain_lion(value, gradient, state, t, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0, maximize=False):
+    gradient = -gradient if maximize else gradient
+    m = state.setdefault("exp_avg", np.zeros_like(value))
+    change = np.sign(betas[0] * m + (1 - betas[0]) * gradient)
+    state["exp_avg"] = betas[1] * m + (1 - betas[1]) * gradient
+    return value - lr * (change + weight_decay * value)
+
+
+def plain_lamb(value, gradient, state, t, lr=1e-3, betas=(0.9, 0.999), eps=1e-6, weight_decay=0.0, maximize=False):
+    gradient = -gradient if maximize else gradient
+    m = betas[0] * state.get("exp_avg", 0) + (1 - betas[0]) * gradient
+    v = betas[1] * state.get("exp_avg_sq", 0) + (1 - betas[1]) * gradient**2
+    state.update(exp_avg=m, exp_avg_sq=v)
+    direction = m / (1 - betas[0] ** t) / (np.sqrt(v / (1 - betas[1] ** t)) + eps) + weight_decay * value
+    length, size = np.sqrt((value**2).sum()), np.sqrt((direction**2).sum())
+    return value - lr * (length / size if length > 0 and size > 0 else 1.0) * direction
+
+
+@pytest.mark.parametrize(
+    "name, plain, options",
+    [
+        ("Lion", plain_lion, {}), ("Lion", plain_lion, {"lr": 1e-3, "betas": (0.8, 0.95), "weight_decay": 0.1}),
+        ("Lion", plain_lion, {"maximize": True}), ("LAMB", plain_lamb, {}),
+        ("LAMB", plain_lamb, {"lr": 1e-2, "betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.1}),
+        ("LAMB", plain_lamb, {"maximize": True}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), ("float32", 2e-6)])
+def test_optimizers_of_papers(name, plain, options, dtype, tolerance):
+    params = [*parameters(swiftnet, dtype), swiftnet.nn.Parameter(swiftnet.zeros(3, dtype=getattr(swiftnet, dtype)))]
+    gradients = [np.random.default_rng(i).standard_normal((25, *p.shape)) for i, p in enumerate(params)]
+    values = [p.detach().to(swiftnet.float64).numpy().copy() for p in params]
+    states = [{} for _ in params]
+    optimizer = getattr(swiftnet.optim, name)(params, **options)
+    for step in range(25):
+        for i, p in enumerate(params):
+            p.grad = swiftnet.tensor(gradients[i][step], dtype=p.dtype)
+            values[i] = plain(values[i], gradients[i][step], states[i], step + 1, **options)
+        optimizer.step()
+    for p, value, state in zip(params, values, states, strict=True):
+        np.testing.assert_allclose(p.detach().numpy(), value, rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(
+            optimizer.state[p]["exp_avg"].numpy(), state["exp_avg"], rtol=10 * tolerance, atol=1e-6
+        )
+    # What was saved goes on identically.
+    twin_params = [swiftnet.nn.Parameter(p.detach().clone()) for p in params]
+    twin = getattr(swiftnet.optim, name)(twin_params, lr=9.0)
+    twin.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    for p, q in zip(params, twin_params, strict=True):
+        q.grad = p.grad
+    optimizer.step()
+    twin.step()
+    for p, q in zip(params, twin_params, strict=True):
+        assert swiftnet.equal(p, q)
+
+
+# ---- all of them ----
+
+NAMES = [
+    "SGD", "Adam", "AdamW", "NAdam", "RAdam", "Adamax", "Adagrad", "Adadelta", "RMSprop", "Rprop", "ASGD", "Adafactor",
+    "Lion", "LAMB",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_of_all(name, dtype):
+    params = parameters(swiftnet, dtype)
+    optimizer = getattr(swiftnet.optim, name)(params, lr=1.0 if name == "Adadelta" else 0.05)
+    before = float(loss(swiftnet, params))
+    train(swiftnet, optimizer, params, 40)
+    assert params[0].dtype is getattr(swiftnet, dtype)
+    assert float(loss(swiftnet, params)) < before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_strided_parameters_and_gradients(name):
+    """Memory order makes no difference."""
+    results = []
+    for turned in (False, True):
+        value = np.arange(12, dtype=np.float64).reshape(3, 4) / 7 - 1
+        p = swiftnet.nn.Parameter(swiftnet.tensor(value.T.copy()).t() if turned else swiftnet.tensor(value))
+        assert p.is_contiguous() is not turned
+        optimizer = getattr(swiftnet.optim, name)([p], lr=0.01)
+        for step in range(3):
+            gradient = swiftnet.tensor(np.cos(value + step))
+            p.grad = gradient if step % 2 else gradient.t().contiguous().t()
+            optimizer.step()
+        results.append(p.detach().numpy())
+    np.testing.assert_allclose(results[0], results[1], rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_has_no_gradient_rests(name):
+    frozen, used = swiftnet.nn.Parameter(swiftnet.ones(3)), swiftnet.nn.Parameter(swiftnet.ones(3))
+    frozen.requires_grad = False
+    optimizer = getattr(swiftnet.optim, name)([frozen, used], lr=0.1)
+    (frozen * used).sum().backward()
+    optimizer.step()
+    assert frozen.tolist() == [1, 1, 1]
+    assert used.tolist() != [1, 1, 1]
+    if name != "Adagrad":
+        assert frozen not in optimizer.state
+
+
+@pytest.mark.parametrize("name", NAMES[:-2])
+def test_differentiable_is_refused(name):
+    if name == "Adafactor":
+        pytest.skip("has no such option")
+    with pytest.raises(NotImplementedError, match="differentiable"):
+        getattr(swiftnet.optim, name)(parameters(swiftnet), differentiable=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_copies_of_all(name):
+    params = parameters(swiftnet)
+    optimizer = getattr(swiftnet.optim, name)(params, lr=0.01)
+    train(swiftnet, optimizer, params, 3)
+    twin = pickle.loads(pickle.dumps(optimizer))
+    others = twin.param_groups[0]["params"]
+    train(swiftnet, optimizer, params, 3)
+    train(swiftnet, twin, others, 3)
+    for p, q in zip(params, others, strict=True):
+        np.testing.assert_array_equal(p.detach().numpy(), q.detach().numpy())
+
+
+def test_state_that_does_not_fit_is_refused():
+    params = parameters(swiftnet)
+    optimizer = swiftnet.optim.Adafactor(params, lr=0.01)
+    train(swiftnet, optimizer, params, 1)
+    with pytest.raises(ValueError, match="does not fit"):
+        optimizer.state[params[0]]["row_var"] = swiftnet.ones(5, 5)
+    with pytest.raises(KeyError):
+        optimizer.state[params[0]]["unknown"] = swiftnet.ones(5, 5)
+
+
+def test_hooks_on_states():
+    log = []
+    params = parameters(swiftnet)
+    optimizer = swiftnet.optim.RMSprop(params, lr=0.1)
+    optimizer.register_state_dict_pre_hook(lambda o: log.append("before saving"))
+    optimizer.register_state_dict_post_hook(lambda o, state: {**state, "note": 1})
+    optimizer.register_load_state_dict_pre_hook(lambda o, state: log.append(state["note"]))
+    optimizer.register_load_state_dict_post_hook(lambda o: log.append("after loading"))
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert log == ["before saving", 1, "after loading"]

@@ -148,6 +148,8 @@ sn_tensor sn_std(sn_tensor tensor, const int64_t *dims, int64_t count, double co
 /* One size may be -1. A view where the strides allow it; otherwise sn_reshape copies, and sn_view fails unless an
  * operation of this library chose the order of the elements. */
 sn_tensor sn_view(sn_tensor tensor, const int64_t *shape, int64_t rank);
+/* sn_view for up to four sizes: for a caller to whom an array costs more than the view. */
+sn_tensor sn_view_few(sn_tensor tensor, int32_t rank, int64_t size0, int64_t size1, int64_t size2, int64_t size3);
 sn_tensor sn_reshape(sn_tensor tensor, const int64_t *shape, int64_t rank);
 /* The same bytes as elements of another dtype. */
 sn_tensor sn_view_dtype(sn_tensor tensor, int32_t dtype);
@@ -243,6 +245,8 @@ void sn_list_take(sn_list list, sn_tensor *results);
  * 2 a new dimension; 3 as many whole dimensions as are left; 4 to 7 a slice a:b:c, where bit 0 says that the start
  * is given and bit 1 that the end is. */
 sn_tensor sn_index_view(sn_tensor tensor, const int64_t *items, int64_t count);
+/* tensor[start:stop:step]; bit 0 of `given` says that the start is given, bit 1 that the end is. */
+sn_tensor sn_index_slice(sn_tensor tensor, int32_t given, int64_t start, int64_t stop, int64_t step);
 /* tensor[position] */
 sn_tensor sn_index_at(sn_tensor tensor, int64_t position);
 /* Index tensors by dimension, NULL for a whole dimension; masks (bool, uint8) cover as many as they have. */
@@ -675,7 +679,7 @@ sn_tensor sn_pdist(sn_tensor x, double p);
 
 typedef struct sn_optimizer_s *sn_optimizer;
 
-/* By name: "SGD", "Adam", "AdamW". It has no groups yet. */
+/* By the name of PyTorch's class, "SGD", "Adam", …, and "Lion", "LAMB". It has no groups yet. */
 sn_optimizer sn_optimizer_create(const char *type);
 void sn_optimizer_release(sn_optimizer optimizer);
 /* Gives a group its parameters; `group` may be the number of groups, then one is added with the default options. */
@@ -689,6 +693,12 @@ int32_t sn_optimizer_option(sn_optimizer optimizer, int64_t group, const char *n
 int32_t sn_optimizer_check(sn_optimizer optimizer, int64_t group);
 /* Changes every parameter that has a gradient, all in one call. */
 int32_t sn_optimizer_step(sn_optimizer optimizer);
+/* Computes loss and gradients anew; nonzero reports failure. */
+typedef int32_t (*sn_closure)(void *context, double *loss);
+/* A step of an optimizer that evaluates the loss as often as it needs ("LBFGS"); others do so once. */
+int32_t sn_optimizer_step_closure(sn_optimizer optimizer, sn_closure closure, void *context);
+/* Makes the state that is there before the first step. */
+int32_t sn_optimizer_prepare(sn_optimizer optimizer);
 
 /* What is remembered of a parameter. Steps taken, -1 if there is no state; tensors by PyTorch's names ("exp_avg"), NULL
  * with status SN_OK where there is none. */
@@ -696,8 +706,14 @@ double sn_optimizer_steps(sn_optimizer optimizer, sn_tensor parameter);
 int32_t sn_optimizer_set_steps(sn_optimizer optimizer, sn_tensor parameter, double steps);
 sn_tensor sn_optimizer_state(sn_optimizer optimizer, sn_tensor parameter, const char *name);
 int32_t sn_optimizer_set_state(sn_optimizer optimizer, sn_tensor parameter, const char *name, sn_tensor value);
+/* Numbers other than the steps ("mu_product", "eta"): 1 if there is one, 0 if not, -1 on failure. */
+int32_t sn_optimizer_number(sn_optimizer optimizer, sn_tensor parameter, const char *name, double *value);
+int32_t sn_optimizer_set_number(sn_optimizer optimizer, sn_tensor parameter, const char *name, int32_t present,
+                                double value);
 /* parameter NULL: of all. */
 int32_t sn_optimizer_clear_state(sn_optimizer optimizer, sn_tensor parameter);
+/* Multiplies gradients by a factor, in place: 1 if one of them was not finite, 0 if all were, -1 on failure. */
+int32_t sn_unscale(const sn_tensor *gradients, int64_t count, double factor);
 /* Losses. reduction: 0 none, 1 mean, 2 sum, 3 sum over the batch size. Weights may be NULL. */
 sn_tensor sn_cross_entropy(sn_tensor x, sn_tensor target, sn_tensor weight, int64_t ignore_index, int32_t reduction,
                            double smoothing);
@@ -746,7 +762,8 @@ int32_t sn_scale_gradients(const sn_tensor *parameters, int64_t count, double ma
 /* The learning rate of an epoch from the one before. Schedules and their numbers: "step" (size, gamma), "constant"
  * (factor, total), "linear" (start, end, total), "exponential" (gamma), "polynomial" (total, power), "cosine" (total,
  * least), "cosine_fraction" (least; the epoch is a fraction of the half period), "line_fraction" (end; likewise),
- * "cyclic" (greatest, steps up, steps down, mode, gamma). fresh: the schedule starts at this epoch. */
+ * "cyclic" (greatest, steps up, steps down, mode, gamma), "poly" (total, power, least), "anneal" (target, total, 1 for
+ * a cosine). fresh: the schedule starts at this epoch. */
 int32_t sn_schedule_rate(const char *name, const double *numbers, int64_t count, double epoch, double current,
                          double base, int32_t fresh, double *rate);
 /* mode: 0 nearest, 1 nearest-exact, 2 linear, 3 cubic, 4 area. scales: one per dimension, or NULL for the ratio of the
@@ -763,6 +780,25 @@ sn_tensor sn_embedding(sn_tensor weight, sn_tensor indices, int64_t padding, dou
 sn_tensor sn_attention(sn_tensor query, sn_tensor key, sn_tensor value, sn_tensor mask, double dropout,
                        int32_t is_causal, int32_t has_scale, double scale, int32_t shares_heads);
 
+/* Weight and bias (two new handles) of a layer with the batch normalisation after it folded in. bias, scale and shift
+ * may be NULL. */
+int32_t sn_fold_batch_norm(sn_tensor weight, sn_tensor bias, sn_tensor mean, sn_tensor variance, double eps,
+                           sn_tensor scale, sn_tensor shift, int32_t is_transposed, sn_tensor *results);
+
+/* ---- mixed precision ---------------------------------------------------------------------------------------- */
+
+/* Whether operations of this thread convert their inputs, and to which half-precision dtype. */
+int32_t sn_is_autocast_enabled(void);
+void sn_set_autocast_enabled(int32_t enabled);
+int32_t sn_autocast_dtype(void);
+int32_t sn_set_autocast_dtype(int32_t dtype);
+/* Whether weights are converted once between entering the first context and leaving the last. */
+int32_t sn_is_autocast_cache_enabled(void);
+void sn_set_autocast_cache_enabled(int32_t enabled);
+/* Both return the number of contexts entered. */
+int64_t sn_autocast_enter(void);
+int64_t sn_autocast_leave(void);
+void sn_clear_autocast_cache(void);
 /* ---- patches, grids, bags, derived weights ------------------------------------------------------------------ */
 
 /* Patches of images as columns, and back. One number or two in each list. */

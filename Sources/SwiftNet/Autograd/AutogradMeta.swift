@@ -15,9 +15,10 @@ final class AutogradMeta {
   var retainsGrad = false
   /// Called after a gradient was added to a leaf's `grad`.
   var postAccumulateHooks: [(id: Int, hook: () throws -> Void)] = []
-  /// For a differentiable view: the tensor it was taken from, and that tensor's history at the time.
+  /// For a differentiable view: the tensor it was taken from, and the number of the operation that had made that
+  /// tensor's contents at the time (-1 for a leaf).
   var base: Tensor?
-  weak var baseNode: GradNode?
+  var baseSequence = -1
 
   init() {}
 
@@ -39,9 +40,12 @@ extension Tensor {
   /// The recorded operation that made this tensor. A view whose base was changed in place since is traced anew.
   public var gradNode: GradNode? {
     guard let autograd else { return nil }
-    if let base = autograd.base, base.autograd?.gradNode !== autograd.baseNode { retraceView(autograd, base) }
+    if let base = autograd.base, base.historySequence != autograd.baseSequence { retraceView(autograd, base) }
     return autograd.gradNode
   }
+
+  /// The number of the operation that made the contents, -1 for a leaf.
+  var historySequence: Int { autograd?.gradNode?.sequence ?? -1 }
 
   public var isLeaf: Bool { gradNode == nil }
 
@@ -158,7 +162,7 @@ extension Tensor {
     meta.gradNode = node
     meta.outputIndex = index
     meta.requiresGrad = false
-    if let base = meta.base { meta.baseNode = base.autograd?.gradNode }
+    if let base = meta.base { meta.baseSequence = base.historySequence }
   }
 
   private func retraceView(_ meta: AutogradMeta, _ base: Tensor) {
@@ -169,6 +173,6 @@ extension Tensor {
     node.outputs = [(shape, dtype)]
     meta.gradNode = node
     meta.outputIndex = 0
-    meta.baseNode = base.autograd?.gradNode
+    meta.baseSequence = base.historySequence
   }
 }

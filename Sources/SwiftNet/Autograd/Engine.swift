@@ -100,6 +100,9 @@ public enum Engine {
     }
     roots = []
 
+    // Backward computes in the dtypes of forward.
+    let isAutocast = Autocast.pause()
+    defer { Autocast.resume(isAutocast) }
     try withGradMode(createGraph) {
       while let node = run.queue.pop() {
         var gradients = run.take(node)
@@ -133,7 +136,8 @@ public enum Engine {
         }
         gradients = []
         if ThreadState.current.checksAnomaly { try checkNumbers(produced, of: node) }
-        if !retainGraph { node.releaseSaved() }
+        // What saves nothing may run again, as a conversion that several losses share.
+        if !retainGraph, !node.saved.isEmpty { node.releaseSaved() }
         for (position, edge) in node.edges.enumerated() {
           guard let edge else { continue }
           if position < produced.count, let gradient = produced[position] {

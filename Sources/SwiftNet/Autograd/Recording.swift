@@ -139,7 +139,7 @@ extension Tensor {
     meta.gradNode = edge.node
     meta.outputIndex = edge.index
     meta.requiresGrad = false
-    if let base = meta.base { meta.baseNode = base.autograd?.gradNode }
+    if let base = meta.base { meta.baseSequence = base.historySequence }
   }
 }
 

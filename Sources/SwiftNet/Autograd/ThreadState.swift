@@ -1,3 +1,5 @@
+import KernelTypes
+
 /// What each thread keeps for itself: whether operations are recorded, and nodes that wait to be freed.
 public final class ThreadState {
   /// Whether operations on tensors that require gradients are recorded.
@@ -6,6 +8,12 @@ public final class ThreadState {
   public var isInferenceMode = false
   /// Backward looks for NaN in every gradient and names the operation that made it.
   public var checksAnomaly = false
+  /// Mixed precision: see Autocast.
+  var isAutocastEnabled = false
+  var autocastDType = DType.bfloat16
+  var isAutocastCacheEnabled = true
+  var autocastDepth = 0
+  var autocastCache: [ObjectIdentifier: ConvertedWeight] = [:]
   /// Nodes being freed one after the other instead of recursively.
   var graveyard: [GradNode.Remains] = []
   var isBurying = false

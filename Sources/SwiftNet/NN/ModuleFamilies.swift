@@ -1,6 +1,9 @@
 extension ModuleRegistry {
-  /// Every class that implements types of modules. A new layer is added here.
-  static let families: [Family] = [
+  /// Every class that implements types of modules.
+  static let families: [Family] = layers + models + metrics
+
+  /// A new layer is added here.
+  private static let layers: [Family] = [
     Family(Sequential.self), Family(ModuleContainer.self), Family(Linear.self), Family(Bilinear.self),
     Family(Identity.self), Family(Activation.self), Family(PReLU.self), Family(Dropout.self), Family(Flatten.self),
     Family(Unflatten.self), Family(Convolution.self), Family(TransposedConvolution.self),

@@ -21,6 +21,7 @@ extension Tensor {
 
   /// PReLU: x for x > 0, otherwise weight · x, with one weight or one for each channel (dimension 1).
   public func prelu(_ weight: Tensor) throws -> Tensor {
+    if let out = try autocast(.lower, [self, weight], { try $0[0].prelu($0[1]) }) { return out }
     try require(
       dtype == weight.dtype, "prelu: Type promoting not supported. Got \(dtype.name) and \(weight.dtype.name)")
     if weight.count != 1 {

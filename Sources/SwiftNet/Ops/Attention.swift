@@ -12,6 +12,12 @@ extension Tensor {
     _ query: Tensor, _ key: Tensor, _ value: Tensor, mask: Tensor? = nil, dropout: Double = 0, isCausal: Bool = false,
     scale: Double? = nil, sharesHeads: Bool = false
   ) throws -> Tensor {
+    let converted = try autocast(.lower, [query, key, value, mask]) {
+      try Tensor.attention(
+        $0[0], $0[1], $0[2], mask: $0[optional: 3], dropout: dropout, isCausal: isCausal, scale: scale,
+        sharesHeads: sharesHeads)
+    }
+    if let converted { return converted }
     try require(
       query.rank >= 2 && key.rank >= 2 && value.rank >= 2,
       "scaled_dot_product_attention: Expected query, key, and value to all be  at least 2 dimensional, but got query: "

@@ -10,6 +10,14 @@ extension Tensor {
     _ dimensions: Int, kernel: [Int], stride: [Int] = [], padding: [Int] = [0], ceilMode: Bool = false,
     countIncludesPadding: Bool = true, divisor: Int? = nil
   ) throws -> Tensor {
+    if dimensions == 3 {
+      let converted = try autocast(.float32, [self]) {
+        try $0[0].averagePool(
+          3, kernel: kernel, stride: stride, padding: padding, ceilMode: ceilMode,
+          countIncludesPadding: countIncludesPadding, divisor: divisor)
+      }
+      if let converted { return converted }
+    }
     let name = "avg_pool\(dimensions)d"
     let windows = try PoolWindows(
       name, dimensions, kernel: kernel, stride: stride, padding: padding, ceilMode: ceilMode)
@@ -23,6 +31,7 @@ extension Tensor {
 
   /// The mean of each of `size` windows that share the input out evenly; -1 keeps a size.
   public func adaptiveAveragePool(_ size: [Int]) throws -> Tensor {
+    if size.count == 3, let out = try autocast(.float32, [self], { try $0[0].adaptiveAveragePool(size) }) { return out }
     let name = "adaptive_avg_pool\(size.count)d"
     return try checkedForMean(name).pooled(name, size.count) { x in
       let plan = try PoolPlan(x.shape, axes: try x.adaptiveAxes(size), isChannelsLast: x.poolsChannelsLast)

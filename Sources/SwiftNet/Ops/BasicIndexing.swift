@@ -53,6 +53,31 @@ extension Tensor {
     }
   }
 
+  /// The view of some positions of the first dimension: the most common index, without a list.
+  public func sliced(_ start: Int?, _ end: Int?, step: Int) throws -> Tensor {
+    guard rank > 0, step > 0 else { return try basicIndex([.slice(start, end, step: step)]) }
+    let size = shape[0]
+    let first = Tensor.clamp(start ?? 0, size)
+    let last = max(first, Tensor.clamp(end ?? size, size))
+    let stride = min(step, max(size, 1))
+    let length = (last - first + stride - 1) / stride
+    var (partShape, partStrides) = (shape, strides)
+    partShape[0] = length
+    if stride != 1 { partStrides[0] = strides[0] &* stride }
+    let offset = length > 0 ? self.offset + first * strides[0] : self.offset
+    let result = try alias(
+      shape: partShape, strides: partStrides, offset: offset, count: size == 0 ? 0 : count / size * length)
+    if autograd == nil { return try markView(result, "Slice") { [try $0.grad] } }
+    let whole = shape
+    return try markView(result, "Slice") { context in
+      let grad = try context.grad
+      let dense = Shape.contiguousStrides(whole)
+      var part = Geometry(shape: grad.shape, strides: dense, offset: length > 0 ? first * dense[0] : 0)
+      part.strides[0] = dense[0] &* stride
+      return [try grad.scattered(part, into: Geometry(shape: whole, strides: dense, offset: 0))]
+    }
+  }
+
   /// Where the selected elements lie; `whole` dimensions are left for `rest`.
   private func cut(_ items: [BasicIndex], _ strides: [Int], _ offset: Int, whole: Int) throws -> Geometry {
     var result = Geometry(shape: [], strides: [], offset: offset)

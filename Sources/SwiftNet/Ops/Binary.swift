@@ -156,10 +156,29 @@ public enum Binary {
       guard x.autograd != nil || y.autograd != nil, ThreadState.current.isGradEnabled else { return out }
       return try recordIfNeeded(op, a, b, out, alpha)
     }
+    if isDirect[op.rawValue], !isChecked[op.rawValue] || op == .add || op == .div,
+      let (x, number, isReversed) = tensorAndNumber(a, b),
+      x.dtype.isFloatingPoint,
+      let out = try directElementwise(op, x, number: number, isReversed: isReversed, alpha.scalars)
+    {
+      guard x.autograd != nil, ThreadState.current.isGradEnabled else { return out }
+      return try recordIfNeeded(op, a, b, out, alpha)
+    }
     if isChecked[op.rawValue] { try BinaryChecks.check(op, a, b, alpha) }
     let out = try elementwise(op, [a, b], rule: rule, scalars: alpha.scalars)
     guard out.dtype.isFloatingPoint, ThreadState.current.isGradEnabled else { return out }
     return try recordIfNeeded(op, a, b, out, alpha)
+  }
+
+  @inline(__always)
+  private static func tensorAndNumber(
+    _ a: ElementwiseOperand, _ b: ElementwiseOperand
+  ) -> (Tensor, Scalar, isReversed: Bool)? {
+    switch (a, b) {
+    case (.tensor(let x), .scalar(let number)): (x, number, false)
+    case (.scalar(let number), .tensor(let x)): (x, number, true)
+    default: nil
+    }
   }
 
   /// Operations whose result has the dtype of equal floating operands.

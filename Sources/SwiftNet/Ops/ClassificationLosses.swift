@@ -5,6 +5,12 @@ extension Tensor {
   public func binaryCrossEntropy(
     _ target: Tensor, weight: Tensor? = nil, reduction: LossReduction = .mean
   ) throws -> Tensor {
+    if let out = try autocast(
+      .float32, [self, target, weight],
+      { try $0[0].binaryCrossEntropy($0[1], weight: $0[optional: 2], reduction: reduction) })
+    {
+      return out
+    }
     try require(
       target.shape == shape, .value,
       "Using a target size (\(Shape.size(target.shape))) that is different to the input size "
@@ -44,6 +50,15 @@ extension Tensor {
   public func binaryCrossEntropyWithLogits(
     _ target: Tensor, weight: Tensor? = nil, positiveWeight: Tensor? = nil, reduction: LossReduction = .mean
   ) throws -> Tensor {
+    if let out = try autocast(
+      .float32, [self, target, weight, positiveWeight],
+      {
+        try $0[0].binaryCrossEntropyWithLogits(
+          $0[1], weight: $0[optional: 2], positiveWeight: $0[optional: 3], reduction: reduction)
+      })
+    {
+      return out
+    }
     try require(
       target.shape == shape, .value,
       "Target size (\(Shape.size(target.shape))) must be the same as input size (\(Shape.size(shape)))")
@@ -62,6 +77,11 @@ extension Tensor {
   public func hingeEmbeddingLoss(
     _ target: Tensor, margin: Double = 1, reduction: LossReduction = .mean
   ) throws -> Tensor {
+    if let out = try autocast(
+      .float32, [self, target], { try $0[0].hingeEmbeddingLoss($0[1], margin: margin, reduction: reduction) })
+    {
+      return out
+    }
     let far = try (negated() + .float(margin)).relu()
     let negative = try whereSelect(try target.compare(.ne, 1), .tensor(far), .scalar(0.0))
     let positive = try whereSelect(try target.compare(.ne, -1), .tensor(self), .scalar(0.0))
@@ -72,6 +92,12 @@ extension Tensor {
   public func marginRankingLoss(
     _ other: Tensor, _ target: Tensor, margin: Double = 0, reduction: LossReduction = .mean
   ) throws -> Tensor {
+    if let out = try autocast(
+      .float32, [self, other, target],
+      { try $0[0].marginRankingLoss($0[1], $0[2], margin: margin, reduction: reduction) })
+    {
+      return out
+    }
     try require(
       rank == other.rank && rank == target.rank,
       "margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: "
@@ -81,13 +107,22 @@ extension Tensor {
 
   /// ln(1 + exp(-y · x)).
   public func softMarginLoss(_ target: Tensor, reduction: LossReduction = .mean) throws -> Tensor {
-    try (target.negated() * self).unary(.exp).unary(.log1p).reduced(reduction)
+    if let out = try autocast(.float32, [self, target], { try $0[0].softMarginLoss($0[1], reduction: reduction) }) {
+      return out
+    }
+    return try (target.negated() * self).unary(.exp).unary(.log1p).reduced(reduction)
   }
 
   /// Σᵢ max(0, margin - x[y] + x[i])ᵖ / C over the classes i ≠ y, times the weight of class y.
   public func multiMarginLoss(
     _ target: Tensor, p: Int = 1, margin: Double = 1, weight: Tensor? = nil, reduction: LossReduction = .mean
   ) throws -> Tensor {
+    if let out = try autocast(
+      .float32, [self, target, weight],
+      { try $0[0].multiMarginLoss($0[1], p: p, margin: margin, weight: $0[optional: 2], reduction: reduction) })
+    {
+      return out
+    }
     try require(p == 1 || p == 2, .value, "only p == 1 and p == 2 supported")
     try require(
       rank >= 1 && rank <= 2 && count > 0,
@@ -126,6 +161,11 @@ extension Tensor {
   /// Σⱼᵢ max(0, 1 - (x[y[j]] - x[i])) / C over the target classes y[j] (those before the first -1) and the other
   /// classes i.
   public func multilabelMarginLoss(_ target: Tensor, reduction: LossReduction = .mean) throws -> Tensor {
+    if let out = try autocast(
+      .float32, [self, target], { try $0[0].multilabelMarginLoss($0[1], reduction: reduction) })
+    {
+      return out
+    }
     try require(
       target.shape == shape && rank >= 1 && rank <= 2,
       "inconsistent target size: \(Shape.describe(target.shape)) for input of size: \(Shape.describe(shape))")
@@ -172,6 +212,12 @@ extension Tensor {
   public func cosineEmbeddingLoss(
     _ other: Tensor, _ target: Tensor, margin: Double = 0, reduction: LossReduction = .mean
   ) throws -> Tensor {
+    if let out = try autocast(
+      .float32, [self, other, target],
+      { try $0[0].cosineEmbeddingLoss($0[1], $0[2], margin: margin, reduction: reduction) })
+    {
+      return out
+    }
     try require(target.rank <= 1, "0D or 1D target tensor expected, multi-target not supported")
     try require(
       rank == target.rank + 1 && other.rank == rank,
@@ -193,6 +239,10 @@ extension Tensor {
     _ positive: Tensor, _ negative: Tensor, margin: Double = 1, p: Double = 2, eps: Double = 1e-6,
     swap: Bool = false, reduction: LossReduction = .mean
   ) throws -> Tensor {
+    let converted = try autocast(.float32, [self, positive, negative]) {
+      try $0[0].tripletMarginLoss($0[1], $0[2], margin: margin, p: p, eps: eps, swap: swap, reduction: reduction)
+    }
+    if let converted { return converted }
     try require(
       rank == positive.rank && rank == negative.rank,
       "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: anchor "

@@ -17,6 +17,11 @@ extension Tensor {
     _ weight: Tensor, _ bias: Tensor? = nil, stride: [Int] = [1], padding: ConvolutionPadding = .explicit([0]),
     dilation: [Int] = [1], groups: Int = 1
   ) throws -> Tensor {
+    let converted = try autocast(.lower, [self, weight, bias]) {
+      try $0[0].convolution(
+        $0[1], $0[optional: 2], stride: stride, padding: padding, dilation: dilation, groups: groups)
+    }
+    if let converted { return converted }
     let dimensions = weight.rank - 2
     let name = "conv\(dimensions)d"
     try require(

@@ -13,6 +13,11 @@ extension Tensor {
     _ target: Tensor, weight: Tensor? = nil, ignoreIndex: Int = -100, reduction: LossReduction = .mean,
     labelSmoothing: Double = 0
   ) throws -> Tensor {
+    let converted = try autocast(.float32, [self, target, weight]) {
+      try $0[0].crossEntropy(
+        $0[1], weight: $0[optional: 2], ignoreIndex: ignoreIndex, reduction: reduction, labelSmoothing: labelSmoothing)
+    }
+    if let converted { return converted }
     try require(
       labelSmoothing >= 0 && labelSmoothing <= 1,
       "label_smoothing must be between 0.0 and 1.0. Got: \(labelSmoothing)")
@@ -141,6 +146,10 @@ extension Tensor {
   public func nllLoss(
     _ target: Tensor, weight: Tensor? = nil, ignoreIndex: Int = -100, reduction: LossReduction = .mean
   ) throws -> Tensor {
+    let converted = try autocast(.float32, [self, target, weight]) {
+      try $0[0].nllLoss($0[1], weight: $0[optional: 2], ignoreIndex: ignoreIndex, reduction: reduction)
+    }
+    if let converted { return converted }
     try require(rank > 0, "input tensor should be 1D or 2D")
     let classes = shape[rank == 1 ? 0 : 1]
     if let weight {

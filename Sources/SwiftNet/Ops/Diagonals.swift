@@ -24,6 +24,7 @@ extension Tensor {
 
   /// The sum of the diagonal of a matrix.
   public func trace() throws -> Tensor {
+    if let out = try autocast(.float32, [self], { try $0[0].trace() }) { return out }
     try require(rank == 2, "trace: expected a matrix, but got tensor with dim \(rank)")
     return try diagonal().sum()
   }

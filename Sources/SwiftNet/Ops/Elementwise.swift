@@ -92,6 +92,20 @@ private let directKernels: UnsafeMutablePointer<ElementwiseKernel?> = {
 /// promotion, no plan. nil if it does not apply. This is what decides the cost of an operation on few elements.
 @inline(__always)
 func directElementwise(_ op: ElementwiseOp, _ a: Tensor, _ b: Tensor?, _ scalars: Scalars) throws -> Tensor? {
+  try directElementwise(op, a, b, nil, isReversed: false, scalars)
+}
+
+/// The same with a number as the other operand, of a tensor of floats: the second, or the first if reversed.
+func directElementwise(
+  _ op: ElementwiseOp, _ a: Tensor, number: Scalar, isReversed: Bool, _ scalars: Scalars
+) throws -> Tensor? {
+  try directElementwise(op, a, nil, number.double, isReversed: isReversed, scalars)
+}
+
+@inline(__always)
+private func directElementwise(
+  _ op: ElementwiseOp, _ a: Tensor, _ b: Tensor?, _ number: Double?, isReversed: Bool, _ scalars: Scalars
+) throws -> Tensor? {
   let dtype = a.dtype
   guard dtype.isLane, !Deferral.isEnabled || a.count < Deferral.threshold,
     let kernel = directKernels[op.rawValue * 3 + dtype.lane.rawValue]
@@ -108,19 +122,25 @@ func directElementwise(_ op: ElementwiseOp, _ a: Tensor, _ b: Tensor?, _ scalars
   let from = try a.pointer()
   let other = try b?.pointer() ?? from
   let to = try output.mutablePointer()
-  if count <= ElementwiseProgram.grain {
-    withUnsafeTemporaryAllocation(of: Operand.self, capacity: 2) { operands in
-      operands[0] = Operand(from)
-      operands[1] = Operand(other)
-      kernel(operands.baseAddress.unsafelyUnwrapped, to, count, scalars)
-    }
-    return output
+  var single: Int64 = 0
+  if let number {
+    single = dtype == .float32 ? Int64(Float(number).bitPattern) : Int64(bitPattern: number.bitPattern)
   }
-  parallelFor(count, grain: ElementwiseProgram.grain) { start, end in
-    withUnsafeTemporaryAllocation(of: Operand.self, capacity: 2) { operands in
-      operands[0] = Operand(from + start &* size)
-      operands[1] = Operand(other + start &* size)
-      kernel(operands.baseAddress.unsafelyUnwrapped, to + start &* size, end - start, scalars)
+  withUnsafePointer(to: single) { value in
+    @inline(__always) func run(_ start: Int, _ end: Int) {
+      withUnsafeTemporaryAllocation(of: Operand.self, capacity: 2) { operands in
+        let tensor = Operand(from + start &* size)
+        let second =
+          number == nil ? Operand(other + start &* size) : Operand(UnsafeRawPointer(value), isScalar: true)
+        operands[0] = isReversed ? second : tensor
+        operands[1] = isReversed ? tensor : second
+        kernel(operands.baseAddress.unsafelyUnwrapped, to + start &* size, end - start, scalars)
+      }
+    }
+    if count <= ElementwiseProgram.grain {
+      run(0, count)
+    } else {
+      parallelFor(count, grain: ElementwiseProgram.grain, run)
     }
   }
   return output

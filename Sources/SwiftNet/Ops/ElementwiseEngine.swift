@@ -1,3 +1,5 @@
+import CIntrinsics
+
 /// An operand of an elementwise operation.
 public enum ElementwiseOperand {
   case tensor(Tensor)
@@ -117,6 +119,15 @@ struct StridedView {
   var strides: [Int]
 }
 
+extension Tensor {
+  /// Whether all elements are one in memory, as after `expand`.
+  fileprivate var isOneValue: Bool {
+    if count == 1 { return true }
+    for (size, stride) in zip(shape, strides) where size != 1 && stride != 0 { return false }
+    return count > 0
+  }
+}
+
 /// The iteration space of one run: dimensions reordered and merged, and a view for every operand.
 private final class Plan {
   let program: ElementwiseProgram
@@ -131,6 +142,12 @@ private final class Plan {
   private let loads: [LoadKernel?]
   private let store: StoreKernel
   private let rounding: [(store: StoreKernel, load: LoadKernel)?]
+  private let hasRounding: Bool
+  /// The slots that the steps read, one step after the other, and how many each reads.
+  private let sources: UnsafeMutablePointer<Int>
+  private let sourceCounts: UnsafeMutablePointer<Int>
+  /// Whether the last step writes into the output itself.
+  private var writesDirectly = false
 
   /// Without a tensor to write to, the results are lane values for whoever runs the tiles.
   init(_ program: ElementwiseProgram, _ shape: [Int], _ strides: [Int], _ out: Tensor?) throws {
@@ -150,6 +167,20 @@ private final class Plan {
       guard let dtype = step.roundTo else { return nil }
       return (try Plan.storeKernel(lane, dtype), try Plan.loadKernel(dtype, lane))
     }
+    hasRounding = rounding.contains { $0 != nil }
+    let leafCount = program.leaves.count
+    let slots = program.steps.flatMap { step in
+      step.sources.map { source in
+        switch source {
+        case .leaf(let leaf): leaf
+        case .step(let earlier): leafCount + earlier
+        }
+      }
+    }
+    sources = .allocate(capacity: max(slots.count, 1))
+    sources.initialize(from: slots, count: slots.count)
+    sourceCounts = .allocate(capacity: max(program.steps.count, 1))
+    for (index, step) in program.steps.enumerated() { sourceCounts[index] = step.sources.count }
     store = try Plan.storeKernel(lane, dtype)
     loads = try program.leaves.map { leaf in
       guard case .tensor(let tensor) = leaf else { return nil }
@@ -165,7 +196,7 @@ private final class Plan {
         views.append(nil)
       case .tensor(let tensor):
         let pointer = try tensor.pointer()
-        if tensor.count == 1 {
+        if tensor.isOneValue {
           loads[index].unsafelyUnwrapped(pointer, 1, constants + index, 1)
           views.append(nil)
         } else {
@@ -182,12 +213,17 @@ private final class Plan {
     } else {
       coalesce(shape, strides, views)
     }
+    writesDirectly = output.kind == .contiguous && output.dtype.isLane && output.dtype.lane == lane
     isDirect =
       output.kind == .contiguous && output.dtype.isLane && output.dtype.lane == lane
       && leaves.allSatisfy { $0.kind != .strided } && rounding.allSatisfy { $0 == nil }
   }
 
-  deinit { constants.deallocate() }
+  deinit {
+    constants.deallocate()
+    sources.deallocate()
+    sourceCounts.deallocate()
+  }
 
   private static func loadKernel(_ dtype: DType, _ lane: Lane) throws -> LoadKernel {
     guard let kernel = kernels.elementwise[load: dtype, lane] else {
@@ -276,58 +312,78 @@ private final class Plan {
   }
 
   /// Runs the steps over the elements `start..<end` of the iteration; each tile of results goes to `sink`, or to the
-  /// output without one.
+  /// output without one. (Everything is read through unsafe buffers: counting references would cost more than a step.)
   func runTiles(_ start: Int, _ end: Int, _ sink: ((UnsafeRawPointer, Int) -> Void)?) {
     let tile = ElementwiseProgram.tile
-    let steps = program.steps
-    let slots = leaves.count + steps.count
+    let slots = leaves.count + program.steps.count
     let slotBytes = tile * laneSize
     withUnsafeTemporaryAllocation(byteCount: slots * slotBytes, alignment: 64) { scratch in
       withUnsafeTemporaryAllocation(of: Operand.self, capacity: slots + 4) { operands in
-        let base = scratch.baseAddress.unsafelyUnwrapped
-        let gathered = operands.baseAddress.unsafelyUnwrapped
-        let arguments = gathered + slots
-        let outputIsLane = output.dtype.isLane && output.dtype.lane == program.lane
-        var position = start
-        while position < end {
-          let n = min(tile, end - position)
-          for (index, leaf) in leaves.enumerated() {
-            switch leaf.kind {
-            case .scalar: gathered[index] = Operand(leaf.pointer, isScalar: true)
-            case .contiguous: gathered[index] = Operand(leaf.pointer + position &* laneSize)
-            case .strided:
-              let slot = base + index * slotBytes
-              gather(leaf, loads[index].unsafelyUnwrapped, position, n, slot)
-              gathered[index] = Operand(slot)
+        leaves.withUnsafeBufferPointer { leaves in
+          program.steps.withUnsafeBufferPointer { steps in
+            let base = scratch.baseAddress.unsafelyUnwrapped
+            let slot = operands.baseAddress.unsafelyUnwrapped
+            for index in leaves.indices where leaves[index].kind == .scalar {
+              slot[index] = Operand(leaves[index].pointer, isScalar: true)
+            }
+            var position = start
+            while position < end {
+              let n = min(tile, end - position)
+              for index in leaves.indices {
+                switch leaves[index].kind {
+                case .scalar: break
+                case .contiguous:
+                  let first = leaves[index].pointer + position &* laneSize
+                  slot[index] = Operand(first)
+                  // A tile is about a page, at whose border the processor's own prefetching stops.
+                  if position + 2 * tile <= end { prefetch(first + slotBytes, lines: 8) }
+                case .strided:
+                  let gathered = base + index * slotBytes
+                  gather(leaves[index], loads[index].unsafelyUnwrapped, position, n, gathered)
+                  slot[index] = Operand(gathered)
+                }
+              }
+              runSteps(steps, slot, slot + slots, base, position, n, sink)
+              position += n
             }
           }
-          for (index, step) in steps.enumerated() {
-            for (k, source) in step.sources.enumerated() {
-              switch source {
-              case .leaf(let leaf): arguments[k] = gathered[leaf]
-              case .step(let earlier): arguments[k] = gathered[leaves.count + earlier]
-              }
-            }
-            let last = index == steps.count - 1
-            let direct = last && sink == nil && output.kind == .contiguous && outputIsLane
-            let target =
-              direct
-              ? outputPointer + position &* laneSize : base + (leaves.count + index) * slotBytes
-            step.kernel(arguments, target, n, step.scalars)
-            if let round = rounding[index], !last || sink != nil {
-              // Leaf slot 0 may be in use: round through the tail of this slot's own memory.
-              withUnsafeTemporaryAllocation(byteCount: tile * 2, alignment: 64) { narrow in
-                let bytes = narrow.baseAddress.unsafelyUnwrapped
-                round.store(target, bytes, 1, n)
-                round.load(bytes, 1, target, n)
-              }
-            }
-            gathered[leaves.count + index] = Operand(target)
-            if last, let sink { sink(target, n) } else if last && !direct { scatter(target, position, n) }
-          }
-          position += n
         }
       }
+    }
+  }
+
+  @inline(__always)
+  private func prefetch(_ pointer: UnsafeRawPointer, lines: Int) {
+    for line in 0..<lines { sn_prefetch(pointer + 64 &* line) }
+  }
+
+  /// All steps for one tile. `slot` holds the leaves' operands and takes the steps' results.
+  @inline(__always)
+  private func runSteps(
+    _ steps: UnsafeBufferPointer<ElementwiseProgram.Step>, _ slot: UnsafeMutablePointer<Operand>,
+    _ arguments: UnsafeMutablePointer<Operand>, _ base: UnsafeMutableRawPointer, _ position: Int, _ n: Int,
+    _ sink: ((UnsafeRawPointer, Int) -> Void)?
+  ) {
+    let slotBytes = ElementwiseProgram.tile * laneSize
+    var source = sources
+    for index in steps.indices {
+      for k in 0..<sourceCounts[index] { arguments[k] = slot[source[k]] }
+      source += sourceCounts[index]
+      let last = index == steps.count - 1
+      let direct = last && sink == nil && writesDirectly
+      let result = leaves.count + index
+      let target = direct ? outputPointer + position &* laneSize : base + result * slotBytes
+      steps[index].kernel(arguments, target, n, steps[index].scalars)
+      if hasRounding, !last || sink != nil, let round = rounding[index] {
+        // Through memory of its own, as if the result had been stored.
+        withUnsafeTemporaryAllocation(byteCount: ElementwiseProgram.tile * 2, alignment: 64) { narrow in
+          let bytes = narrow.baseAddress.unsafelyUnwrapped
+          round.store(target, bytes, 1, n)
+          round.load(bytes, 1, target, n)
+        }
+      }
+      slot[result] = Operand(target)
+      if last, let sink { sink(target, n) } else if last && !direct { scatter(target, position, n) }
     }
   }
 

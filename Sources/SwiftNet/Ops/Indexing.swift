@@ -209,6 +209,7 @@ extension Tensor {
 
   /// A copy with the slices of `source` in place of those that `index` names.
   public func indexCopy(_ dim: Int, _ index: Tensor, _ source: Tensor) throws -> Tensor {
+    if let out = try autocast(.widest, [self, source], { try $0[0].indexCopy(dim, index, $0[1]) }) { return out }
     if rank == 0 { return try reshape([1]).indexCopy(dim, index, source.reshape([1])).reshape([]) }
     let (d, selection) = try slices("index_copy", dim, index)
     try checkSource("index_copy_", d, index, source)

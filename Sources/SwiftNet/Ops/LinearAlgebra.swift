@@ -92,6 +92,7 @@ extension Tensor {
 
   /// The inverse of each matrix.
   public func inverse(_ name: String = "linalg.inv") throws -> Tensor {
+    if let out = try autocast(.float32, [self], { try $0[0].inverse(name) }) { return out }
     try checkSquare(name)
     let out = try noGrad { try solved(Tensor.eye(shape[rank - 1], dtype: dtype).expand(shape), name) }
     return try out.recorded("LinalgInvEx", self, saving: [out]) { context in
@@ -102,6 +103,7 @@ extension Tensor {
 
   /// X with A X = B. B is a stack of matrices, or of vectors if it has one dimension less than A.
   public func solve(_ right: Tensor) throws -> Tensor {
+    if let out = try autocast(.float32, [self, right], { try $0[0].solve($0[1]) }) { return out }
     let name = "linalg.solve"
     try checkSquare(name)
     try require(
@@ -199,6 +201,7 @@ extension Tensor {
 
   /// L with L Lᵀ = A, lower triangular (upper: the transpose); A is symmetric and positive definite.
   public func cholesky(upper: Bool = false) throws -> Tensor {
+    if let out = try autocast(.float32, [self], { try $0[0].cholesky(upper: upper) }) { return out }
     let name = "linalg.cholesky"
     try checkSquare(name)
     let source = try matrices(name)

@@ -3,6 +3,9 @@ extension Tensor {
   /// `x · weightᵀ + bias` for x of shape (…, in), weight (out, in) and bias (out); with a weight of shape (in), the
   /// result has no last dimension. PyTorch: `torch.nn.functional.linear`.
   public func linear(_ weight: Tensor, _ bias: Tensor? = nil) throws -> Tensor {
+    if let out = try autocast(.lower, [self, weight, bias], { try $0[0].linear($0[1], $0[optional: 2]) }) {
+      return out
+    }
     try require(rank > 0, "linear(): argument 'input' must have at least one dimension, got a scalar")
     try require(
       weight.rank == 1 || weight.rank == 2, "linear(): weight must be 1D or 2D, got \(weight.rank)D")
@@ -88,7 +91,9 @@ extension Tensor {
         "bilinear(): bias size does not match weight size: got \(bias.shape.first ?? 0) but expected \(outputs)")
     }
     let rows = try Shape.count(lead)
-    let mixed = try x.reshape([rows, m]).mm(weight.permute([1, 0, 2]).reshape([m, outputs * n]))
+    let mixed = try Autocast.suspended {
+      try x.reshape([rows, m]).mm(weight.permute([1, 0, 2]).reshape([m, outputs * n]))
+    }
     let product = try (mixed.reshape([rows, outputs, n]) * y.reshape([rows, 1, n])).sum([2])
     let out = try product.reshape(lead + [outputs])
     return try bias.map { try out + $0 } ?? out

@@ -2,6 +2,7 @@
 extension Tensor {
   /// The product of two matrices.
   public func mm(_ other: Tensor) throws -> Tensor {
+    if let out = try autocast(.lower, [self, other], { try $0[0].mm($0[1]) }) { return out }
     try require(rank == 2, "self must be a matrix")
     try require(other.rank == 2, "mat2 must be a matrix")
     try require(
@@ -70,6 +71,7 @@ extension Tensor {
   /// Batched matrix product with PyTorch's rules: vectors are taken as rows or columns, leading dimensions
   /// broadcast. https://pytorch.org/docs/stable/generated/torch.matmul.html
   public func matmul(_ other: Tensor) throws -> Tensor {
+    if let out = try autocast(.lower, [self, other], { try $0[0].matmul($0[1]) }) { return out }
     try require(
       rank > 0 && other.rank > 0,
       "both arguments to matmul need to be at least 1D, but they are \(rank)D and \(other.rank)D")
@@ -102,6 +104,7 @@ extension Tensor {
 
   /// The products of two stacks of matrices.
   public func bmm(_ other: Tensor) throws -> Tensor {
+    if let out = try autocast(.lower, [self, other], { try $0[0].bmm($0[1]) }) { return out }
     try require(rank == 3 && other.rank == 3, "batch1 and batch2 must be 3D tensors, got \(rank)D and \(other.rank)D")
     try require(
       shape[0] == other.shape[0] && shape[2] == other.shape[1],

@@ -16,7 +16,7 @@ extension Tensor {
       shape[1] == vector.shape[0],
       "size mismatch, got input (\(shape[0])), mat (\(shape[0])x\(shape[1])), vec (\(vector.shape[0]))")
     try Tensor.checkProduct(self, vector, "mv")
-    return try mm(vector.unsqueeze(1)).squeeze([1])
+    return try Autocast.suspended { try mm(vector.unsqueeze(1)).squeeze([1]) }
   }
 
   /// Σ a·b of two vectors.
@@ -32,7 +32,7 @@ extension Tensor {
       "inconsistent tensor size, expected tensor \(Shape.describe(shape)) and src \(Shape.describe(other.shape)) to "
         + "have the same number of elements, but got \(count) and \(other.count) elements respectively")
     try require(dtype != .bool, .notImplemented, "\"\(name)\" not implemented for 'Bool'")
-    return try unsqueeze(0).mm(other.unsqueeze(1)).reshape([])
+    return try Autocast.suspended { try unsqueeze(0).mm(other.unsqueeze(1)).reshape([]) }
   }
 
   /// Σ over the last dimension of both.
@@ -86,6 +86,9 @@ extension Tensor {
 
   /// beta · self + alpha · a b
   public func addmm(_ a: Tensor, _ b: Tensor, beta: Scalar = 1, alpha: Scalar = 1) throws -> Tensor {
+    if let out = try autocast(.lower, [self, a, b], { try $0[0].addmm($0[1], $0[2], beta: beta, alpha: alpha) }) {
+      return out
+    }
     try require(a.rank == 2, "mat1 must be a matrix, got \(a.rank)-D tensor")
     try require(b.rank == 2, "mat2 must be a matrix, got \(b.rank)-D tensor")
     return try Tensor.inFull([self, a, b], "addmm") {
@@ -105,6 +108,9 @@ extension Tensor {
 
   /// beta · self + alpha · Σ over the stack of a b
   public func addbmm(_ a: Tensor, _ b: Tensor, beta: Scalar = 1, alpha: Scalar = 1) throws -> Tensor {
+    if let out = try autocast(.lower, [self, a, b], { try $0[0].addbmm($0[1], $0[2], beta: beta, alpha: alpha) }) {
+      return out
+    }
     try require(a.rank == 3, "batch1 must be a 3D tensor")
     try require(b.rank == 3, "batch2 must be a 3D tensor")
     return try Tensor.inFull([self, a, b], "addbmm") {
@@ -114,6 +120,9 @@ extension Tensor {
 
   /// beta · self + alpha · a b for stacks of matrices
   public func baddbmm(_ a: Tensor, _ b: Tensor, beta: Scalar = 1, alpha: Scalar = 1) throws -> Tensor {
+    if let out = try autocast(.lower, [self, a, b], { try $0[0].baddbmm($0[1], $0[2], beta: beta, alpha: alpha) }) {
+      return out
+    }
     try require(a.rank == 3, "batch1 must be a 3D tensor")
     try require(b.rank == 3, "batch2 must be a 3D tensor")
     return try Tensor.inFull([self, a, b], "baddbmm") {

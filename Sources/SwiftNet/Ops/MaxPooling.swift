@@ -6,6 +6,14 @@ extension Tensor {
     _ dimensions: Int, kernel: [Int], stride: [Int] = [], padding: [Int] = [0], dilation: [Int] = [1],
     ceilMode: Bool = false, returnIndices: Bool = false
   ) throws -> [Tensor] {
+    if dimensions == 3 {
+      let converted = try autocast(.float32, [self]) {
+        try $0[0].maxPool(
+          3, kernel: kernel, stride: stride, padding: padding, dilation: dilation, ceilMode: ceilMode,
+          returnIndices: returnIndices)
+      }
+      if let converted { return converted }
+    }
     let name = "max_pool\(dimensions)d"
     let windows = try PoolWindows(
       name, dimensions, kernel: kernel, stride: stride, padding: padding, dilation: dilation, ceilMode: ceilMode)
@@ -17,7 +25,11 @@ extension Tensor {
   /// The largest element of each of `size` windows that share the input out evenly; -1 keeps a size. Indices as
   /// `maxPool`.
   public func adaptiveMaxPool(_ size: [Int], returnIndices: Bool = false) throws -> [Tensor] {
-    try pooled("adaptive_max_pool\(size.count)d", size.count) { x in
+    if size.count == 3 {
+      let converted = try autocast(.float32, [self]) { try $0[0].adaptiveMaxPool(size, returnIndices: returnIndices) }
+      if let converted { return converted }
+    }
+    return try pooled("adaptive_max_pool\(size.count)d", size.count) { x in
       try x.maxPooled(try x.adaptiveAxes(size), "AdaptiveMaxPool\(size.count)D", returnIndices)
     }
   }
@@ -86,6 +98,9 @@ extension Tensor {
   /// The inverse of max pooling with indices: elements at their places, zeros elsewhere. `size` has one number per
   /// spatial dimension. PyTorch: `max_unpool1d`, `2d`, `3d`.
   public func maxUnpool(_ indices: Tensor, size: [Int]) throws -> Tensor {
+    if size.count > 1, let out = try autocast(.float32, [self], { try $0[0].maxUnpool(indices, size: size) }) {
+      return out
+    }
     let dimensions = size.count
     try require(
       rank == dimensions + 1 || rank == dimensions + 2,

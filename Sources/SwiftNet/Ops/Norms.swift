@@ -141,6 +141,7 @@ extension Tensor {
 
   /// Distances between all rows of two (stacks of) matrices: [.., P, M] and [.., R, M] to [.., P, R].
   public func cdist(_ other: Tensor, _ p: Double = 2) throws -> Tensor {
+    if let out = try autocast(.float32, [self, other], { try $0[0].cdist($0[1], p) }) { return out }
     try require(
       dtype.isFloatingPoint, "cdist only supports floating-point dtypes, X1 got: \(dtype.scalarTypeName)")
     try require(

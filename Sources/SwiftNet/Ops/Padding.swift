@@ -19,10 +19,26 @@ public enum PaddingMode: Sendable {
   }
 }
 
+extension PaddingMode {
+  /// Whether PyTorch's autocast pads in float32: mirrored in one or two dimensions, repeated in any.
+  fileprivate func isAutocastToFloat32(dimensions: Int) -> Bool {
+    switch self {
+    case .reflect: dimensions <= 2
+    case .replicate: true
+    default: false
+    }
+  }
+}
+
 extension Tensor {
   /// Padded before and after, from the last dimension on: (last before, last after, second to last before, …).
   /// Negative amounts cut off. Modes other than constant pad one to three dimensions, and want one or two in front.
   public func padded(_ padding: [Int], _ mode: PaddingMode = .constant(0)) throws -> Tensor {
+    if mode.isAutocastToFloat32(dimensions: padding.count / 2),
+      let out = try autocast(.float32, [self], { try $0[0].padded(padding, mode) })
+    {
+      return out
+    }
     try require(padding.count % 2 == 0, "Padding length must be divisible by 2")
     try require(
       padding.count <= 2 * rank,

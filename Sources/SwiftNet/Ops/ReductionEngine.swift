@@ -163,6 +163,11 @@ struct ReductionEngine {
   private func foldRow(_ output: Int, _ start: Int, _ n: Int, _ accumulator: UnsafeMutablePointer<Int64>) {
     let origin = base + kept.offset(of: output) &* size
     let parameter = parameters.isEmpty ? 0 : parameters[output]
+    if isLane, reduced.strides.last == 1 {
+      reduced.forEachRun(start, n) { offset, _, _, count in row(origin + offset &* size, count, accumulator, parameter)
+      }
+      return
+    }
     withUnsafeTemporaryAllocation(byteCount: ElementwiseProgram.tile * 8, alignment: 64) { scratch in
       let tile = scratch.baseAddress.unsafelyUnwrapped
       reduced.forEachRun(start, n) { offset, stride, _, count in

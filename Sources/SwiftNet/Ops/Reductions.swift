@@ -59,6 +59,7 @@ extension Tensor {
 
   /// Π a.
   public func prod(_ dims: [Int]? = nil, keepdim: Bool = false, dtype: DType? = nil) throws -> Tensor {
+    if let out = try autocast(.float32, [self], { try $0[0].prod(dims, keepdim: keepdim, dtype: dtype) }) { return out }
     let result = dtype ?? (self.dtype.isFloatingPoint ? self.dtype : .int64)
     if result != self.dtype, !(result == .int64 && self.dtype.lane == .i64) {
       return try to(result).prod(dims, keepdim: keepdim, dtype: result)

@@ -3,19 +3,33 @@
 extension Tensor {
   /// (x - y)².
   public func mseLoss(_ target: Tensor, weight: Tensor? = nil, reduction: LossReduction = .mean) throws -> Tensor {
-    let difference = try self - target
-    return try (difference * difference).reduced(reduction, weight: weight)
+    if let out = try autocast(
+      .float32, [self, target, weight], { try $0[0].mseLoss($0[1], weight: $0[optional: 2], reduction: reduction) })
+    {
+      return out
+    }
+    return try (self - target).unary(.square).reduced(reduction, weight: weight)
   }
 
   /// |x - y|.
   public func l1Loss(_ target: Tensor, weight: Tensor? = nil, reduction: LossReduction = .mean) throws -> Tensor {
-    try (self - target).unary(.abs).reduced(reduction, weight: weight)
+    if let out = try autocast(
+      .float32, [self, target, weight], { try $0[0].l1Loss($0[1], weight: $0[optional: 2], reduction: reduction) })
+    {
+      return out
+    }
+    return try (self - target).unary(.abs).reduced(reduction, weight: weight)
   }
 
   /// (x - y)² / (2 beta) where |x - y| < beta, otherwise |x - y| - beta / 2.
   public func smoothL1Loss(
     _ target: Tensor, beta: Double = 1, reduction: LossReduction = .mean
   ) throws -> Tensor {
+    if let out = try autocast(
+      .float32, [self, target], { try $0[0].smoothL1Loss($0[1], beta: beta, reduction: reduction) })
+    {
+      return out
+    }
     try require(beta >= 0, "smooth_l1_loss does not support negative values for beta.")
     if beta == 0 { return try l1Loss(target, reduction: reduction) }
     let difference = try self - target
@@ -28,6 +42,12 @@ extension Tensor {
   public func huberLoss(
     _ target: Tensor, delta: Double = 1, weight: Tensor? = nil, reduction: LossReduction = .mean
   ) throws -> Tensor {
+    if let out = try autocast(
+      .float32, [self, target, weight],
+      { try $0[0].huberLoss($0[1], delta: delta, weight: $0[optional: 2], reduction: reduction) })
+    {
+      return out
+    }
     try require(delta > 0, "huber_loss does not support non-positive values for delta.")
     let difference = try self - target
     let distance = try difference.unary(.abs)
@@ -44,6 +64,11 @@ extension Tensor {
   public func klDivergence(
     _ target: Tensor, logTarget: Bool = false, reduction: LossReduction = .mean
   ) throws -> Tensor {
+    if let out = try autocast(
+      .float32, [self, target], { try $0[0].klDivergence($0[1], logTarget: logTarget, reduction: reduction) })
+    {
+      return out
+    }
     if logTarget { return try (target.unary(.exp) * (target - self)).reduced(reduction) }
     return try (Binary.apply(.xlogy, .tensor(target), .tensor(target)) - target * self).reduced(reduction)
   }
@@ -53,6 +78,12 @@ extension Tensor {
   public func poissonNLLLoss(
     _ target: Tensor, logInput: Bool = true, full: Bool = false, eps: Double = 1e-8, reduction: LossReduction = .mean
   ) throws -> Tensor {
+    if let out = try autocast(
+      .float32, [self, target],
+      { try $0[0].poissonNLLLoss($0[1], logInput: logInput, full: full, eps: eps, reduction: reduction) })
+    {
+      return out
+    }
     var loss =
       logInput ? try unary(.exp) - target * self : try self - target * (self + .float(eps)).unary(.log)
     if full {

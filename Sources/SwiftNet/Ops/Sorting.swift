@@ -193,6 +193,10 @@ extension Tensor {
     _ q: Tensor, _ dim: Int? = nil, keepdim: Bool = false, interpolation: QuantileInterpolation = .linear,
     ignoringNaN: Bool = false
   ) throws -> Tensor {
+    let converted = try autocast(.float32, [self, q]) {
+      try $0[0].quantile($0[1], dim, keepdim: keepdim, interpolation: interpolation, ignoringNaN: ignoringNaN)
+    }
+    if let converted { return converted }
     let name = ignoringNaN ? "nanquantile" : "quantile"
     try require(count > 0, "\(name)() input tensor must be non-empty")
     try require(q.rank <= 1, "\(name)() q must be a scalar or 1D tensor")

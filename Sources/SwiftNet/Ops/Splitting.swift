@@ -13,7 +13,7 @@ extension Tensor {
     for result in results {
       let meta = result.meta
       meta.base = autograd?.base ?? self
-      meta.baseNode = meta.base?.autograd?.gradNode
+      meta.baseSequence = meta.base?.historySequence ?? -1
     }
     if !results.isEmpty { try recordOutputs(name, [self], results, backward: backward) }
     return results

@@ -7,6 +7,12 @@ extension Tensor {
     _ weight: Tensor, _ bias: Tensor? = nil, stride: [Int] = [1], padding: [Int] = [0], outputPadding: [Int] = [0],
     groups: Int = 1, dilation: [Int] = [1]
   ) throws -> Tensor {
+    let converted = try autocast(.lower, [self, weight, bias]) {
+      try $0[0].transposedConvolution(
+        $0[1], $0[optional: 2], stride: stride, padding: padding, outputPadding: outputPadding, groups: groups,
+        dilation: dilation)
+    }
+    if let converted { return converted }
     let dimensions = weight.rank - 2
     let name = "conv_transpose\(dimensions)d"
     try require(

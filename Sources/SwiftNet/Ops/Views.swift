@@ -18,7 +18,7 @@ extension Tensor {
     let meta = result.meta
     // A leaf that requires a gradient is a base of its own, even if it is a view: changes stop there.
     meta.base = autograd?.requiresGrad == true ? self : autograd?.base ?? self
-    meta.baseNode = meta.base?.autograd?.gradNode
+    meta.baseSequence = meta.base?.historySequence ?? -1
     if requiresGrad { try result.recorded(name(), self, backward: backward()) }
     return result
   }
@@ -26,20 +26,26 @@ extension Tensor {
   /// Another shape over the same elements. Where the strides do not allow a view because an operation has laid out its
   /// result in an order of its own, the elements are copied; elsewhere it is an error.
   public func view(_ shape: [Int]) throws -> Tensor {
+    let target = try inferredShape(shape)
+    if let strides = Tensor.viewStrides(self.shape, self.strides, target) { return try reshaped(target, strides) }
     try require(
-      try memory.isArranged || canView(shape),
+      memory.isArranged,
       "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
         + "contiguous subspaces). Use .reshape(...) instead.")
     return try reshape(shape)
+  }
+
+  private func reshaped(_ target: [Int], _ strides: [Int]) throws -> Tensor {
+    let source = shape
+    let result = try alias(shape: target, strides: strides)
+    return try markView(result, "View") { [try $0.grad.reshape(source)] }
   }
 
   /// Another shape over the same elements: a view where possible, otherwise a copy.
   public func reshape(_ shape: [Int]) throws -> Tensor {
     let target = try inferredShape(shape)
     let source = self.shape
-    if let strides = Tensor.viewStrides(self.shape, self.strides, target) {
-      return try view("View", shape: target, strides: strides) { [try $0.grad.reshape(source)] }
-    }
+    if let strides = Tensor.viewStrides(self.shape, self.strides, target) { return try reshaped(target, strides) }
     let copy = try noGrad { try contiguous() }.alias(
       shape: target, strides: Shape.contiguousStrides(target), offset: 0, count: count)
     return try copy.recorded("View", self) { [try $0.grad.reshape(source)] }

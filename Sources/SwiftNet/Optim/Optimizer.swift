@@ -1,3 +1,5 @@
+import KernelTypes
+
 /// Parameters that share options, as `torch.optim`'s parameter groups. Options are numbers by PyTorch's names; flags are
 /// 0 or 1, `betas` are "beta1" and "beta2". They may be changed at any time, and the next step uses them.
 public final class ParameterGroup {
@@ -24,17 +26,32 @@ public final class ParameterState {
   public var step = 0.0
   /// By PyTorch's names: "momentum_buffer", "exp_avg", …
   public var tensors: [String: Tensor] = [:]
+  /// Numbers other than the count of steps: "mu_product", "eta", …
+  public var numbers: [String: Double] = [:]
 
   init(_ parameter: Tensor) { self.parameter = parameter }
 
-  /// The tensor of a name, zeros in the parameter's layout if there is none yet.
-  func zeros(_ name: String) throws -> Tensor {
+  /// The tensor of a name; filled with a value, in the parameter's layout, if there is none yet.
+  func filled(_ name: String, _ value: Double) throws -> Tensor {
     if let tensor = tensors[name] { return tensor }
     let made = try Tensor(
       empty: parameter.shape, dtype: parameter.dtype, strides: parameter.isDense ? parameter.strides : nil)
-    try made.fillInPlace(0)
+    try made.fillInPlace(.float(value))
     tensors[name] = made
     return made
+  }
+
+  func zeros(_ name: String) throws -> Tensor { try filled(name, 0) }
+
+  /// Keeps a number as PyTorch does: in a tensor of the default dtype, which rounds it.
+  func setNumber(_ name: String, _ value: Double) {
+    numbers[name] = TypePromotion.defaultDType == .float64 ? value : Double(Float(value))
+  }
+
+  /// Multiplies a number, 1 at first, as that tensor would be: both factors are of its dtype.
+  func multiplyNumber(_ name: String, by factor: Double) {
+    let factor = TypePromotion.defaultDType == .float64 ? factor : Double(Float(factor))
+    setNumber(name, (numbers[name] ?? 1) * factor)
   }
 }
 
@@ -63,6 +80,19 @@ open class Optimizer {
   /// Throws if a group's options make no sense.
   open func check(_ group: ParameterGroup) throws {}
 
+  /// Throws unless the options are at least 0. The texts are what the messages call them.
+  func checkNotNegative(_ group: ParameterGroup, _ names: KeyValuePairs<String, String>) throws {
+    for (name, text) in names { try require(group[name] >= 0, .value, "Invalid \(text): \(group[name])") }
+  }
+
+  /// Throws unless both betas are in [0, 1).
+  func checkBetas(_ group: ParameterGroup) throws {
+    for (index, name) in ["beta1", "beta2"].enumerated() {
+      try require(
+        group[name] >= 0 && group[name] < 1, .value, "Invalid beta parameter at index \(index): \(group[name])")
+    }
+  }
+
   // MARK: State
 
   /// What is remembered of a parameter; nil before its first step.
@@ -75,6 +105,18 @@ open class Optimizer {
     states[ObjectIdentifier(parameter)] = made
     return made
   }
+
+  /// Makes the state of every parameter that has none, for optimizers whose state begins before their first step.
+  public final func prepare() throws {
+    try noGrad {
+      for group in groups { for parameter in group.parameters { try prepare(parameter, group) } }
+    }
+  }
+
+  open func prepare(_ parameter: Tensor, _ group: ParameterGroup) throws {}
+
+  /// The shape that a tensor of a parameter's state has to have; nil for any.
+  open func stateShape(_ name: String, _ parameter: Tensor) -> [Int]? { parameter.shape }
 
   public func clearState(_ parameter: Tensor) { states[ObjectIdentifier(parameter)] = nil }
   public func clearState() { states.removeAll() }
@@ -105,8 +147,20 @@ open class Optimizer {
         }
       }
       try Update.run(updates)
+      try finish()
     }
   }
+
+  /// A step of an optimizer that evaluates the loss itself, as often as it needs; others do so once.
+  ///
+  /// - Parameter closure: takes the gradients away, computes the loss and its gradients anew, and returns the loss.
+  open func step(_ closure: () throws -> Double) throws {
+    _ = try withGradMode(true, closure)
+    try step()
+  }
+
+  /// Called at the end of a step, for what needs all of a tensor.
+  open func finish() throws {}
 
   /// Adds the update of one parameter to the list.
   open func update(
@@ -139,6 +193,14 @@ public struct Update {
       return copy
     }
     self.kernel = kernel(dtype.lane)
+  }
+
+  /// With one of the tables of kernels by lane.
+  init(_ tensors: [Tensor], _ table: [UpdateKernel], _ step: UpdateStep) throws {
+    try self.init(tensors) { lane in
+      let kernel = table[lane.rawValue]
+      return { pointers, _, count in kernel(pointers, count, step) }
+    }
   }
 
   /// Elements that a thread updates in one go.

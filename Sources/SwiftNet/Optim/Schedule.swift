@@ -21,6 +21,10 @@ public enum Schedule: Sendable {
   /// A triangle between the base rate and the greatest (Smith, 2015, https://arxiv.org/abs/1506.01186). `up` and `down`
   /// count steps; mode 0 keeps the height, 1 halves it every cycle, 2 multiplies it by gamma every step, 3 multiplies it by gamma.
   case cyclic(greatest: Double, up: Double, down: Double, mode: Double, gamma: Double)
+  /// least + (base - least) · (1 - epoch / total)^power: the poly schedule of semantic segmentation.
+  case poly(total: Double, power: Double, least: Double)
+  /// From wherever the rate is to a target in `total` epochs, along a line or half a cosine.
+  case anneal(target: Double, total: Double, isCosine: Bool)
 
   /// By name and numbers in the order of the case's values.
   public init(_ name: String, _ numbers: [Double]) throws {
@@ -40,6 +44,9 @@ public enum Schedule: Sendable {
     case "cyclic":
       self = .cyclic(
         greatest: try number(0), up: try number(1), down: try number(2), mode: try number(3), gamma: try number(4))
+    case "poly": self = .poly(total: try number(0), power: try number(1), least: try number(2))
+    case "anneal":
+      self = .anneal(target: try number(0), total: try number(1), isCosine: try number(2) != 0)
     default: throw SwiftNetError.value("there is no schedule '\(name)'")
     }
   }
@@ -76,6 +83,18 @@ public enum Schedule: Sendable {
     case .cosineFraction(let least):
       return least + (base - least) * (1 + cos(Double.pi * epoch)) / 2
     case .lineFraction(let end): return (end - base) * epoch + base
+    case .poly(let total, let power, let least):
+      return least + (base - least) * pow(1 - min(epoch, total) / total, power)
+    case .anneal(let target, let total, let isCosine):
+      // How much of the way is done; the rate before tells where it began.
+      func share(_ epoch: Double) -> Double {
+        let t = max(0, min(1, epoch / max(1, total)))
+        return isCosine ? (1 - cos(Double.pi * t)) / 2 : t
+      }
+      let now = total == 0 ? max(1, epoch) : epoch
+      let before = share(now - 1)
+      let start = before == 1 ? target : (current - before * target) / (1 - before)
+      return target * share(now) + start * (1 - share(now))
     case .cyclic(let greatest, let up, let down, let mode, let gamma):
       let period = up + down
       let cycle = (1 + epoch / period).rounded(.down)

@@ -151,7 +151,17 @@ def _get(self, index):
     if kind is int:
         handle = lib.sn_index_at(self._h, index)
     elif kind is slice:
-        handle = lib.sn_index_view(self._h, _slice_entry(index), 1)
+        start, stop, step = index.start, index.stop, index.step
+        try:
+            handle = lib.sn_index_slice(
+                self._h,
+                (start is not None) | (stop is not None) << 1,
+                start or 0,
+                stop or 0,
+                1 if step is None else step,
+            )
+        except (TypeError, OverflowError):
+            handle = lib.sn_index_view(self._h, _slice_entry(index), 1)
     else:
         view, tensors = _plan(self, index)
         if tensors is None:

@@ -8,7 +8,7 @@ from swiftnet._device import check_device
 from swiftnet._functions import methods
 from swiftnet._functions.indexing import _in_place, _tensor_handle, unpack
 from swiftnet._functions.shapes import _size
-from swiftnet._tensor import Size, Tensor, tensor, wrap
+from swiftnet._tensor import Size, Tensor, handles, tensor, wrap
 
 
 def _list(tensors):
@@ -16,15 +16,6 @@ def _list(tensors):
     if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
         return tensors[0]
     return tensors
-
-
-def _handles(tensors, name):
-    if isinstance(tensors, Tensor):
-        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
-    for position, item in enumerate(tensors):
-        if not isinstance(item, Tensor):
-            raise TypeError(f"expected Tensor as element {position} in argument 0, but got {type(item).__name__}")
-    return [item._h for item in tensors]
 
 
 def split(tensor, split_size_or_sections, dim=0):
@@ -102,12 +93,12 @@ Tensor.__iter__ = _iterate
 
 def stack(tensors, dim=0):
     """The tensors along a new dimension. All shapes must be equal."""
-    return wrap(lib.sn_stack(_handles(tensors, "stack"), len(tensors), dim))
+    return wrap(lib.sn_stack(handles(tensors, "stack"), len(tensors), dim))
 
 
 def vstack(tensors):
     """The tensors on top of each other, along the first dimension; vectors count as rows."""
-    return wrap(lib.sn_stack_along(_handles(tensors, "vstack"), len(tensors), 0))
+    return wrap(lib.sn_stack_along(handles(tensors, "vstack"), len(tensors), 0))
 
 
 row_stack = vstack
@@ -115,17 +106,17 @@ row_stack = vstack
 
 def hstack(tensors):
     """The tensors side by side, along the second dimension; vectors one after another."""
-    return wrap(lib.sn_stack_along(_handles(tensors, "hstack"), len(tensors), 1))
+    return wrap(lib.sn_stack_along(handles(tensors, "hstack"), len(tensors), 1))
 
 
 def dstack(tensors):
     """The tensors along the third dimension."""
-    return wrap(lib.sn_stack_along(_handles(tensors, "dstack"), len(tensors), 2))
+    return wrap(lib.sn_stack_along(handles(tensors, "dstack"), len(tensors), 2))
 
 
 def column_stack(tensors):
     """The tensors side by side, with vectors as columns."""
-    return wrap(lib.sn_stack_along(_handles(tensors, "column_stack"), len(tensors), 3))
+    return wrap(lib.sn_stack_along(handles(tensors, "column_stack"), len(tensors), 3))
 
 
 def movedim(input, source, destination):
@@ -173,7 +164,7 @@ def broadcast_to(input, size):
 def broadcast_tensors(*tensors):
     """Views of all tensors in their common shape."""
     parts = _list(tensors)
-    return unpack(lib.sn_broadcast_tensors(_handles(parts, "broadcast_tensors"), len(parts)))
+    return unpack(lib.sn_broadcast_tensors(handles(parts, "broadcast_tensors"), len(parts)))
 
 
 def broadcast_shapes(*shapes):
@@ -309,7 +300,7 @@ def trace(input):
 
 def block_diag(*tensors):
     """The matrices along the diagonal of one larger matrix, zeros elsewhere."""
-    return wrap(lib.sn_block_diag(_handles(tensors, "block_diag"), len(tensors)))
+    return wrap(lib.sn_block_diag(handles(tensors, "block_diag"), len(tensors)))
 
 
 def meshgrid(*tensors, indexing="ij"):
@@ -317,12 +308,12 @@ def meshgrid(*tensors, indexing="ij"):
     if indexing not in ("ij", "xy"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     parts = _list(tensors)
-    return unpack(lib.sn_meshgrid(_handles(parts, "meshgrid"), len(parts), indexing == "xy"))
+    return unpack(lib.sn_meshgrid(handles(parts, "meshgrid"), len(parts), indexing == "xy"))
 
 
 def cartesian_prod(*tensors):
     """All tuples with one element of each vector, one row each."""
-    return wrap(lib.sn_cartesian_prod(_handles(tensors, "cartesian_prod"), len(tensors)))
+    return wrap(lib.sn_cartesian_prod(handles(tensors, "cartesian_prod"), len(tensors)))
 
 
 def combinations(input, r=2, with_replacement=False):

@@ -3,7 +3,7 @@
 import operator
 
 from swiftnet import _dtypes, return_types
-from swiftnet._core import check, dims, ffi, lib
+from swiftnet._core import NULL, check, dims, ffi, lib
 from swiftnet._functions import methods
 from swiftnet._functions.elementwise import maximum, minimum
 from swiftnet._tensor import Tensor, wrap
@@ -11,12 +11,16 @@ from swiftnet._tensor import Tensor, wrap
 
 def sum(input, dim=None, keepdim=False, *, dtype=None):
     """Σ over the given dimensions (default: all). Integers sum as int64."""
+    if dim is None and dtype is None:
+        return wrap(lib.sn_sum(input._h, NULL, 0, keepdim, -1))
     d = dims(dim)
     return wrap(lib.sn_sum(input._h, d, len(d), keepdim, _dtypes.code(dtype)))
 
 
 def mean(input, dim=None, keepdim=False, *, dtype=None):
     """The mean over the given dimensions (default: all)."""
+    if dim is None and dtype is None:
+        return wrap(lib.sn_mean(input._h, NULL, 0, keepdim, -1))
     d = dims(dim)
     return wrap(lib.sn_mean(input._h, d, len(d), keepdim, _dtypes.code(dtype)))
 

@@ -3,7 +3,7 @@
 from swiftnet import _dtypes
 from swiftnet._core import integers, lib
 from swiftnet._functions import methods
-from swiftnet._tensor import Tensor, wrap
+from swiftnet._tensor import Tensor, handles, wrap
 
 
 def _size(size):
@@ -17,7 +17,10 @@ def view(self, *shape):
 
     Where a layer has laid out its result in an order of its own that does not allow a view, the elements are copied.
     """
-    if len(shape) == 1 and isinstance(shape[0], _dtypes.dtype):
+    rank = len(shape)
+    if rank == 2 and type(shape[0]) is int and type(shape[1]) is int:
+        return wrap(lib.sn_view_few(self._h, 2, shape[0], shape[1], 0, 0))
+    if rank == 1 and isinstance(shape[0], _dtypes.dtype):
         return wrap(lib.sn_view_dtype(self._h, shape[0].code))
     size = _size(shape)
     return wrap(lib.sn_view(self._h, size, len(size)))
@@ -131,14 +134,7 @@ def unfold(self, dimension, size, step):
 
 def cat(tensors, dim=0, *, out=None):
     """The tensors one after another along a dimension."""
-    if isinstance(tensors, Tensor):
-        raise TypeError("cat(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
-    # What an iterator gives has to live until the call is over.
-    tensors = tuple(tensors)
-    for position, item in enumerate(tensors):
-        if not isinstance(item, Tensor):
-            raise TypeError(f"expected Tensor as element {position} in argument 0, but got {type(item).__name__}")
-    return wrap(lib.sn_cat([item._h for item in tensors], len(tensors), dim))
+    return wrap(lib.sn_cat(handles(tensors, "cat"), len(tensors), dim))
 
 
 concat = concatenate = cat

@@ -1,6 +1,6 @@
 """Adam and AdamW."""
 
-from swiftnet.optim.optimizer import BuiltInOptimizer
+from swiftnet.optim.builtin import BuiltInOptimizer
 
 __all__ = ["Adam", "AdamW"]
 
@@ -27,8 +27,7 @@ class Adam(BuiltInOptimizer):
     _options = (
         "lr", "betas", "eps", "weight_decay", "amsgrad", "maximize", "decoupled_weight_decay",
     )  # fmt: skip
-    _tensors = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
-    _counts = True
+    _state = ("step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 
     def __init__(
         self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, *, foreach=None,

@@ -1,6 +1,6 @@
 """Stochastic gradient descent."""
 
-from swiftnet.optim.optimizer import BuiltInOptimizer
+from swiftnet.optim.builtin import BuiltInOptimizer
 
 __all__ = ["SGD"]
 
@@ -23,7 +23,7 @@ class SGD(BuiltInOptimizer):
 
     _type = "SGD"
     _options = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
-    _tensors = ("momentum_buffer",)
+    _state = ("momentum_buffer",)
 
     def __init__(
         self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False, foreach=None,

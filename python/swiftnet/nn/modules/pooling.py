@@ -182,7 +182,13 @@ class _OutputSize:
     def __get__(self, module, owner=None):
         if module is None:
             return self
-        return module.__dict__["_output_size"]
+        if "_output_size" in module.__dict__:
+            return module.__dict__["_output_size"]
+        # A module that Swift has made.
+        from swiftnet.nn.modules._binding import Setting
+
+        value = Setting("output_size").__get__(module)
+        return tuple(None if v == -1 else v for v in value) if isinstance(value, tuple) else value
 
     def __set__(self, module, value):
         from swiftnet.nn.modules._binding import Setting

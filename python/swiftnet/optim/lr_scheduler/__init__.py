@@ -16,5 +16,6 @@ from swiftnet.optim.lr_scheduler.decay import (
 )
 from swiftnet.optim.lr_scheduler.plateau import ReduceLROnPlateau
 from swiftnet.optim.lr_scheduler.scheduler import LRScheduler
+from swiftnet.optim.lr_scheduler.segmentation import PolyLR, WarmupLR
 
 _LRScheduler = LRScheduler

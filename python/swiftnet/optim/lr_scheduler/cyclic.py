@@ -102,6 +102,10 @@ class CyclicLR(_Momentum, LRScheduler):
         state = dict(state_dict)
         values = state.pop("_scale_fn_custom")
         super().load_state_dict(state)
+        if "_up" not in state:
+            # PyTorch keeps the whole period and the share of the way up.
+            self._up = self.total_size * self.step_ratio
+            self._down = self.total_size - self._up
         if values is not None:
             vars(self._scale_fn_custom).update(values)
 
@@ -146,17 +150,21 @@ class OneCycleLR(_Momentum, LRScheduler):
             raise ValueError(f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}")
         self._anneal_func_type = anneal_strategy
         rise = pct_start * self.total_steps
-        first = ("initial_lr", "max_lr", "max_momentum", "base_momentum")
-        # Last step of a phase; rates and momentums that it runs between.
+        last = self.total_steps - 1
         if three_phase:
-            self._schedule_phases = [
-                (rise - 1, *first), (2 * rise - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum"),
-                (self.total_steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum"),
-            ]  # fmt: skip
+            phases = [
+                (rise - 1, "initial_lr", "max_lr", "max_momentum", "base_momentum"),
+                (2 * rise - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum"),
+                (last, "initial_lr", "min_lr", "max_momentum", "max_momentum"),
+            ]
         else:
-            self._schedule_phases = [
-                (rise - 1, *first), (self.total_steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum"),
-            ]  # fmt: skip
+            phases = [
+                (rise - 1, "initial_lr", "max_lr", "max_momentum", "base_momentum"),
+                (last, "max_lr", "min_lr", "base_momentum", "max_momentum"),
+            ]
+        # Last step of a phase; rates and momentums that it runs between, under PyTorch's names.
+        names = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
+        self._schedule_phases = [dict(zip(names, phase, strict=True)) for phase in phases]
         tops = each("max_lr", optimizer, max_lr)
         if last_epoch == -1:
             for top, group in zip(tops, optimizer.param_groups, strict=True):
@@ -179,15 +187,15 @@ class OneCycleLR(_Momentum, LRScheduler):
         if step > self.total_steps:
             raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
         begin = 0.0
-        phase = 0
-        while phase < len(self._schedule_phases) - 1 and step > self._schedule_phases[phase][0]:
-            begin = self._schedule_phases[phase][0]
-            phase += 1
-        end, low, high, momentum_from, momentum_to = self._schedule_phases[phase]
-        share = (step - begin) / (end - begin)
+        for phase in self._schedule_phases:
+            if step <= phase["end_step"] or phase is self._schedule_phases[-1]:
+                break
+            begin = phase["end_step"]
+        share = (step - begin) / (phase["end_step"] - begin)
         rates = []
         for group in self.optimizer.param_groups:
-            rates.append(self._between(group[low], group[high], share))
+            rates.append(self._between(group[phase["start_lr"]], group[phase["end_lr"]], share))
             if self.cycle_momentum:
-                self._set_momentum(group, self._between(group[momentum_from], group[momentum_to], share))
+                momentum = self._between(group[phase["start_momentum"]], group[phase["end_momentum"]], share)
+                self._set_momentum(group, momentum)
         return rates

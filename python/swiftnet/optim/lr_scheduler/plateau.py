@@ -100,3 +100,9 @@ class ReduceLROnPlateau(LRScheduler):
         if self.threshold_mode == "rel":
             return a < best * (1.0 - self.threshold) if self.mode == "min" else a > best * (self.threshold + 1.0)
         return a < best - self.threshold if self.mode == "min" else a > best + self.threshold
+
+    def preview(self, steps=None, metrics=None):
+        """As `LRScheduler.preview`; the metrics have to be given."""
+        if metrics is None:
+            raise ValueError("ReduceLROnPlateau follows a metric: give `metrics`, one for each step")
+        return super().preview(steps, metrics)

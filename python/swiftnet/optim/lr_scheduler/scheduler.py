@@ -1,5 +1,6 @@
 """What all schedulers have in common."""
 
+import copy as copy_module
 import warnings
 
 from swiftnet._core import check, ffi, lib
@@ -147,3 +148,66 @@ class LRScheduler:
         for group, value in zip(self.optimizer.param_groups, values, strict=True):
             set_option(group, "lr", value)
         self._last_lr = [copy(group["lr"]) for group in self.optimizer.param_groups]
+
+    # ---- looking ahead ----
+
+    def preview(self, steps=None, metrics=None):
+        """The rates of the current step and of those to come, a list for each with a rate for each group. Neither the
+        scheduler nor the optimizer changes.
+
+        Args:
+            steps: how many. Default: as many as the schedule has, or 100.
+            metrics: what a schedule that follows a metric is told, one for each step.
+        """
+        ahead = copy_module.deepcopy(self, {id(self.optimizer): _Stand(self.optimizer)})
+        if metrics is not None:
+            metrics = list(metrics)
+            steps = len(metrics) + 1 if steps is None else steps
+        if steps is None:
+            steps = getattr(self, "total_steps", None) or getattr(self, "T_max", None) or 100
+        rates = []
+        for step in range(steps):
+            rates.append([float(group["lr"]) for group in ahead.optimizer.param_groups])
+            if step < steps - 1:
+                ahead.step() if metrics is None else ahead.step(metrics[step])
+        return rates
+
+    def plot(self, steps=None, ax=None, metrics=None, **options):
+        """Draws the rates of the steps to come; needs matplotlib.
+
+        Args:
+            steps, metrics: as in `preview`.
+            ax: axes to draw on. Default: new ones.
+            options: for matplotlib's `plot`.
+
+        Returns:
+            The axes.
+        """
+        if ax is None:
+            try:
+                import matplotlib.pyplot as plt
+            except ImportError:
+                raise ImportError("plot() needs matplotlib: pip install matplotlib (or swiftnet[demo])") from None
+            ax = plt.figure().gca()
+        curves = list(zip(*self.preview(steps, metrics), strict=True))
+        for index, curve in enumerate(curves):
+            label = {"label": f"group {index}"} if len(curves) > 1 and "label" not in options else {}
+            ax.plot(range(len(curve)), curve, **label, **options)
+        ax.set_xlabel("step")
+        ax.set_ylabel("learning rate")
+        ax.set_title(type(self).__name__)
+        if len(curves) > 1:
+            ax.legend()
+        return ax
+
+
+class _Stand(Optimizer):
+    """Takes an optimizer's place for looking ahead: the options of its groups, without parameters."""
+
+    def __init__(self, optimizer):
+        self.defaults = dict(optimizer.defaults)
+        self.param_groups = [
+            {name: copy(value) for name, value in group.items() if name != "params"} for group in optimizer.param_groups
+        ]
+        self._make_hooks()
+        self._opt_called = True

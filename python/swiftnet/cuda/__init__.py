@@ -68,3 +68,11 @@ def current_device():
 def get_device_name(device=None):
     """Raises: there is no CUDA device."""
     raise RuntimeError("swiftnet has no CUDA device")
+
+
+def __getattr__(name):
+    if name == "amp":
+        import importlib
+
+        return importlib.import_module("swiftnet.cuda.amp")
+    raise AttributeError(f"module 'swiftnet.cuda' has no attribute '{name}'")
