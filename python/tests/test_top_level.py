@@ -303,3 +303,10 @@ def test_out_with_several_results_views_and_mistakes():
             library.add(x, 1, out=library.zeros(2, dtype=x.dtype))
         with pytest.raises(TypeError):
             library.add(x, 1, out="here")
+
+
+def test_joining_what_is_no_list():
+    x = swiftnet.tensor(X)
+    for join in (swiftnet.cat, swiftnet.stack, swiftnet.linalg.multi_dot):
+        with pytest.raises(TypeError, match="must be tuple of Tensors"):
+            join(x)
