@@ -13,6 +13,7 @@ ARGUMENTS = {
     "custom_losses.py": ["--epochs", "2", "--scenes", "60"],
     "schedules.py": ["--epochs", "4"],
     "fine_tune.py": ["--epochs", "2"],
+    "half_precision.py": ["--epochs", "1"],
     "segmentation.py": ["--epochs", "1", "--scenes", "32", "--weights", "0", "0.4", "--seeds", "1"],
     "cifar10.py": ["--digits", "60", "--epochs", "2", "--batch-size", "32", "--width", "16", "--augment"],
     "scenes.py": ["--count", "2"],

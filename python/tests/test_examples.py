@@ -75,6 +75,7 @@ SHORT = {
     "multi_task": ["--epochs", 1],
     "custom_losses": ["--epochs", 1, "--scenes", 20],
     "fine_tune": ["--epochs", 1, "--width", 4, "--size", 24],
+    "half_precision": ["--epochs", 1, "--width", 4, "--size", 16],
     "segmentation": ["--epochs", 1, "--scenes", 16, "--size", 33, "--width", 4, "--weights", 0, 0.4, "--seeds", 1],
 }
 

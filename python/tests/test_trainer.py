@@ -267,6 +267,26 @@ def test_a_loss_that_is_no_number_names_the_module():
         trainer.fit(loader)
 
 
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_mixed_precision(tmp_path, name):
+    dtype = getattr(swiftnet, name)
+    seen = []
+
+    def run(resume=False, epochs=2):
+        scaler = swiftnet.amp.GradScaler("cpu", init_scale=1024.0, enabled=name == "float16")
+        trainer = make_trainer(
+            tmp_path, autocast=lambda: swiftnet.autocast("cpu", dtype=dtype), scaler=scaler, clip_norm=5.0
+        )
+        trainer.model[0].register_forward_hook(lambda m, args, out: seen.append(out.dtype))
+        trainer.fit(DataLoader(make_data(), batch_size=16), epochs=epochs, resume=resume)
+        return trainer
+
+    first = run()
+    assert set(seen) == {dtype}
+    assert first.history[-1]["loss"] < first.history[0]["loss"]
+    assert run(resume=True, epochs=3).epoch == 3
+
+
 def test_progress_is_shown(capsys):
     trainer = make_trainer()
     trainer.progress = True

@@ -41,8 +41,9 @@ class Trainer:
         callbacks: objects like `Callback`.
         clip_norm, clip_value: limits of the gradients' norm or values.
         accumulate: batches whose gradients are averaged for a step of the optimizer.
-        autocast: a function that gives a context for forward and loss, for mixed precision.
-        scaler: a GradScaler, for mixed precision with float16.
+        autocast: a function that gives a context for forward and loss, for mixed precision:
+            `lambda: swiftnet.autocast("cpu", dtype=swiftnet.bfloat16)`.
+        scaler: a `swiftnet.amp.GradScaler`, for mixed precision with float16.
         folder: where logs, checkpoints and curves go; None: nowhere.
         logs: "csv", "json", "tensorboard". Default: the first two.
         checkpoint_steps: a checkpoint after so many batches besides that after each epoch.
