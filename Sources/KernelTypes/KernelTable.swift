@@ -13,6 +13,7 @@ public struct KernelTable {
   public var sort = SortKernels()
   public var loss = LossKernels()
   public var winograd = WinogradKernels()
+  public var random = RandomKernels()
   /// `(rounds, factor)`: multiplies and adds in registers, for the benchmark; the result means nothing.
   public var multiplyAdds: (Int, Float) -> Float = { _, _ in 0 }
   /// Multiplications (and as many additions) of one round.

@@ -30,6 +30,7 @@ public func makeKernelTable() -> KernelTable {
   registerCrossEntropy(&table.loss)
   registerOptimizers(&table.optimizers)
   registerWinograd(&table.winograd)
+  registerRandomNumbers(&table.random)
   registerPeak(&table)
   return table
 }

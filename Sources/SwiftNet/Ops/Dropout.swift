@@ -6,15 +6,21 @@ extension Tensor {
       p >= 0 && p <= 1, .value, "dropout probability has to be between 0 and 1, but got \(p)")
   }
 
-  /// 1 with probability 1 - p, as bool.
-  private static func keep(_ shape: [Int], _ p: Double, _ generator: Generator) throws -> Tensor {
+  /// 1 with probability 1 - p, as bool. Drawn in the logical order, laid out in the given one.
+  private static func keep(
+    _ shape: [Int], strides: [Int]? = nil, _ p: Double, _ generator: Generator
+  ) throws -> Tensor {
     let mask = try Tensor(empty: shape, dtype: .bool)
     if p == 1 {
       try mask.fillUnrecorded(false)
-    } else {
-      generator.bernoulli(try mask.mutablePointer(), count: mask.count, dtype: .bool, probability: 1 - p)
+      return mask
     }
-    return mask
+    generator.bernoulli(
+      try mask.mutablePointer().assumingMemoryBound(to: UInt8.self), count: mask.count, probability: 1 - p)
+    guard let strides, strides != mask.strides else { return mask }
+    let ordered = try Tensor(empty: shape, dtype: .bool, strides: strides)
+    try copyElements(from: mask, to: ordered)
+    return ordered
   }
 
   /// mask · x · scale in one pass.
@@ -44,7 +50,8 @@ extension Tensor {
     try require(
       dtype.isFloatingPoint,
       "result type Float can't be cast to the desired output type \(dtype.scalarTypeName)")
-    return try masked(Tensor.keep(shape, p, generator), scale: p == 1 ? 0 : 1 / (1 - p))
+    let strides = shape == self.shape && isDense ? self.strides : nil
+    return try masked(Tensor.keep(shape, strides: strides, p, generator), scale: p == 1 ? 0 : 1 / (1 - p))
   }
 
   /// Zeroes whole channels (dimension 1).

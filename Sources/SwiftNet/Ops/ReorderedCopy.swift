@@ -15,7 +15,7 @@ private struct CopyAxis {
 /// Shapes and dtypes must agree.
 func copyReordered(from source: Tensor, to target: Tensor) throws -> Bool {
   let size = target.dtype.size
-  guard size == 4 || size == 8, target.count >= 1024 else { return false }
+  guard target.count >= 1024 else { return false }
   var axes: [CopyAxis] = []
   let order = target.shape.indices.filter { target.shape[$0] != 1 }
     .sorted { target.strides[$0] > target.strides[$1] }
@@ -31,7 +31,13 @@ func copyReordered(from source: Tensor, to target: Tensor) throws -> Bool {
   else { return false }
   let (rows, columns) = (axes[r], axes[c])
   let outer = axes.indices.filter { $0 != r && $0 != c }.map { axes[$0] }
-  let transpose = size == 4 ? kernels.gemm.f32.transpose : kernels.gemm.f64.transpose
+  let transpose: TransposeKernel
+  switch size {
+  case 8: transpose = kernels.gemm.f64.transpose
+  case 4: transpose = kernels.gemm.f32.transpose
+  case 2: transpose = { transposeBlock($0, $1, $2, $3, $4, $5, UInt16.self) }
+  default: transpose = { transposeBlock($0, $1, $2, $3, $4, $5, UInt8.self) }
+  }
   // A block's lines on both sides stay in the first-level cache.
   let (height, width) = (64, 64)
   let (down, across) = ((rows.size + height - 1) / height, (columns.size + width - 1) / width)
@@ -56,6 +62,22 @@ func copyReordered(from source: Tensor, to target: Tensor) throws -> Bool {
     }
   }
   return true
+}
+
+/// output[c][r] = source[r][c] for small elements, whose block stays in the cache.
+private func transposeBlock<T>(
+  _ source: UnsafeRawPointer, _ stride: Int, _ rows: Int, _ columns: Int, _ output: UnsafeMutableRawPointer,
+  _ outStride: Int, _: T.Type
+) {
+  let from = source.assumingMemoryBound(to: T.self), to = output.assumingMemoryBound(to: T.self)
+  for c in 0..<columns {
+    var place = c
+    let line = to + c &* outStride
+    for r in 0..<rows {
+      line[r] = from[place]
+      place = place &+ stride
+    }
+  }
 }
 
 extension ElementwiseProgram {

@@ -168,6 +168,24 @@ public final class Generator: Sendable {
     serial(out, count, dtype) { $0 < p ? 1 : 0 }
   }
 
+  /// The same as bool. A number k / 2^53 is below p where k is below p · 2^53: no floating-point work.
+  public func bernoulli(_ out: UnsafeMutablePointer<UInt8>, count: Int, probability p: Double) {
+    let bound = Int64((p * 0x1p53).rounded(.up))
+    engine.withLock { engine in
+      let block = 4096
+      withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 2 * block) { buffer in
+        guard let numbers = buffer.baseAddress else { return }
+        var start = 0
+        while start < count {
+          let n = min(block, count - start)
+          engine.words(numbers, 2 * n)
+          kernels.random.below(numbers, out + start, n, bound)
+          start += n
+        }
+      }
+    }
+  }
+
   /// 1 with the probability that stands at the same place, in float32 (24 random bits each).
   public func bernoulli(
     _ out: UnsafeMutableRawPointer, count: Int, dtype: DType, probabilities: UnsafePointer<Float>

@@ -2,7 +2,6 @@
 /// of normal pairs.
 struct MersenneTwister {
   static let size = 624
-  private static let offset = 397
 
   private(set) var seed: UInt64
   private var state: [UInt32]
@@ -28,14 +27,7 @@ struct MersenneTwister {
     left = Self.size
     next = 0
     state.withUnsafeMutableBufferPointer { s in
-      func twist(_ u: UInt32, _ v: UInt32) -> UInt32 {
-        let mixed = (u & 0x8000_0000) | (v & 0x7fff_ffff)
-        return (mixed >> 1) ^ ((0 &- (v & 1)) & 0x9908_b0df)
-      }
-      let split = Self.size - Self.offset
-      for i in 0..<split { s[i] = s[i + Self.offset] ^ twist(s[i], s[i + 1]) }
-      for i in split..<(Self.size - 1) { s[i] = s[i - split] ^ twist(s[i], s[i + 1]) }
-      s[Self.size - 1] = s[Self.offset - 1] ^ twist(s[Self.size - 1], s[0])
+      if let first = s.baseAddress { kernels.random.renew(first) }
     }
   }
 
@@ -46,14 +38,7 @@ struct MersenneTwister {
       if left == 1 { renew() } else { left -= 1 }
       let taken = min(count - done, Self.size - next)
       state.withUnsafeBufferPointer { s in
-        for i in 0..<taken {
-          var y = s[next + i]
-          y ^= y >> 11
-          y ^= (y << 7) & 0x9d2c_5680
-          y ^= (y << 15) & 0xefc6_0000
-          y ^= y >> 18
-          out[done + i] = y
-        }
+        if let first = s.baseAddress { kernels.random.temper(first + next, out + done, taken) }
       }
       next += taken
       left -= taken - 1
