@@ -121,6 +121,34 @@ def measure_networks(table, options):
             table.add("memory of a training step", name, sizes, unit="bytes")
 
 
+def measure_custom_losses(table, options):
+    """Losses that a user writes beside the built-in ones: the seven-figure map of a segmentation, both ways."""
+    group = "loss written in Python beside the built-in one, 16×21×128²"
+    if not wanted(options, group, "custom"):
+        return
+    import swiftnet
+    from swiftnet import losses
+
+    sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
+    import custom_losses
+
+    library = libraries.swiftnet()
+    x = library.random(16, 21, 128, 128, requires_grad=True)
+    target = (library.random(16, 21, 128, 128, seed=1) > 0.5).to(swiftnet.float32)
+
+    def step(loss):
+        def run():
+            x.grad = None
+            loss(x, target).backward()
+            return x.grad
+
+        return run
+
+    for name in ("DiceLoss", "DiceBCELoss", "IoULoss", "FocalLoss"):
+        functions = {"swiftnet": step(getattr(custom_losses, name)()), "built in": step(getattr(losses, name)())}
+        table.add(group, name, measure.medians(functions, options.rounds, options.seconds))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the results to this file too")
@@ -141,6 +169,7 @@ def main():
     swiftnet.show_config()
     table = Table()
     measure_cases(table, options, peak)
+    measure_custom_losses(table, options)
     measure_networks(table, options)
     if wanted(options, "import", "import"):
         table.add("import", "import", {name: measure.import_seconds(name) for name in ("swiftnet", "torch")})
