@@ -69,6 +69,8 @@ public enum ElementwiseOp: Int, CaseIterable, Sendable {
   case hardswishBackward
   case softshrinkBackward
   case hardshrinkBackward
+  /// The derivative of the binary cross entropy of a probability a, with the target b.
+  case entropySlope
 
   // Three operands.
   /// a != 0 ? b : c

@@ -12,6 +12,11 @@ import KernelTypes
   V.select(x .> V.zero, g, g * s.p)
 }
 @inline(__always) private func sigmoid<V: FloatVector>(_ g: V, _ y: V) -> V { g * (V.one - y) * y }
+/// (p - y) / ((1 - p) p), the derivative of the binary cross entropy of a probability p. PyTorch's bound on the divisor.
+@inline(__always) private func entropySlope<V: FloatVector>(_ p: V, _ y: V) -> V {
+  let spread = (V.one - p) * p, least = V(1e-12)
+  return (p - y) / V.select(spread .< least, least, spread)
+}
 @inline(__always) private func tanhGradient<V: FloatVector>(_ g: V, _ y: V) -> V {
   g * ((V.one - y) * (V.one + y))
 }
@@ -122,6 +127,7 @@ func registerActivationGradients(_ table: inout ElementwiseKernels) {
   table.binary(.hardtanhBackward, hardtanh, hardtanh)
   table.binary(.leakyReluBackward, leakyRelu, leakyRelu)
   table.binary(.sigmoidBackward, sigmoid, sigmoid)
+  table.binary(.entropySlope, entropySlope, entropySlope)
   table.binary(.tanhBackward, tanhGradient, tanhGradient)
   table.binary(.hardsigmoidBackward, hardsigmoid, hardsigmoid)
   table.binary(.hardswishBackward, hardswish, hardswish)

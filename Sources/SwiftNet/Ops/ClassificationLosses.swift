@@ -29,7 +29,10 @@ extension Tensor {
     }
     try out.recorded("BinaryCrossEntropy", self, target, saving: [self, target]) { context in
       let (grad, x, y) = (try context.grad, try context.saved(0), try context.saved(1))
-      let dx = try grad * (x - y) / ((x.negated() + 1.0) * x).atLeast(1e-12)
+      let dx =
+        context.createsGraph
+        ? try grad * (x - y) / ((x.negated() + 1.0) * x).atLeast(1e-12)
+        : try grad * elementwise(.entropySlope, [.tensor(x), .tensor(y)])
       guard context.needs(1) else { return [dx, nil] }
       return [dx, try grad * (x.negated().unary(.log1p) - x.unary(.log))]
     }

@@ -1,4 +1,6 @@
 import CIntrinsics
+import KernelTypes
+import Synchronization
 
 /// An operand of an elementwise operation.
 public enum ElementwiseOperand {
@@ -24,6 +26,17 @@ struct ElementwiseProgram {
     var scalars: Scalars
     /// float16 and bfloat16 round after every operation, as if each were stored.
     var roundTo: DType?
+    /// The same in all copies of a step, so that a program which meets a value twice computes it once.
+    let identity = Step.counter.add(1, ordering: .relaxed).newValue
+
+    private static let counter = Atomic<Int>(0)
+
+    init(kernel: @escaping ElementwiseKernel, sources: [Source], scalars: Scalars, roundTo: DType?) {
+      self.kernel = kernel
+      self.sources = sources
+      self.scalars = scalars
+      self.roundTo = roundTo
+    }
   }
 
   /// Lane values per tile: 4 KiB of floats.

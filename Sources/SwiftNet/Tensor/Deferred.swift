@@ -39,7 +39,7 @@ public enum Deferral {
   static let maximumSteps = 24
   static let maximumLeaves = 12
   /// A recipe that was taken over this often is computed at the next use.
-  static let maximumUses = 3
+  static let maximumUses = 4
 }
 
 extension ElementwiseProgram {
@@ -100,20 +100,25 @@ extension ElementwiseProgram {
         leafPlaces.append(leaves.count - 1)
       }
     }
-    let firstStep = steps.count
+    var places: [Int] = []
     for (index, step) in inner.steps.enumerated() {
       var moved = step
       moved.sources = step.sources.map { source in
         switch source {
         case .leaf(let leaf): .leaf(leafPlaces[leaf])
-        case .step(let earlier): .step(firstStep + earlier)
+        case .step(let earlier): .step(places[earlier])
         }
       }
       // What would have been rounded by being stored is rounded here.
       if index == inner.steps.count - 1, dtype == .float16 || dtype == .bfloat16 { moved.roundTo = dtype }
-      steps.append(moved)
+      if let known = steps.firstIndex(where: { $0.identity == moved.identity && $0.roundTo == moved.roundTo }) {
+        places.append(known)
+      } else {
+        steps.append(moved)
+        places.append(steps.count - 1)
+      }
     }
-    return .step(steps.count - 1)
+    return .step(places[places.count - 1])
   }
 
   /// Whether the program may be kept for later: everything it reads is memory of this library's own.
