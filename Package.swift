@@ -5,9 +5,10 @@ import PackageDescription
 let portable = Context.environment["SWIFTNET_PORTABLE"] == "1"
 
 /// Flags of one build of the kernels. The same sources are compiled once per instruction set.
-func kernelSettings(march: String? = nil, defines: [String] = []) -> [SwiftSetting] {
+func kernelSettings(march: String? = nil, features: [String] = [], defines: [String] = []) -> [SwiftSetting] {
   var flags = ["-Ounchecked"]
   if let march { flags += ["-Xcc", "-march=\(march)"] }
+  for feature in features { flags += ["-Xcc", "-m\(feature)"] }
   return defines.map { .define($0) } + (portable ? [] : [.unsafeFlags(flags)])
 }
 
@@ -25,11 +26,17 @@ var kernelNames: [Target.Dependency] = ["Kernels"]
       .target(
         name: "KernelsV4", dependencies: ["KernelTypes", "CIntrinsics"],
         swiftSettings: kernelSettings(march: "x86-64-v4", defines: ["SN_FMA", "SN_V4"])),
+      // Links to the sources of the products alone, on pairs of bfloat16.
+      .target(
+        name: "KernelsBF16", dependencies: ["KernelTypes", "CIntrinsics", "CBFloat16"],
+        swiftSettings: kernelSettings(
+          march: "x86-64-v4", features: ["avx512bf16"], defines: ["SN_FMA", "SN_V4"])),
+      .target(name: "CBFloat16"),
     ]
-    kernelNames += ["KernelsV3", "KernelsV4"]
+    kernelNames += ["KernelsV3", "KernelsV4", "KernelsBF16"]
   }
 #endif
-let dispatchDefines: [SwiftSetting] = kernelNames.count == 3 ? [.define("SN_X86_VARIANTS")] : []
+let dispatchDefines: [SwiftSetting] = kernelNames.count == 4 ? [.define("SN_X86_VARIANTS")] : []
 
 // The library carries Swift's runtime in itself, so that it runs where no Swift is installed. Only what contains
 // SwiftNetABI is linked so: the tests use XCTest, which brings the runtime as libraries.

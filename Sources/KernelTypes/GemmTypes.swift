@@ -1,7 +1,14 @@
-/// Matrix products and convolutions on float32 and float64.
+/// Matrix products and convolutions by element type.
 public struct GemmKernels {
   public var f32 = ProductKernels()
   public var f64 = ProductKernels()
+  /// Products of bfloat16 numbers summed in float32, where the processor has an instruction for two terms at a
+  /// time. An element of a panel, of a stretch and of its strides is then a pair of numbers, neighbours in the
+  /// direction of summation. What reads plain matrices (`packRows`, `packColumns`, `packFilters`, `transpose`,
+  /// `packSources`) takes sizes and strides in single numbers and fills up the last pair with a zero. Results of
+  /// `block` are float32, those of `convolveRows` bfloat16 with a float32 bias and no other epilogue. Kernels that are
+  /// not named here do nothing.
+  public var bf16: ProductKernels?
 
   public init() {}
 }
@@ -32,6 +39,8 @@ public struct ProductKernels {
   public var unpackFilters: UnpackFiltersKernel = { _, _, _, _, _, _ in }
   public var addColumns: AddColumnsKernel = { _, _, _, _ in }
   public var transpose: TransposeKernel = { _, _, _, _, _, _ in }
+  /// Of pairs only.
+  public var packSources: PackSourcesKernel = { _, _, _, _, _ in }
 
   public init() {}
 }
@@ -366,3 +375,7 @@ public typealias AddColumnsKernel = (UnsafeRawPointer, Int, Int, UnsafeMutablePo
 public typealias TransposeKernel = (
   UnsafeRawPointer, Int, Int, Int, UnsafeMutableRawPointer, Int
 ) -> Void
+
+/// `(addresses, count, byte offset, items, output)`: packs `items` adjacent numbers at each address, one step of the
+/// summation per address, into panels [item / tile columns][count / 2][tile columns].
+public typealias PackSourcesKernel = (UnsafePointer<Int>, Int, Int, Int, UnsafeMutableRawPointer) -> Void

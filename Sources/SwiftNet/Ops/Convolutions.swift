@@ -70,9 +70,6 @@ extension Tensor {
         "Calculated padded input size per channel: (\(sizes { shape[$0 + 2] + total[$0] })). Kernel size: "
           + "(\(sizes { options.span(kernel[$0], $0) })). Kernel size can't be greater than actual input size")
     }
-    if dtype == .float16 || dtype == .bfloat16 {
-      return try to(.float32).convolved(weight.to(.float32), bias?.to(.float32), options, output).to(dtype)
-    }
     return try convolved(weight, bias, options, output)
   }
 
@@ -124,10 +121,14 @@ extension Tensor {
     let shape = ConvolutionShape(input: self.shape, weight: weight.shape, output: output, options)
     if out.count > 0 {
       let filter = try noGrad { try weight.contiguous() }
-      let bias = try noGrad { try bias?.contiguous() }
-      try convolutionForward(
-        dtype, shape, input: try pointer(), inputStrides: volumeStrides, weight: try filter.pointer(),
-        epilogue: ConvolutionEpilogue(bias: try bias?.pointer()), output: try out.mutablePointer())
+      let bias = try noGrad { try bias?.to(dtype.isNarrow ? .float32 : dtype).contiguous() }
+      if dtype.isNarrow {
+        try narrowForward(shape, filter, bias, out)
+      } else {
+        try convolutionForward(
+          dtype, shape, input: try pointer(), inputStrides: volumeStrides, weight: try filter.pointer(),
+          epilogue: ConvolutionEpilogue(bias: try bias?.pointer()), output: try out.mutablePointer())
+      }
       withExtendedLifetime((filter, bias)) {}
     }
     return try out.recorded("Convolution", inputs: [self, weight] + (bias.map { [$0] } ?? []), saving: [self, weight]) {
@@ -135,11 +136,10 @@ extension Tensor {
       let (grad, x, w) = (try context.grad, try context.saved(0), try context.saved(1))
       let dx = context.needs(0) ? try grad.convolutionDataGradient(w, options, x.shape) : nil
       let needsBias = context.node.edges.count > 2 && context.needs(2)
-      if context.createsGraph {
+      if context.createsGraph || w.dtype.isNarrow || !context.needs(1) {
         let dw = context.needs(1) ? try x.convolutionWeightGradient(grad, options, w.shape) : nil
         return [dx, dw, needsBias ? try grad.sumOverPlaces() : nil]
       }
-      guard context.needs(1) else { return [dx, nil, needsBias ? try grad.sumOverPlaces() : nil] }
       let db = needsBias ? try Tensor(empty: [w.shape[0]], dtype: w.dtype) : nil
       return [dx, try x.convolutionWeightGradient(grad, options, w.shape, bias: db), db]
     }
@@ -154,10 +154,14 @@ extension Tensor {
     let out = try Tensor(empty: input, dtype: dtype, strides: Shape.channelsLastStrides(input))
     if out.count > 0 {
       let filter = try noGrad { try weight.contiguous() }
-      try SwiftNet.convolutionDataGradient(
-        dtype, ConvolutionShape(input: input, weight: weight.shape, output: shape, options),
-        gradOutput: try pointer(), gradOutputStrides: volumeStrides, weight: try filter.pointer(),
-        gradInput: try out.mutablePointer())
+      let sizes = ConvolutionShape(input: input, weight: weight.shape, output: shape, options)
+      if dtype.isNarrow {
+        try narrowDataGradient(sizes, filter, out)
+      } else {
+        try SwiftNet.convolutionDataGradient(
+          dtype, sizes, gradOutput: try pointer(), gradOutputStrides: volumeStrides, weight: try filter.pointer(),
+          gradInput: try out.mutablePointer())
+      }
       withExtendedLifetime(filter) {}
     }
     return try out.recorded("Convolution", self, weight, saving: [self, weight]) { context in
@@ -178,6 +182,9 @@ extension Tensor {
     if count == 0 || grad.count == 0 {
       try out.fillUnrecorded(0)
       try bias?.fillUnrecorded(0)
+    } else if out.count > 0 && dtype.isNarrow {
+      try narrowWeightGradient(
+        ConvolutionShape(input: shape, weight: weight, output: grad.shape, options), grad, out)
     } else if out.count > 0 {
       try SwiftNet.convolutionWeightGradient(
         dtype, ConvolutionShape(input: shape, weight: weight, output: grad.shape, options), input: try pointer(),

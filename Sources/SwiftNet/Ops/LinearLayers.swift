@@ -49,15 +49,27 @@ extension Tensor {
   /// x · weightᵀ + bias of matrices, without recording.
   private static func affine(_ x: Tensor, _ weight: Tensor, _ bias: Tensor) throws -> Tensor {
     let dtype = x.dtype
-    guard dtype == .float32 || dtype == .float64 else {
-      let wide: DType = dtype.isFloatingPoint ? .float32 : .int64
+    guard dtype.isFloatingPoint else {
       return try noGrad {
-        try (product(x.to(wide), weight.to(wide).transpose(0, 1)) + bias.to(wide)).to(dtype)
+        try (product(x.to(.int64), weight.to(.int64).transpose(0, 1)) + bias.to(.int64)).to(dtype)
       }
     }
     let (m, n, k) = (x.shape[0], weight.shape[0], x.shape[1])
     let out = try Tensor(empty: [m, n], dtype: dtype)
     if out.count == 0 { return out }
+    if (dtype == .bfloat16 || dtype == .float16) && (bias.count == n || bias.count == 1) {
+      try narrowGemm(
+        dtype, m: m, n: n, k: k, a: try x.pointer(), aRowStride: x.strides[0], aColumnStride: x.strides[1],
+        b: try weight.pointer(), bRowStride: weight.strides[1], bColumnStride: weight.strides[0],
+        bias: try bias.pointer(), biasStride: bias.count == 1 ? 0 : bias.strides[bias.rank - 1],
+        c: try out.mutablePointer(), cRowStride: n)
+      return out
+    }
+    if dtype == .bfloat16 || dtype == .float16 {
+      return try noGrad {
+        try (product(x.to(.float32), weight.to(.float32).transpose(0, 1)) + bias.to(.float32)).to(dtype)
+      }
+    }
     try copyElements(from: bias, to: out)
     try gemm(
       dtype, m: m, n: n, k: k, alpha: 1, a: try x.pointer(), aRowStride: x.strides[0], aColumnStride: x.strides[1],

@@ -32,14 +32,20 @@ extension Tensor {
     let rank = a.rank
     let (m, k, n) = (a.shape[rank - 2], a.shape[rank - 1], b.shape[rank - 1])
     let shape = Array(a.shape.dropLast(2)) + [m, n]
-    guard a.dtype == .float32 || a.dtype == .float64 else {
-      let wide: DType = a.dtype.isFloatingPoint ? .float32 : .int64
-      if wide == .int64 { return try integerProduct(a, b) }
-      return try noGrad { try product(try a.to(wide), try b.to(wide)).to(a.dtype) }
-    }
+    if !a.dtype.isFloatingPoint { return try integerProduct(a, b) }
     let out = try Tensor(empty: shape, dtype: a.dtype)
     if out.count == 0 { return out }
     let batch = out.count / (m * n)
+    if a.dtype == .bfloat16 || a.dtype == .float16 {
+      let (x, y) = batch == 1 ? (a, b) : (try batched(a), try batched(b))
+      let (i, j) = (x.rank - 2, x.rank - 1)
+      try narrowGemm(
+        a.dtype, batch: batch, m: m, n: n, k: k, a: try x.pointer(), aBatchStride: batch == 1 ? 0 : x.strides[0],
+        aRowStride: x.strides[i], aColumnStride: x.strides[j], b: try y.pointer(),
+        bBatchStride: batch == 1 ? 0 : y.strides[0], bRowStride: y.strides[i], bColumnStride: y.strides[j],
+        c: try out.mutablePointer(), cBatchStride: m * n, cRowStride: n)
+      return out
+    }
     if batch == 1 {
       try gemm(
         a.dtype, m: m, n: n, k: k, alpha: 1, a: try a.pointer(), aRowStride: a.strides[rank - 2],

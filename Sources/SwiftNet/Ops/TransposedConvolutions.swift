@@ -51,9 +51,10 @@ extension Tensor {
           + "\(size) in dimension \(d + 2). Output size is too small")
       output.append(size)
     }
-    if dtype == .float16 || dtype == .bfloat16 {
+    if let bias, dtype.isNarrow {
+      // With a bias in float32, so that the sum is rounded once.
       let wide = try to(.float32).convolutionDataGradient(weight.to(.float32), options, output)
-      return try wide.adding(channels: bias?.to(.float32)).to(dtype)
+      return try wide.adding(channels: bias.to(.float32)).to(dtype)
     }
     return try convolutionDataGradient(weight, options, output).adding(channels: bias)
   }

@@ -3,6 +3,7 @@ import KernelTypes
 import Kernels
 
 #if SN_X86_VARIANTS
+  import KernelsBF16
   import KernelsV3
   import KernelsV4
 #endif
@@ -16,6 +17,7 @@ public enum CPU {
       let features = sn_cpu_features()
       if features & Int32(SN_CPU_AVX2_FMA.rawValue) != 0 { names.append("avx2") }
       if features & Int32(SN_CPU_AVX512.rawValue) != 0 { names.append("avx512") }
+      if hasBFloat16Dot { names.append("avx512_bf16") }
     #endif
     return names
   }()
@@ -24,7 +26,7 @@ public enum CPU {
     sn_cpu_features() & Int32(SN_CPU_AVX512_BF16.rawValue) != 0
 
   /// The kernels in use: the best ones available, or what the environment variable SWIFTNET_ISA names
-  /// (baseline, avx2 or avx512) where this machine has it.
+  /// (baseline, avx2, avx512 or avx512_bf16) where this machine has it.
   public static let kernels: KernelTable = {
     var name = available[available.count - 1]
     if let wanted = environment("SWIFTNET_ISA"), available.contains(wanted) { name = wanted }
@@ -34,6 +36,11 @@ public enum CPU {
   /// The kernels of one instruction set, for tests that compare them. The name must be one of `available`.
   public static func kernelTable(named name: String) -> KernelTable {
     #if SN_X86_VARIANTS
+      if name == "avx512_bf16" {
+        var table = KernelsV4.makeKernelTable()
+        table.gemm.bf16 = KernelsBF16.makePairKernels()
+        return table
+      }
       if name == "avx512" { return KernelsV4.makeKernelTable() }
       if name == "avx2" { return KernelsV3.makeKernelTable() }
     #endif

@@ -165,6 +165,12 @@ struct ChannelsLast {
   let strides: [Int]
   private let copy: Scratch?
 
+  init(pointer: UnsafeRawPointer, strides: [Int], copy: Scratch?) {
+    self.pointer = pointer
+    self.strides = strides
+    self.copy = copy
+  }
+
   /// - Parameters:
   ///   - strides: N, C, D, H, W.
   ///   - slack: whether some elements behind the last one must be readable.

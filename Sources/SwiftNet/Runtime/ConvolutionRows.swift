@@ -19,6 +19,8 @@ struct RowConvolution {
   var groupFilterStride: Int
   var depthwise: Bool
   var outputBatchStride: Int
+  /// Bytes of a number of the filters as the caller has them.
+  var filterSize: Int
 
   func run(
     weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue, columns totalColumns: Int,
@@ -83,13 +85,12 @@ struct RowConvolution {
   private func pack(
     _ weight: UnsafeRawPointer, _ packed: UnsafeMutableRawPointer, panels: Int, panelStride: Int
   ) {
-    let size = type.size
     parallelFor(groups * panels, grain: max(1, (1 << 14) / max(panelStride, 1))) { first, last in
       for item in first..<last {
         let group = item / panels
         kernels.packFilters(
-          layout, weight + group * groupFilterStride * size, item % panels, 1,
-          packed + group * panels * panelStride * size)
+          layout, weight + group * groupFilterStride * filterSize, item % panels, 1,
+          packed + group * panels * panelStride * type.size)
       }
     }
   }
@@ -164,7 +165,7 @@ func rowConvolutionForward(
     groupSourceChannels: run, groupColumns: layout.columns,
     taps: taps, layout: layout,
     groupFilterStride: merged * shape.groupOutChannels * filter, depthwise: depthwise,
-    outputBatchStride: outputStrides[0]
+    outputBatchStride: outputStrides[0], filterSize: type.size
   ).run(weight: weight, epilogue: epilogue, columns: shape.outChannels, output: output)
 }
 
@@ -201,6 +202,6 @@ func rowConvolutionDataGradient(
     groups: depthwise ? 1 : shape.groups / merged, run: depthwise ? 1 : run, groupSourceChannels: run,
     groupColumns: layout.columns, taps: taps, layout: layout,
     groupFilterStride: merged * shape.groupOutChannels * filter, depthwise: depthwise,
-    outputBatchStride: outputStrides[0]
+    outputBatchStride: outputStrides[0], filterSize: type.size
   ).run(weight: weight, epilogue: ConvolutionEpilogue(), columns: shape.inChannels, output: gradInput)
 }

@@ -255,6 +255,23 @@ struct WinogradCost {
   }
 }
 
+extension WinogradConvolution {
+  /// Multiplications that a conversion of an element to float32 or back takes as long as.
+  private static let conversion = 8.0
+
+  /// Whether a convolution of bfloat16 is faster so, in float32, than directly on pairs.
+  static func paysBesidePairs(_ shape: ConvolutionShape, gradient: Bool, table: KernelTable) -> Bool {
+    guard let winograd = WinogradConvolution(.float32, shape, gradient: gradient, table: table) else { return false }
+    let cost = WinogradCost(kernels: table.gemm.f32, lanes: table.winograd.lanes)
+    let result = gradient ? shape.input : shape.output
+    let places = shape.batch * result.count
+    let direct = cost.direct(shape, channels: winograd.channels, columns: winograd.columns, places: places)
+    let elements = Double(places) * Double(winograd.channels + winograd.columns) / Double(table.winograd.lanes)
+    let transformed = cost.forward(tiles: winograd.tiles, channels: winograd.channels, columns: winograd.columns)
+    return transformed + conversion * elements < direct / 2
+  }
+}
+
 /// The weight gradient by Winograd's algorithm; false where it does not apply or would not be faster.
 func winogradWeightGradient(
   _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int], gradOutput: UnsafeRawPointer,

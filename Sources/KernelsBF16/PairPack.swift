@@ -1,0 +1,191 @@
+import CBFloat16
+import KernelTypes
+
+private let lanes = 16
+
+/// Packs items (rows of a, columns of b) into panels [item / width][k / 2][width] of pairs; missing items and the
+/// second number of an odd last pair are zero. Strides in numbers.
+func packPairs(
+  _ source: UnsafeRawPointer, _ itemStride: Int, _ kStride: Int, _ items: Int, _ k: Int,
+  _ output: UnsafeMutableRawPointer, width: Int
+) {
+  let source = source.assumingMemoryBound(to: UInt16.self)
+  let out = output.assumingMemoryBound(to: UInt32.self)
+  let pairs = (k + 1) / 2
+  var first = 0
+  while first < items {
+    let valid = min(width, items - first)
+    let from = source + first * itemStride, to = out + first * pairs
+    if itemStride == 1 {
+      for pair in 0..<pairs {
+        let even = from + 2 * pair * kStride
+        storePairs(even, 2 * pair + 1 < k ? even + kStride : nil, valid, width, to + pair * width)
+      }
+    } else {
+      let done = kStride == 1 ? transposePairs(from, itemStride, valid, k / 2, to, width) : 0
+      for pair in done..<pairs {
+        for i in 0..<width {
+          let p = from + i * itemStride + 2 * pair * kStride
+          let low = i < valid ? UInt32(p[0]) : 0
+          let high = i < valid && 2 * pair + 1 < k ? UInt32(p[kStride]) : 0
+          to[pair * width + i] = low | high << 16
+        }
+      }
+    }
+    first += width
+  }
+}
+
+/// A row of a panel from two rows of the source.
+@inline(__always)
+private func storePairs(
+  _ even: UnsafePointer<UInt16>, _ odd: UnsafePointer<UInt16>?, _ valid: Int, _ width: Int,
+  _ out: UnsafeMutablePointer<UInt32>
+) {
+  var i = 0
+  while i < width {
+    let reads = Int32(truncatingIfNeeded: max(0, min(lanes, valid - i)))
+    let writes = Int32(truncatingIfNeeded: min(lanes, width - i))
+    sn_store_pairs(even + i, odd.map { $0 + i }, reads, writes, out + i)
+    i += lanes
+  }
+}
+
+/// Items whose pairs are adjacent in memory: squares of pairs are transposed in registers. Returns the number of pairs
+/// done. A panel that is no multiple of a vector wide spills into its next row, so its last rows are left to the
+/// caller.
+@inline(__always)
+private func transposePairs(
+  _ source: UnsafePointer<UInt16>, _ stride: Int, _ valid: Int, _ pairs: Int, _ out: UnsafeMutablePointer<UInt32>,
+  _ width: Int
+) -> Int {
+  let room = width % lanes == 0 ? pairs : pairs - 1
+  let to = UnsafeMutableRawPointer(out).assumingMemoryBound(to: Float.self)
+  var pair = 0
+  while pair + lanes <= room {
+    var i = 0
+    while i < width {
+      let rows = min(lanes, valid - i)
+      if rows > 0 {
+        transposeSquare(source + i * stride + 2 * pair, stride, rows, to + pair * width + i, width)
+      }
+      for row in pair..<pair + lanes {
+        for missing in max(i, valid)..<max(i, valid, min(width, i + lanes)) { out[row * width + missing] = 0 }
+      }
+      i += lanes
+    }
+    pair += lanes
+  }
+  return pair
+}
+
+/// Transposes 16 rows of 16 pairs; rows from `valid` on repeat the last one. An odd stride is no whole number of pairs:
+/// such rows are copied together first.
+@inline(__always)
+private func transposeSquare(
+  _ source: UnsafePointer<UInt16>, _ stride: Int, _ valid: Int, _ out: UnsafeMutablePointer<Float>, _ outStride: Int
+) {
+  if stride % 2 == 0 {
+    let from = UnsafeRawPointer(source).assumingMemoryBound(to: Float.self)
+    transposeBlock(from, stride / 2, valid, out, outStride)
+    return
+  }
+  TileBuffer<Float>.with { square in
+    for row in 0..<valid { sn_copy_row(source + row * stride, square + row * lanes) }
+    transposeBlock(UnsafePointer(square), lanes, valid, out, outStride)
+  }
+}
+
+/// As `PackSourcesKernel` says: the items at each address, two addresses to a pair.
+func packAddressedPairs(
+  _ addresses: UnsafePointer<Int>, _ count: Int, _ offset: Int, _ items: Int, _ output: UnsafeMutableRawPointer
+) {
+  let out = output.assumingMemoryBound(to: UInt32.self)
+  let width = 2 * lanes
+  let pairs = (count + 1) / 2
+  for pair in 0..<pairs {
+    let isWhole = 2 * pair + 1 < count
+    guard let even = UnsafePointer<UInt16>(bitPattern: addresses[2 * pair] + offset),
+      let odd = UnsafePointer<UInt16>(bitPattern: addresses[2 * pair + (isWhole ? 1 : 0)] + offset)
+    else { return }
+    var first = 0
+    while first < items {
+      storePairs(
+        even + first, isWhole ? odd + first : nil, min(width, items - first), width,
+        out + first * pairs + pair * width)
+      first += width
+    }
+  }
+}
+
+/// Packs filters into weight panels [column block][tap][run / 2][tile columns] of pairs, see `FilterLayout`; `run`
+/// counts numbers, and groups are not merged.
+func packFilterPairs(
+  _ x: FilterLayout, _ weight: UnsafeRawPointer, _ firstPanel: Int, _ panels: Int,
+  _ output: UnsafeMutableRawPointer
+) {
+  let columns = 2 * lanes
+  let pairs = (x.run + 1) / 2
+  for panel in firstPanel..<firstPanel + panels {
+    let first = panel * columns
+    let width = min(columns, x.columns - first)
+    let from = weight.assumingMemoryBound(to: UInt16.self) + first * x.columnStride
+    let out = output.assumingMemoryBound(to: UInt32.self) + panel * x.taps * pairs * columns
+    if x.taps == 1 {
+      packPairs(from, x.columnStride, x.runStride, width, x.run, out, width: columns)
+      continue
+    }
+    for column in 0..<columns {
+      let to = out + column
+      for pair in 0..<pairs {
+        let numbers = from + column * x.columnStride + 2 * pair * x.runStride
+        let isWhole = 2 * pair + 1 < x.run
+        for tap in 0..<x.taps {
+          var value: UInt32 = 0
+          if column < width {
+            value = UInt32(numbers[tap * x.tapStride])
+            if isWhole { value |= UInt32(numbers[x.runStride + tap * x.tapStride]) << 16 }
+          }
+          to[(tap * pairs + pair) * columns] = value
+        }
+      }
+    }
+  }
+}
+
+/// From channels in planes to channels in pairs: output[column][row / 2] = (source[row][column], source[row + 1][column]).
+/// The source's stride counts numbers, the output's pairs.
+func transposeToPairs(
+  _ source: UnsafeRawPointer, _ stride: Int, _ rows: Int, _ columns: Int, _ output: UnsafeMutableRawPointer,
+  _ outStride: Int
+) {
+  let source = source.assumingMemoryBound(to: UInt16.self)
+  let out = output.assumingMemoryBound(to: Float.self)
+  let pairs = (rows + 1) / 2
+  TileBuffer<Float>.with { square in
+    var column = 0
+    while column < columns {
+      let width = min(lanes, columns - column)
+      var pair = 0
+      while pair < pairs {
+        let height = min(lanes, pairs - pair)
+        for i in 0..<height {
+          let row = 2 * (pair + i)
+          let even = source + row * stride + column
+          sn_store_pairs(
+            even, row + 1 < rows ? even + stride : nil, Int32(truncatingIfNeeded: width), 16, square + i * lanes)
+        }
+        let to = out + column * outStride + pair
+        if height == lanes && width == lanes {
+          transposeBlock(UnsafePointer(square), lanes, lanes, to, outStride)
+        } else {
+          for c in 0..<width {
+            for i in 0..<height { to[c * outStride + i] = square[i * lanes + c] }
+          }
+        }
+        pair += lanes
+      }
+      column += lanes
+    }
+  }
+}

@@ -1,0 +1,18 @@
+import KernelTypes
+
+/// The products of bfloat16 pairs. The processor must have AVX512-BF16.
+public func makePairKernels() -> ProductKernels {
+  var kernels = ProductKernels()
+  kernels.rows = tileRows
+  kernels.columns = Float.tileColumns
+  kernels.gradientRows = gradientTileRows
+  kernels.packRows = { packPairs($0, $1, $2, $3, $4, $5, width: tileRows) }
+  kernels.packColumns = { packPairs($0, $1, $2, $3, $4, $5, width: Float.tileColumns) }
+  kernels.block = { gemmBlock($0, Float.self) }
+  kernels.gatherRows = { gatherTables($0, $1, $2, $3, $4) }
+  kernels.convolveRows = { convolveRows($0, Float.self) }
+  kernels.packFilters = { packFilterPairs($0, $1, $2, $3, $4) }
+  kernels.transpose = { transposeToPairs($0, $1, $2, $3, $4, $5) }
+  kernels.packSources = { packAddressedPairs($0, $1, $2, $3, $4) }
+  return kernels
+}

@@ -1,0 +1,166 @@
+import KernelTypes
+
+/// The weight gradient of a convolution of bfloat16 in pairs; arguments as `convolutionWeightGradient`. Sums run over
+/// the output places, so a pair is one channel at two places: patches and gradients are packed so, block by block.
+func pairConvolutionWeightGradient(
+  _ kernels: ProductKernels, _ table: KernelTable, _ shape: ConvolutionShape, input: UnsafeRawPointer,
+  inputStrides: [Int], gradOutput: UnsafeRawPointer, gradOutputStrides: [Int], gradWeight: UnsafeMutableRawPointer
+) throws {
+  guard let panels = NarrowPanels(.bfloat16, table) else { return }
+  let source = try ChannelsLast(
+    pairsOf: input, kernels: kernels, batch: shape.batch, channels: shape.inChannels, groups: shape.groups,
+    extents: shape.input, strides: inputStrides)
+  let gradient = try ChannelsLast(
+    pairsOf: gradOutput, kernels: kernels, batch: shape.batch, channels: shape.outChannels, groups: shape.groups,
+    extents: shape.output, strides: gradOutputStrides, dense: true)
+  let zeros = try Scratch(bytes: shape.inChannels * 2)
+  memset(zeros.pointer, 0, shape.inChannels * 2)
+  let work = PairGradientWork(shape, kernels)
+  let passes = shape.passesOfSingleTaps(source, gradient)
+  let partial = try Scratch(bytes: work.parts * work.tasksPerPart * work.resultSize * 4)
+  let addressBytes = work.places * 8
+  let aBytes = work.rowBlock * work.places * 2, bBytes = work.columnBlock * work.places * 2
+  let slots = try ScratchSlots(bytes: addressBytes + aBytes + bBytes + 128)
+
+  parallelFor(work.parts * work.tasksPerPart, grain: 1) { first, last in
+    slots.with { scratch in
+      let addresses = scratch.assumingMemoryBound(to: Int.self)
+      let aPanels = scratch + (addressBytes + 63) / 64 * 64
+      let bPanels = aPanels + (aBytes + 63) / 64 * 64
+      for number in first..<last {
+        let task = work.task(number % work.tasksPerPart)
+        let result = partial.of(Float.self) + number * work.resultSize
+        result.update(repeating: 0, count: work.resultSize)
+        var geometry = passes[task.tap].geometry(
+          source: source.pointer, zeros: UnsafeRawPointer(zeros.pointer), batch: shape.batch,
+          batchStride: source.strides[0] * 4, outputBatchStride: gradient.strides[0])
+        geometry.imagesInnermost = false
+        let step = gradient.strides[3] * 2
+        let channel = task.group * ((shape.groupOutChannels + 1) / 2 * 2) + task.row
+        let offset = task.group * ((shape.groupInChannels + 1) / 2 * 2) + task.column
+        for block in work.blocks(ofPart: number / work.tasksPerPart) {
+          let place = block * work.places
+          let count = min(work.places, shape.outputPixels - place)
+          var tap = 0
+          if table.gemm.f32.gatherSources(&geometry, place, count, &tap, addresses) == 0 { continue }
+          kernels.packSources(addresses, count, offset * 2, task.columns, bPanels)
+          kernels.packRows(gradient.pointer + (place * step + channel) * 2, 1, step, task.rows, count, aPanels)
+          let depth = (count + 1) / 2
+          kernels.block(
+            BlockArguments(
+              m: task.rows, n: task.columns, k: depth, alpha: 1, beta: 1, a: aPanels, aRowStride: nil,
+              b: bPanels, bRowStride: kernels.columns, bPanelStride: kernels.columns * depth, c: result,
+              cRowStride: work.columnBlock))
+        }
+      }
+    }
+  }
+  try work.addParts(partial.of(Float.self), panels.store, gradWeight)
+}
+
+/// How the weight gradient is cut: into parts of the places, and these by group, tap and block of the filter. It
+/// depends on the shape alone; parts are added in their order.
+private struct PairGradientWork {
+  let shape: ConvolutionShape
+  /// Output places of a block.
+  let places = 512
+  /// Output and input channels of a task: operands and sums of a block fit in the second-level cache.
+  let rowBlock: Int
+  let columnBlock: Int
+  let rowBlocks: Int
+  let columnBlocks: Int
+  let tasksPerPart: Int
+  let parts: Int
+  private let blockCount: Int
+
+  init(_ shape: ConvolutionShape, _ kernels: ProductKernels) {
+    self.shape = shape
+    func rounded(_ value: Int, _ unit: Int, _ limit: Int) -> Int { min(limit, (value + unit - 1) / unit) * unit }
+    rowBlock = rounded(shape.groupOutChannels, kernels.rows, 16)
+    columnBlock = rounded(shape.groupInChannels, kernels.columns, 8)
+    rowBlocks = (shape.groupOutChannels + rowBlock - 1) / rowBlock
+    columnBlocks = (shape.groupInChannels + columnBlock - 1) / columnBlock
+    tasksPerPart = shape.groups * shape.kernel.count * rowBlocks * columnBlocks
+    blockCount = (shape.outputPixels + places - 1) / places
+    parts = max(1, min(blockCount, (16 + tasksPerPart - 1) / tasksPerPart))
+  }
+
+  var resultSize: Int { rowBlock * columnBlock }
+
+  struct Task {
+    var group: Int
+    var tap: Int
+    var row: Int
+    var rows: Int
+    var column: Int
+    var columns: Int
+  }
+
+  /// Tasks of a part: [group][row block][column block][tap].
+  func task(_ index: Int) -> Task {
+    let taps = shape.kernel.count
+    let column = index / taps % columnBlocks * columnBlock
+    let row = index / taps / columnBlocks % rowBlocks * rowBlock
+    return Task(
+      group: index / taps / columnBlocks / rowBlocks, tap: index % taps, row: row,
+      rows: min(rowBlock, shape.groupOutChannels - row), column: column,
+      columns: min(columnBlock, shape.groupInChannels - column))
+  }
+
+  func blocks(ofPart part: Int) -> Range<Int> {
+    part * blockCount / parts..<(part + 1) * blockCount / parts
+  }
+
+  /// Adds the parts and writes the filters: output channel, input channel, tap.
+  func addParts(
+    _ partial: UnsafeMutablePointer<Float>, _ store: StoreKernel, _ gradWeight: UnsafeMutableRawPointer
+  ) throws {
+    let taps = shape.kernel.count
+    let filter = shape.groupInChannels * taps
+    let slots = try ScratchSlots(bytes: filter * 4)
+    parallelFor(shape.outChannels, grain: max(1, (1 << 14) / (filter * parts))) { first, last in
+      slots.with { scratch in
+        let line = scratch.assumingMemoryBound(to: Float.self)
+        for output in first..<last {
+          let group = output / shape.groupOutChannels, row = output % shape.groupOutChannels
+          for column in 0..<columnBlocks {
+            let firstTask = ((group * rowBlocks + row / rowBlock) * columnBlocks + column) * taps
+            let start = column * columnBlock
+            let count = min(columnBlock, shape.groupInChannels - start)
+            for tap in 0..<taps {
+              let from = partial + (firstTask + tap) * resultSize + row % rowBlock * columnBlock
+              for part in 1..<max(1, parts) {
+                let other = from + part * tasksPerPart * resultSize
+                for c in 0..<count { from[c] += other[c] }
+              }
+              let to = line + (start * taps + tap)
+              for c in 0..<count { to[c &* taps] = from[c] }
+            }
+          }
+          store(line, gradWeight + output * filter * 2, 1, filter)
+        }
+      }
+    }
+  }
+}
+
+extension ConvolutionShape {
+  /// One pass over the output places for each tap.
+  fileprivate func passesOfSingleTaps(_ source: ChannelsLast, _ gradient: ChannelsLast) -> [ConvolutionPass] {
+    let axes = forwardAxes(
+      sourceStrides: Array(source.strides[1...]), outputStrides: Array(gradient.strides[1...]), mergedWidth: false)
+    func single(_ axis: Int, _ tap: Int) -> ConvolutionPass.Axis {
+      let all = axes[axis]
+      return ConvolutionPass.Axis(
+        positions: all.positions, taps: 1,
+        sources: Array(all.sources[tap * all.positions..<(tap + 1) * all.positions]), outputs: all.outputs,
+        tapNumbers: [0])
+    }
+    return (0..<kernel.count).map { tap in
+      let depth = tap / (kernel.height * kernel.width), height = tap / kernel.width % kernel.height
+      return ConvolutionPass(
+        batch: batch, axes: [single(0, depth), single(1, height), single(2, tap % kernel.width)], elementSize: 4,
+        tapUnit: 1)
+    }
+  }
+}

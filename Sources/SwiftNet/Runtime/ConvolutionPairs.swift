@@ -1,0 +1,120 @@
+import KernelTypes
+
+/// Convolutions of bfloat16 on the processor's dot products of pairs. A pair is two adjacent channels, so the row
+/// addresses of the float32 convolution serve: to them a pair is one number.
+extension ConvolutionShape {
+  /// Whether pairs of channels fill the vectors. Narrow groups and few channels are left to the kernels that merge
+  /// groups or rows of taps.
+  var suitsPairs: Bool { groupInChannels >= 16 && groupOutChannels >= 16 }
+}
+
+extension ChannelsLast {
+  /// An image tensor of bfloat16 as pairs of channels, strides in pairs: the caller's memory, or a copy in which every
+  /// group has an even number of channels.
+  /// - Parameters:
+  ///   - strides: N, C, D, H, W.
+  ///   - dense: whether places must follow each other without gaps.
+  init(
+    pairsOf source: UnsafeRawPointer, kernels: ProductKernels, batch: Int, channels: Int, groups: Int,
+    extents: Extents, strides s: [Int], dense: Bool = false
+  ) throws {
+    let numbers = channels / groups
+    let pairs = (numbers + 1) / 2
+    let places = channelsLastStrides(extents, groups * pairs)
+    let outer = [s[0], s[2], s[3], s[4]]
+    let isDense = zip([batch] + extents.all, zip(outer, places)).allSatisfy { $0 == 1 || $1.0 == 2 * $1.1 }
+    if s[1] == 1 && numbers % 2 == 0 && outer.allSatisfy({ $0 % 2 == 0 }) && (isDense || !dense) {
+      self.init(pointer: source, strides: isDense ? places : outer.map { $0 / 2 }, copy: nil)
+      return
+    }
+    let memory = try Scratch(bytes: batch * places[0] * 4)
+    self.init(pointer: UnsafeRawPointer(memory.pointer), strides: places, copy: memory)
+    let pixels = extents.height * extents.width
+    if s[4] == 1 && s[3] == extents.width {
+      // Channels lie in planes.
+      let block = 64
+      let blocks = (pixels + block - 1) / block
+      parallelFor(batch * extents.depth * blocks, grain: max(1, (1 << 14) / (block * channels))) { first, last in
+        for item in first..<last {
+          let plane = item / blocks, start = item % blocks * block
+          let from = plane / extents.depth * s[0] + plane % extents.depth * s[2] + start
+          let to = memory.pointer + (plane * pixels + start) * groups * pairs * 4
+          for group in 0..<groups {
+            kernels.transpose(
+              source + (from + group * numbers * s[1]) * 2, s[1], numbers, min(block, pixels - start),
+              to + group * pairs * 4, groups * pairs)
+          }
+        }
+      }
+      return
+    }
+    let from = source.assumingMemoryBound(to: UInt16.self)
+    let to = memory.of(UInt16.self)
+    parallelFor(batch * extents.depth * pixels, grain: max(1, (1 << 13) / channels)) { first, last in
+      for place in first..<last {
+        let row = place / extents.width, plane = row / extents.height
+        let x =
+          from + plane / extents.depth * s[0] + plane % extents.depth * s[2] + row % extents.height * s[3]
+          + place % extents.width * s[4]
+        for group in 0..<groups {
+          let y = to + (place * groups + group) * 2 * pairs
+          for c in 0..<numbers { y[c] = x[(group * numbers + c) * s[1]] }
+          if numbers % 2 == 1 { y[numbers] = 0 }
+        }
+      }
+    }
+  }
+}
+
+/// Arguments as `convolutionForward`; the bias is float32.
+func pairConvolutionForward(
+  _ kernels: ProductKernels, _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int],
+  weight: UnsafeRawPointer, bias: UnsafeRawPointer?, output: UnsafeMutableRawPointer
+) throws {
+  let source = try ChannelsLast(
+    pairsOf: input, kernels: kernels, batch: shape.batch, channels: shape.inChannels, groups: shape.groups,
+    extents: shape.input, strides: inputStrides)
+  let run = (shape.groupInChannels + 1) / 2
+  let outputStrides = channelsLastStrides(shape.output, shape.outChannels)
+  let axes = shape.forwardAxes(
+    sourceStrides: Array(source.strides[1...]), outputStrides: Array(outputStrides[1...]), mergedWidth: false)
+  let pass = ConvolutionPass(batch: shape.batch, axes: axes, elementSize: 4, tapUnit: run * kernels.columns)
+  let taps = shape.kernel.count
+  let filter = shape.groupInChannels * taps
+  let layout = FilterLayout(
+    columns: shape.groupOutChannels, columnStride: filter, run: shape.groupInChannels, runStride: taps, taps: taps,
+    tapStride: 1, merged: 1, groupStride: 0)
+  try RowConvolution(
+    type: .float32, kernels: kernels, batch: shape.batch, passes: [pass], source: source, groups: shape.groups,
+    run: run, groupSourceChannels: run, groupColumns: layout.columns, taps: taps, layout: layout,
+    groupFilterStride: shape.groupOutChannels * filter, depthwise: false, outputBatchStride: outputStrides[0],
+    filterSize: 2
+  ).run(
+    weight: weight, epilogue: ConvolutionEpilogue(bias: bias), columns: shape.outChannels, output: output)
+}
+
+/// Arguments as `convolutionDataGradient`.
+func pairConvolutionDataGradient(
+  _ kernels: ProductKernels, _ shape: ConvolutionShape, gradOutput: UnsafeRawPointer, gradOutputStrides: [Int],
+  weight: UnsafeRawPointer, gradInput: UnsafeMutableRawPointer
+) throws {
+  let source = try ChannelsLast(
+    pairsOf: gradOutput, kernels: kernels, batch: shape.batch, channels: shape.outChannels, groups: shape.groups,
+    extents: shape.output, strides: gradOutputStrides)
+  let run = (shape.groupOutChannels + 1) / 2
+  let outputStrides = channelsLastStrides(shape.input, shape.inChannels)
+  let passes = shape.dataGradientAxes(
+    sourceStrides: Array(source.strides[1...]), outputStrides: Array(outputStrides[1...])
+  ).map { ConvolutionPass(batch: shape.batch, axes: $0, elementSize: 4, tapUnit: run * kernels.columns) }
+  let taps = shape.kernel.count
+  let filter = shape.groupInChannels * taps
+  let layout = FilterLayout(
+    columns: shape.groupInChannels, columnStride: taps, run: shape.groupOutChannels, runStride: filter, taps: taps,
+    tapStride: 1, merged: 1, groupStride: 0)
+  try RowConvolution(
+    type: .float32, kernels: kernels, batch: shape.batch, passes: passes, source: source, groups: shape.groups,
+    run: run, groupSourceChannels: run, groupColumns: layout.columns, taps: taps, layout: layout,
+    groupFilterStride: shape.groupOutChannels * filter, depthwise: false, outputBatchStride: outputStrides[0],
+    filterSize: 2
+  ).run(weight: weight, epilogue: ConvolutionEpilogue(), columns: shape.inChannels, output: gradInput)
+}
