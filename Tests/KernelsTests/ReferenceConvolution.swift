@@ -102,15 +102,3 @@ struct ReferenceConvolution {
     return result
   }
 }
-
-/// Largest difference relative to the largest reference value.
-func relativeError<T: BinaryFloatingPoint>(_ values: [T], _ reference: [Double]) -> Double {
-  var worst = 0.0
-  var scale = 1e-30
-  for (value, expected) in zip(values, reference) {
-    let difference = abs(Double(value) - expected)
-    if !(difference <= worst) { worst = difference }
-    scale = max(scale, abs(expected))
-  }
-  return worst / scale
-}

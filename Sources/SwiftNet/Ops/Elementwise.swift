@@ -67,6 +67,7 @@ extension ElementwiseProgram {
       return output
     }
     try MemoryPool.shared.checkPossible(count * dtype.size)
+    try limitDepth()
     let recipe = ElementwiseRecipe(program: self, dtype: dtype, shape: shape, strides: strides)
     let storage = Storage(byteCount: count * dtype.size, recipe: recipe)
     storage.isArranged = !Shape.isContiguous(shape, strides)

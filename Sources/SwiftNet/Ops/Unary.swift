@@ -75,8 +75,8 @@ public enum Unary {
     .erfinv: output { try $0 * ($1 * $1).unary(.exp) * .float(1 / M_2_SQRTPI) },
     .lgamma: input { try $0 * $1.unary(.digamma) },
     .digamma: input { try $0 * $1.unary(.trigamma) },
-    .trigamma: Rule(result: .floating),
-    .i0: Rule(result: .floating),
+    .trigamma: input { try $0 * $1.polygamma(2) },
+    .i0: input { try $0 * $1.i1() },
     .sinc: input { grad, x in
       // d/dx sin(πx)/(πx) = (cos(πx)·πx - sin(πx)) / (πx²), and 0 at 0.
       let scaled = try x * .float(Double.pi)

@@ -25,7 +25,7 @@ public final class ThreadPool: @unchecked Sendable {
   private let sleepers = Atomic<Int>(0)
   private let busy = Atomic<Bool>(false)
   private var workers = 0
-  private var requested: Int
+  private let requested = Atomic<Int>(1)
   private var mutex = pthread_mutex_t()
   private var wake = pthread_cond_t()
 
@@ -40,7 +40,7 @@ public final class ThreadPool: @unchecked Sendable {
     {
       threads = count
     }
-    requested = min(threads, 256)
+    requested.store(min(threads, 256), ordering: .relaxed)
     pthread_mutex_init(&mutex, nil)
     pthread_cond_init(&wake, nil)
     // A forked child has none of the workers: it starts anew with the same number.
@@ -59,10 +59,10 @@ public final class ThreadPool: @unchecked Sendable {
 
   /// Threads that share a loop, the calling one included.
   public var threadCount: Int {
-    get { requested }
+    get { requested.load(ordering: .relaxed) }
     set {
       while !tryAcquire() { sched_yield() }
-      requested = max(1, min(newValue, 256))
+      requested.store(max(1, min(newValue, 256)), ordering: .relaxed)
       release()
     }
   }
@@ -76,7 +76,7 @@ public final class ThreadPool: @unchecked Sendable {
   /// Runs `body(0)` to `body(chunks - 1)`, in any order, on all threads; returns when all are done. A loop inside
   /// a loop, or one of a second caller at the same time, runs on the calling thread alone.
   public func run(chunks: Int, _ body: (Int) -> Void) {
-    if chunks <= 1 || requested == 1 || !tryAcquire() {
+    if chunks <= 1 || threadCount == 1 || !tryAcquire() {
       for chunk in 0..<max(chunks, 0) { body(chunk) }
       return
     }
@@ -116,7 +116,7 @@ public final class ThreadPool: @unchecked Sendable {
 
   /// Brings the number of workers to `requested - 1`. Surplus workers of an earlier, larger setting stay out.
   private func startWorkers() {
-    while workers < requested - 1 {
+    while workers < threadCount - 1 {
       let index = workers
       workers += 1
       let seen = generation.load(ordering: .relaxed)
@@ -162,7 +162,7 @@ public final class ThreadPool: @unchecked Sendable {
       }
       seen = generation.load(ordering: .acquiring)
       let isOpen = inside.add(2, ordering: .acquiringAndReleasing).oldValue & 1 == 0
-      if isOpen, index < requested - 1 { takeChunks() }
+      if isOpen, index < threadCount - 1 { takeChunks() }
       inside.subtract(2, ordering: .releasing)
     }
   }

@@ -12,6 +12,8 @@ final class ElementwiseRecipe {
   let strides: [Int]
   /// How often the recipe was taken over into another one.
   var uses = 0
+  /// How many recipes have to be computed one inside the other for this one.
+  let depth: Int
   /// For a sigmoid: what it was taken of, and the version of that.
   var logits: (tensor: Tensor, version: Int)?
 
@@ -20,6 +22,7 @@ final class ElementwiseRecipe {
     self.dtype = dtype
     self.shape = shape
     self.strides = strides
+    depth = 1 + program.leafDepth
   }
 
   func run(into storage: Storage) throws {
@@ -40,6 +43,9 @@ public enum Deferral {
   static let maximumLeaves = 12
   /// A recipe that was taken over this often is computed at the next use.
   static let maximumUses = 4
+  /// Recipes that wait for each other are computed from within one another: without a bound a long chain that nobody
+  /// reads would overflow the stack at last.
+  static let maximumDepth = 32
 }
 
 extension ElementwiseProgram {
@@ -119,6 +125,19 @@ extension ElementwiseProgram {
       }
     }
     return .step(places[places.count - 1])
+  }
+
+  /// The greatest depth of a recipe that the program reads.
+  var leafDepth: Int {
+    var depth = 0
+    for case .tensor(let tensor) in leaves { depth = max(depth, tensor.memory.recipe?.depth ?? 0) }
+    return depth
+  }
+
+  /// Computes what the program reads where too many recipes already wait for each other.
+  func limitDepth() throws {
+    guard leafDepth >= Deferral.maximumDepth else { return }
+    for case .tensor(let tensor) in leaves { _ = try tensor.memory.pointer }
   }
 
   /// Whether the program may be kept for later: everything it reads is memory of this library's own.

@@ -78,6 +78,7 @@ public final class Storage: @unchecked Sendable {
     }
     defer { isComputing.store(false, ordering: .releasing) }
     guard let recipe else { return }
+    try Interrupt.check()
     let block = try MemoryPool.shared.allocate(byteCount)
     let computed = Storage(block: block, byteCount: byteCount)
     try recipe.run(into: computed)

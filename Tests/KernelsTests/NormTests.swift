@@ -1,0 +1,187 @@
+import Foundation
+import KernelTypes
+import XCTest
+
+@testable import SwiftNet
+
+/// The kernels of normalisation layers against plain loops: rows (channels-last) and planes.
+final class NormTests: XCTestCase {
+  private let sizes = [(1, 1), (3, 7), (5, 16), (9, 33), (70, 5), (4, 130)]
+
+  private func checkRows<T: TestLane>(_ table: KernelTable, _: T.Type) {
+    var random = TestRandom(seed: 41)
+    let kernels = table.norm
+    for (rows, n) in sizes {
+      let shape = MatrixShape(rows: rows, columns: n)
+      let label = "\(table.name) \(rows)x\(n)"
+      let x: [T] = random.lanes(rows * n, T.self), g: [T] = random.lanes(rows * n, T.self)
+      let residual: [T] = random.lanes(rows * n, T.self)
+      let scale: [T] = random.lanes(n, T.self), shift: [T] = random.lanes(n, T.self)
+      for (hasResidual, relu) in [(false, false), (true, false), (false, true), (true, true)] {
+        var y = [T](repeating: .nan, count: rows * n)
+        residual.withUnsafeBytes {
+          let epilogue = AffineEpilogue(residual: hasResidual ? $0.baseAddress : nil, relu: relu)
+          kernels.affineRows[T.index](x, &y, scale, shift, shape, epilogue)
+        }
+        let expected = x.indices.map { i -> Double in
+          let affine = Double(x[i]) * Double(scale[i % n]) + Double(shift[i % n])
+          let value = affine + (hasResidual ? Double(residual[i]) : 0)
+          return relu ? max(value, 0) : value
+        }
+        expect(y, expected, "affine \(label)")
+      }
+      for hasPivots in [false, true] {
+        let pivots = random.values(n)
+        var sums = [Double](repeating: 1, count: 2 * n)
+        pivots.withUnsafeBufferPointer {
+          kernels.statisticsRows[T.index](x, hasPivots ? $0.baseAddress : nil, &sums, shape)
+        }
+        var expected = [Double](repeating: 1, count: 2 * n)
+        for i in x.indices {
+          let d = Double(x[i]) - (hasPivots ? pivots[i % n] : 0)
+          expected[i % n] += d
+          expected[n + i % n] += d * d
+        }
+        XCTAssertLessThan(relativeError(sums, expected), T.tolerance, "statistics \(label)")
+      }
+      for hasOutput in [false, true] {
+        let means = random.values(n)
+        let a: [T] = random.lanes(n, T.self), b: [T] = random.lanes(n, T.self), k: [T] = random.lanes(n, T.self)
+        let masked = x.indices.map { !hasOutput || residual[$0] > 0 ? Double(g[$0]) : 0 }
+        var sums = [Double](repeating: 0, count: 2 * n)
+        var dx = [T](repeating: .nan, count: rows * n), copy = dx
+        residual.withUnsafeBytes { bytes in
+          let output = hasOutput ? bytes.baseAddress : nil
+          kernels.gradientSumsRows[T.index](g, x, means, output, &sums, shape)
+          means.map { T($0) }.withUnsafeBytes { mean in
+            a.withUnsafeBytes { a in
+              b.withUnsafeBytes { b in
+                k.withUnsafeBytes { k in
+                  guard let mean = mean.baseAddress, let a = a.baseAddress, let b = b.baseAddress,
+                    let k = k.baseAddress
+                  else { return }
+                  let coefficients = NormGradientCoefficients(mean: mean, a: a, b: b, k: k)
+                  kernels.gradientRows[T.index](g, x, output, &dx, &copy, coefficients, shape)
+                }
+              }
+            }
+          }
+        }
+        var expectedSums = [Double](repeating: 0, count: 2 * n)
+        for i in x.indices {
+          expectedSums[i % n] += masked[i]
+          expectedSums[n + i % n] += masked[i] * (Double(x[i]) - means[i % n])
+        }
+        XCTAssertLessThan(relativeError(sums, expectedSums), 2 * T.tolerance, "gradient sums \(label)")
+        let expected = x.indices.map { i -> Double in
+          let c = i % n
+          return Double(a[c]) * masked[i] + Double(b[c]) * (Double(x[i]) - means[c]) + Double(k[c])
+        }
+        expect(dx, expected, "gradient \(label)")
+        expect(copy, masked, "masked gradient \(label)")
+      }
+    }
+  }
+
+  private func checkPlanes<T: TestLane>(_ table: KernelTable, _: T.Type) {
+    var random = TestRandom(seed: 42)
+    let kernels = table.norm
+    for n in [1, 7, 16, 33, 200] {
+      let label = "\(table.name) plane of \(n)"
+      let x: [T] = random.lanes(n, T.self), g: [T] = random.lanes(n, T.self), output: [T] = random.lanes(n, T.self)
+      var y = [T](repeating: .nan, count: n)
+      output.withUnsafeBytes {
+        kernels.affinePlane[T.index](x, &y, 0.5, -0.25, n, AffineEpilogue(residual: $0.baseAddress, relu: true))
+      }
+      expect(y, x.indices.map { max(0, Double(x[$0]) * 0.5 - 0.25 + Double(output[$0])) }, "affine \(label)")
+      var sums = [0.0, 0.0]
+      kernels.statisticsPlane[T.index](x, n, 0.25, &sums)
+      let deviations = doubles(x).map { $0 - 0.25 }
+      let expected = [deviations.reduce(0, +), deviations.reduce(0) { $0 + $1 * $1 }]
+      XCTAssertLessThan(relativeError(sums, expected), T.tolerance, "statistics \(label)")
+      let masked = x.indices.map { output[$0] > 0 ? Double(g[$0]) : 0 }
+      sums = [0, 0]
+      var dx = [T](repeating: .nan, count: n), copy = dx
+      let numbers: [T] = [0.25, 0.5, -0.75, 0.125]
+      output.withUnsafeBytes { output in
+        kernels.gradientSumsPlane[T.index](g, x, 0.25, output.baseAddress, &sums, n)
+        numbers.withUnsafeBytes {
+          guard let start = $0.baseAddress else { return }
+          let size = MemoryLayout<T>.stride
+          let coefficients = NormGradientCoefficients(
+            mean: start, a: start + size, b: start + 2 * size, k: start + 3 * size)
+          kernels.gradientPlane[T.index](
+            g, x, output.baseAddress, &dx, &copy, coefficients, MatrixShape(rows: 1, columns: n))
+        }
+      }
+      let expectedSums = [masked.reduce(0, +), zip(masked, deviations).reduce(0) { $0 + $1.0 * $1.1 }]
+      XCTAssertLessThan(relativeError(sums, expectedSums), 2 * T.tolerance, "gradient sums \(label)")
+      expect(dx, zip(masked, deviations).map { 0.5 * $0 - 0.75 * $1 + 0.125 }, "gradient \(label)")
+      expect(copy, masked, "masked gradient \(label)")
+    }
+  }
+
+  private func checkLayerNorm<T: TestLane>(_ table: KernelTable, _: T.Type) {
+    var random = TestRandom(seed: 43)
+    for (rows, n) in sizes {
+      for isAffine in [false, true] {
+        let shape = MatrixShape(rows: rows, columns: n)
+        let label = "\(table.name) \(rows)x\(n) \(isAffine)"
+        let x: [T] = random.values(rows * n).map { T($0 + 3) }, g: [T] = random.lanes(rows * n, T.self)
+        let weight: [T] = random.lanes(n, T.self), bias: [T] = random.lanes(n, T.self)
+        var y = [T](repeating: .nan, count: rows * n), dx = y
+        var means = [Double](repeating: .nan, count: rows), inverses = means
+        var sums = [Double](repeating: 0, count: 2 * n)
+        weight.withUnsafeBytes { w in
+          bias.withUnsafeBytes { b in
+            let (w, b) = isAffine ? (w.baseAddress, b.baseAddress) : (nil, nil)
+            table.norm.layerNorm[T.index](x, &y, w, b, &means, &inverses, 1e-3, shape)
+            table.norm.layerNormGradient[T.index](g, x, w, means, inverses, &dx, &sums, shape)
+          }
+        }
+        var expected: [Double] = [], gradient: [Double] = [], expectedSums = [Double](repeating: 0, count: 2 * n)
+        for row in 0..<rows {
+          let line = x[row * n..<(row + 1) * n].map { Double($0) }
+          let mean = line.reduce(0, +) / Double(n)
+          let inverse = 1 / (line.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(n) + 1e-3).squareRoot()
+          XCTAssertEqual(means[row], mean, accuracy: 10 * T.tolerance, label)
+          XCTAssertEqual(inverses[row], inverse, accuracy: 20 * T.tolerance * inverse, label)
+          let normal = line.map { ($0 - mean) * inverse }
+          expected += (0..<n).map { isAffine ? normal[$0] * Double(weight[$0]) + Double(bias[$0]) : normal[$0] }
+          let scaled = (0..<n).map { Double(g[row * n + $0]) * (isAffine ? Double(weight[$0]) : 1) }
+          let average = scaled.reduce(0, +) / Double(n)
+          let along = zip(scaled, normal).reduce(0) { $0 + $1.0 * $1.1 } / Double(n)
+          gradient += (0..<n).map { inverse * (scaled[$0] - average - normal[$0] * along) }
+          for c in 0..<n {
+            expectedSums[c] += Double(g[row * n + c]) * normal[c]
+            expectedSums[n + c] += Double(g[row * n + c])
+          }
+        }
+        expect(y, expected, "layer norm \(label)", tolerance: 4 * T.tolerance)
+        if n > 1 { expect(dx, gradient, "gradient \(label)", tolerance: 10 * T.tolerance) }
+        XCTAssertLessThan(relativeError(sums, expectedSums), 4 * T.tolerance, "parameters \(label)")
+      }
+    }
+  }
+
+  func testRows() {
+    eachTable {
+      checkRows($0, Float.self)
+      checkRows($0, Double.self)
+    }
+  }
+
+  func testPlanes() {
+    eachTable {
+      checkPlanes($0, Float.self)
+      checkPlanes($0, Double.self)
+    }
+  }
+
+  func testLayerNorm() {
+    eachTable {
+      checkLayerNorm($0, Float.self)
+      checkLayerNorm($0, Double.self)
+    }
+  }
+}
