@@ -10,7 +10,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SWIFT_SOURCES := Package.swift Sources/KernelTypes Sources/Kernels Sources/SwiftNet Sources/SwiftNetABI Tests examples
+SWIFT_SOURCES := Package.swift Sources/KernelTypes Sources/Kernels Sources/KernelsBF16 Sources/SwiftNet Sources/SwiftNetABI Tests examples
 # XCTest reaches internal declarations. The library and its tests come out of one build, in a folder of its own,
 # so that it does not alternate with the one that users get.
 TESTING := -c release --scratch-path .build-testing -Xswiftc -enable-testing

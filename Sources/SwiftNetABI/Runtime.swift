@@ -23,7 +23,7 @@ public func sn_set_num_threads(_ count: Int32) -> Int32 {
 
 nonisolated(unsafe) private let configuration: UnsafeMutablePointer<CChar> = {
   strdup(
-    "instruction set: \(CPU.kernels.name) (available: \(CPU.available.joined(separator: ", ")))\n"
+    "instruction set: \(CPU.chosen) (available: \(CPU.available.joined(separator: ", ")))\n"
       + "bfloat16 dot products: \(CPU.hasBFloat16Dot ? "yes" : "no")\n")
 }()
 

@@ -13,7 +13,7 @@ COMPILER = os.environ.get("CC") or shutil.which("cc") or shutil.which("clang")
 
 
 @pytest.mark.skipif(COMPILER is None, reason="needs a C compiler")
-@pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512"])
+@pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512", "avx512_bf16"])
 def test_a_c_program(tmp_path, isa):
     library = Path(swiftnet.__file__).parent
     program = tmp_path / "interface"

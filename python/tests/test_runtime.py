@@ -264,7 +264,7 @@ def test_two_threads_train_two_models():
     assert alone == together
 
 
-@pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512"])
+@pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512", "avx512_bf16"])
 def test_instruction_sets_can_be_chosen(isa):
     text = run("import swiftnet; swiftnet.show_config(); print(swiftnet.ones(100).sum().item())", SWIFTNET_ISA=isa)
     available = re.search(r"available: ([^)]*)", text)[1].split(", ")

@@ -27,10 +27,12 @@ public enum CPU {
 
   /// The kernels in use: the best ones available, or what the environment variable SWIFTNET_ISA names
   /// (baseline, avx2, avx512 or avx512_bf16) where this machine has it.
-  public static let kernels: KernelTable = {
-    var name = available[available.count - 1]
-    if let wanted = environment("SWIFTNET_ISA"), available.contains(wanted) { name = wanted }
-    return kernelTable(named: name)
+  public static let kernels: KernelTable = kernelTable(named: chosen)
+
+  /// The name of the instruction set in use.
+  public static let chosen: String = {
+    if let wanted = environment("SWIFTNET_ISA"), available.contains(wanted) { return wanted }
+    return available[available.count - 1]
   }()
 
   /// The kernels of one instruction set, for tests that compare them. The name must be one of `available`.

@@ -190,6 +190,7 @@ private struct NarrowProduct {
   private func packAll(
     _ part: Part, _ l: Int, _ terms: Int, _ aPanels: UnsafeMutableRawPointer, _ bPanels: UnsafeMutableRawPointer
   ) {
+    if terms == 0 { return }
     func pack(_ items: Int, _ width: Int, _ pack: (Int, Int, Int, Int, Int) -> Void) {
       let tiles = (items + width - 1) / width
       let blocks = (terms + blockTerms - 1) / blockTerms
