@@ -2,7 +2,9 @@
 
     python fuzz.py SEED ROUNDS LOG
 
-Any exception is fine; the process must not die. The call under way is in LOG, so that a crash can be repeated.
+Any exception is fine; the process must not die, and no call may hang: one that takes longer than `PATIENCE` is asked to
+stop, which it must do within `GRACE`, and is counted as "hang". The call under way is in LOG, so that a crash can be
+repeated.
 """
 
 import inspect
@@ -10,6 +12,7 @@ import os
 import random
 import signal
 import sys
+import time
 import warnings
 
 import numpy as np
@@ -40,6 +43,11 @@ EXTREMES = [
 ]  # fmt: skip
 
 REALS = [0.0, -0.0, 0.5, 1.0, -1.5, 1e-30, 1e30, 1e308, float("inf"), float("-inf"), float("nan")]
+
+
+# Seconds that a call may take, and that it may go on after it was asked to stop.
+PATIENCE = 20
+GRACE = 3
 
 
 class Fuzzer:
@@ -251,8 +259,12 @@ def note(log, name, positional, keywords):
     log.flush()
 
 
+class Hang(Exception):
+    """A call was interrupted."""
+
+
 def too_long(*_):
-    raise TimeoutError
+    raise Hang
 
 
 def main(seed, rounds, path):
@@ -269,16 +281,25 @@ def main(seed, rounds, path):
     outcomes = {}
     with open(path, "w") as log:
         for _ in range(rounds):
-            signal.setitimer(signal.ITIMER_REAL, 20)
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+            start = time.monotonic()
             try:
                 fuzzer.one(log)
                 outcome = "fine"
             except SystemError:
                 raise
+            except Hang:
+                outcome = "hang"
             except Exception as error:
                 outcome = type(error).__name__
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
+            taken = time.monotonic() - start
+            if outcome == "hang" or taken > PATIENCE:
+                log.flush()
+                with open(path) as call:
+                    sys.stderr.write(f"{taken:.1f} s: {call.read()}\n")
+            assert taken < PATIENCE + GRACE, f"a call did not stop for {taken - PATIENCE:.1f} s"
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
     print(outcomes)
     assert swiftnet.ones(3).sum().item() == 3

@@ -143,12 +143,18 @@ def name_of(dtype):
 
 
 @pytest.mark.parametrize("name, arrays, call", OPERATIONS, ids=[row[0] for row in OPERATIONS])
-@pytest.mark.parametrize("lower", ["bfloat16", "float16"])
-@pytest.mark.parametrize("dtypes", [("float32",), ("bfloat16",), ("float32", "bfloat16"), ("float64",)])
+@pytest.mark.parametrize(
+    ("lower", "dtypes"),
+    [
+        (lower, dtypes)
+        for lower in ["bfloat16", "float16"]
+        for dtypes in [("float32",), ("bfloat16",), ("float32", "bfloat16"), ("float64",)]
+        # PyTorch does not promote the two half precisions alike.
+        if lower == "bfloat16" or "bfloat16" not in dtypes
+    ],
+)
 def test_dtypes_of_results_and_gradients(name, arrays, call, lower, dtypes):
     """Whatever torch makes of it; where torch refuses, there is nothing to compare."""
-    if lower == "float16" and "bfloat16" in dtypes:
-        pytest.skip("torch does not promote the two half precisions alike")
     results = []
     for library in (torch, swiftnet):
         inputs = tensors(library, arrays, dtypes)
@@ -161,7 +167,7 @@ def test_dtypes_of_results_and_gradients(name, arrays, call, lower, dtypes):
                 gradients = [None if t.grad is None else (name_of(t.grad.dtype), t.grad) for t in inputs]
         except (RuntimeError, NotImplementedError, TypeError):
             if library is torch:
-                pytest.skip("torch cannot")
+                return
             raise
         results.append((out, gradients))
     (other, others), (own, owns) = results

@@ -104,13 +104,20 @@ def test_unary_in_place(name):
     compare(lambda m, a: getattr(a * 1.0, name + "_")() * 2, [x], ulps=ulps, what=name)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int64", "bool"])
-@pytest.mark.parametrize("name", SPECIAL)
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        (name, dtype)
+        for name in SPECIAL
+        for dtype in ["float32", "float64", "bfloat16", "int64", "bool"]
+        # Those PyTorch does not have.
+        if not (dtype == "bfloat16" and name in ("erfcx", "log_ndtr", "ndtri"))
+        and not (dtype == "int64" and name == "round")
+    ],
+)
 def test_special(name, dtype):
     low, high = SPECIAL_DOMAIN.get(name, (-3, 3))
     x = values((4, 9), dtype, low=low, high=high)
-    if (dtype == "bfloat16" and name in ("erfcx", "log_ndtr", "ndtri")) or (dtype == "int64" and name == "round"):
-        pytest.skip("PyTorch does not have it")
     ulps = 1 << 23 if name in ("digamma", "psi") and dtype == "float64" else 32
     compare(lambda m, a: getattr(m.special, name)(a), [x], gradient=dtype.startswith("float"), ulps=ulps, what=name)
 

@@ -174,8 +174,6 @@ def test_activation_errors():
 )  # fmt: skip
 def test_dropout_numbers(name, shape):
     """The same seed drops the same elements as in PyTorch."""
-    if not hasattr(swiftnet, "manual_seed"):
-        pytest.skip("manual_seed is not there yet")
 
     def call(f, lib, x):
         lib.manual_seed(3)

@@ -1,6 +1,7 @@
 """Losses: parity with torch.nn.functional."""
 
 import warnings
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -152,10 +153,32 @@ def test_binary_cross_entropy(reduction, weight):
             f.binary_cross_entropy_with_logits(x, t, w, reduction=reduction, pos_weight=lib.ones(5).to(x.dtype) * 1.5),
         )
 
+    # In the second derivative s (1 - s), s the sigmoid, both libraries form 1 - s from a rounded s, PyTorch where x is
+    # large, swiftnet where x is very negative: exact to 1e-16, but with few digits of their own there. So the
+    # derivatives of float64 are compared over a smaller range; the test below has both ends.
     # PyTorch adds 1e-12 to x and to 1 - x in the second derivative: an error of 4e-11 at the smallest of these.
     both(plain, [probabilities(4, 5), probabilities(4, 5, seed=3), w], wide_tolerance=(2e-10, 2e-10))
     both(logits, [*arrays((4, 5)), probabilities(4, 5, seed=3), w])
     compare(plain, [np.round(probabilities(4, 5)), np.round(probabilities(4, 5, seed=3)), w], grad=False)
+
+
+def test_second_derivative_of_large_logits():
+    """Loss and derivatives against their formulas in long arithmetic, far out on both sides."""
+    xs = [-90.0, -40.0, -30.0, -20.0, -10.0, 0.0, 10.0, 20.0, 30.0, 40.0, 90.0]
+    x = swiftnet.tensor(xs, dtype=swiftnet.float64, requires_grad=True)
+    target = swiftnet.full([len(xs)], 0.3, dtype=swiftnet.float64)
+    loss = F.binary_cross_entropy_with_logits(x, target, reduction="none")
+    (first,) = swiftnet.autograd.grad(loss.sum(), x, create_graph=True)
+    (second,) = swiftnet.autograd.grad(first.sum(), x)
+    for i, value in enumerate(xs):
+        with localcontext() as context:
+            context.prec = 60
+            s = 1 / (1 + Decimal(-value).exp())
+            t = Decimal(0.3)
+            exact = -t * s.ln() - (1 - t) * (1 - s).ln()
+            assert abs(Decimal(loss[i].item()) - exact) <= Decimal(4e-16) * (1 + abs(exact))
+            assert abs(Decimal(first[i].item()) - (s - t)) <= Decimal(4e-16)
+            assert abs(Decimal(second[i].item()) - s * (1 - s)) <= Decimal(4e-16)
 
 
 @pytest.mark.parametrize("reduction", [*REDUCTIONS, "batchmean"])

@@ -452,11 +452,17 @@ def minimise(library, optimizer, params, steps):
     return losses
 
 
-@pytest.mark.parametrize("options", LBFGS_SETTINGS)
-@pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-7), ("float32", 2e-3)])
+@pytest.mark.parametrize(
+    ("options", "dtype", "tolerance"),
+    [
+        (options, dtype, tolerance)
+        for dtype, tolerance in [("float64", 1e-7), ("float32", 2e-3)]
+        for options in LBFGS_SETTINGS
+        # In float32 steps too long for the valley run away, in each library another way.
+        if dtype == "float64" or options.get("lr", 1) < 0.5 or "line_search_fn" in options
+    ],
+)
 def test_lbfgs(options, dtype, tolerance):
-    if dtype == "float32" and options.get("lr", 1) >= 0.5 and "line_search_fn" not in options:
-        pytest.skip("steps too long for the valley: both libraries run away, each its own way")
     found = []
     for library in LIBRARIES:
         params = parameters(library, dtype)
@@ -621,10 +627,8 @@ def test_what_has_no_gradient_rests(name):
         assert frozen not in optimizer.state
 
 
-@pytest.mark.parametrize("name", NAMES[:-2])
+@pytest.mark.parametrize("name", [name for name in NAMES[:-2] if name != "Adafactor"])
 def test_differentiable_is_refused(name):
-    if name == "Adafactor":
-        pytest.skip("has no such option")
     with pytest.raises(NotImplementedError, match="differentiable"):
         getattr(swiftnet.optim, name)(parameters(swiftnet), differentiable=True)
 

@@ -112,7 +112,9 @@ def test_layouts(name, layout):
         "expanded": lambda a: a[:, :1].expand(6, 4),
     }[layout]
     if layout == "expanded" and name in ("max", "argmin", "cummax", "amax"):
-        pytest.skip("equal elements")
+        # Equal elements, of which any may be the one: along the other dimension.
+        compare(lambda m, a: getattr(m, name)(change(a), dim=0), [x], ulps=32, sums=True, what=name)
+        return
     compare(lambda m, a: getattr(m, name)(change(a), dim=1), [x], ulps=32, sums=True, what=name)
 
 

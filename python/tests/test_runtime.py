@@ -168,13 +168,27 @@ print("ok")
 
 
 LONG_WORK = {
-    "backward through a long chain": """
+    # Large operations are deferred: sum() computes them.
+    "a long chain": """
 x = swiftnet.ones(1000, 1000, requires_grad=True)
 y = x
 for _ in range(3000):
     y = (y * 1.0).sin()
 ready()
-y.sum().backward()
+while True:
+    y.sum().item()
+    for _ in range(300):
+        y = (y * 1.0).sin()
+""",
+    "backward through a long chain": """
+x = swiftnet.ones(1000, 1000, requires_grad=True)
+y = x
+for _ in range(1000):
+    y = (y * 1.0).sin()
+loss = y.sum()
+loss.item()
+ready()
+loss.backward()
 """,
     "one large product": """
 a = swiftnet.ones(10000, 10000)
