@@ -234,6 +234,7 @@ func realReferences() -> [(ElementwiseOp, RealOperation)] {
   binary(.hardtanhBackward, Scalars(-1, 0.5), and: coarse) { $1 > -1 && $1 < 0.5 ? $0 : 0 }
   binary(.leakyReluBackward, Scalars(0.1)) { $1 > 0 ? $0 : 0.1 * $0 }
   binary(.sigmoidBackward, and: probability) { $0 * $1 * (1 - $1) }
+  binary(.entropySlope, in: probability, and: probability) { ($0 - $1) / max((1 - $0) * $0, 1e-12) }
   binary(.tanhBackward, and: inUnit) { $0 * (1 - $1 * $1) }
   binary(.hardsigmoidBackward, and: { 4 * $0 }) { abs($1) < 3 ? $0 / 6 : 0 }
   binary(.hardswishBackward, and: { 4 * $0 }) { $1 <= -3 ? 0 : $1 >= 3 ? $0 : $0 * ($1 / 3 + 0.5) }
