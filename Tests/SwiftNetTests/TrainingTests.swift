@@ -109,6 +109,22 @@ final class TrainingTests: XCTestCase {
     XCTAssertEqual(try a.mean().item().double, 1, accuracy: 1e-3)
   }
 
+  /// Who comes first computes what is deferred; readers of the same data come and go in other threads.
+  func testThreadsReadOneDeferredTensor() throws {
+    for round in 0..<50 {
+      let data = try Tensor.ones([20_000])
+      let shared = try data * .float(Double(round)) + 1.0
+      let sums = Locked([Double](repeating: 0, count: 4))
+      DispatchQueue.concurrentPerform(iterations: 4) { index in
+        let own = try? (shared * 2.0 + data).sum().item().double
+        let plain = try? shared.amax().item().double
+        sums.change { $0[index] = (own ?? 0) + (plain ?? 0) }
+      }
+      let value = Double(round) + 1
+      XCTAssertEqual(sums.value, [Double](repeating: 20_000 * (2 * value + 1) + value, count: 4))
+    }
+  }
+
   func testThreadsTrainDifferentModels() throws {
     let threads = 3
     let alone = try (0..<threads).map { try losses(Adam(), lr: 0.05, steps: 40, seed: UInt64($0)) }

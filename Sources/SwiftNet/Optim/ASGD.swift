@@ -28,9 +28,7 @@ public final class ASGD: Optimizer {
     if state.numbers["eta"] == nil { state.setNumber("eta", group["lr"]) }
     if state.numbers["mu"] == nil { state.setNumber("mu", 1) }
     state.step += 1
-    var step = UpdateStep()
-    step.maximize = group.flag("maximize")
-    step.weightDecay = group["weight_decay"]
+    var step = UpdateStep(group)
     step.rate = state.numbers["eta"] ?? group["lr"]
     step.shrink = 1 - group["lambd"] * step.rate
     step.momentum = state.numbers["mu"] ?? 1

@@ -29,15 +29,10 @@ public class AdamVariant: Optimizer {
 
   /// The numbers that all variants share. Decoupled decay shrinks the parameter instead of changing the gradient.
   fileprivate func settings(_ group: ParameterGroup) -> UpdateStep {
-    var step = UpdateStep()
-    step.maximize = group.flag("maximize")
-    step.eps = group["eps"]
-    step.beta1 = group["beta1"]
-    step.beta2 = group["beta2"]
+    var step = UpdateStep(group)
     if group.flag("decoupled_weight_decay") {
       step.shrink = 1 - group["lr"] * group["weight_decay"]
-    } else {
-      step.weightDecay = group["weight_decay"]
+      step.weightDecay = 0
     }
     return step
   }

@@ -33,12 +33,7 @@ public final class LAMB: Optimizer {
   ) throws {
     let state = makeState(parameter)
     state.step += 1
-    var step = UpdateStep()
-    step.maximize = group.flag("maximize")
-    step.weightDecay = group["weight_decay"]
-    step.eps = group["eps"]
-    step.beta1 = group["beta1"]
-    step.beta2 = group["beta2"]
+    var step = UpdateStep(group)
     step.rate = 1 / (1 - pow(group["beta1"], state.step))
     step.correction = 1 - pow(group["beta2"], state.step)
     let direction = try Tensor(

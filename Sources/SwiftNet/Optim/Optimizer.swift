@@ -19,6 +19,19 @@ public final class ParameterGroup {
   func flag(_ name: String) -> Bool { self[name] != 0 }
 }
 
+extension UpdateStep {
+  /// The options that go by the same name in most optimizers; 0 where a group has none such.
+  init(_ group: ParameterGroup) {
+    self.init()
+    maximize = group.flag("maximize")
+    weightDecay = group["weight_decay"]
+    eps = group["eps"]
+    beta1 = group["beta1"]
+    beta2 = group["beta2"]
+    rate = group["lr"]
+  }
+}
+
 /// What an optimizer remembers of one parameter.
 public final class ParameterState {
   let parameter: Tensor

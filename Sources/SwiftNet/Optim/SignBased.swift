@@ -26,8 +26,7 @@ public final class Rprop: Optimizer {
   ) throws {
     let state = makeState(parameter)
     state.step += 1
-    var step = UpdateStep()
-    step.maximize = group.flag("maximize")
+    var step = UpdateStep(group)
     step.shrinking = group["eta1"]
     step.growing = group["eta2"]
     step.least = group["step_size1"]
@@ -62,12 +61,9 @@ public final class Lion: Optimizer {
   public override func update(
     _ parameter: Tensor, _ gradient: Tensor, _ group: ParameterGroup, _ updates: inout [Update]
   ) throws {
-    var step = UpdateStep()
-    step.maximize = group.flag("maximize")
-    step.beta1 = group["beta1"]
-    step.beta2 = group["beta2"]
+    var step = UpdateStep(group)
     step.shrink = 1 - group["lr"] * group["weight_decay"]
-    step.rate = group["lr"]
+    step.weightDecay = 0
     let tensors = [parameter, gradient, try makeState(parameter).zeros("exp_avg")]
     updates.append(try Update(tensors, kernels.optimizers.lion, step))
   }

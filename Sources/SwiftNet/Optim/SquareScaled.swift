@@ -34,10 +34,7 @@ public final class Adagrad: Optimizer {
   ) throws {
     let state = makeState(parameter)
     state.step += 1
-    var step = UpdateStep()
-    step.maximize = group.flag("maximize")
-    step.weightDecay = group["weight_decay"]
-    step.eps = group["eps"]
+    var step = UpdateStep(group)
     step.rate = group["lr"] / (1 + (state.step - 1) * group["lr_decay"])
     let sum = try state.filled("sum", group["initial_accumulator_value"])
     updates.append(try Update([parameter, gradient, sum], kernels.optimizers.adagrad, step))
@@ -69,12 +66,8 @@ public final class Adadelta: Optimizer {
   ) throws {
     let state = makeState(parameter)
     state.step += 1
-    var step = UpdateStep()
-    step.maximize = group.flag("maximize")
-    step.weightDecay = group["weight_decay"]
-    step.eps = group["eps"]
+    var step = UpdateStep(group)
     step.beta2 = group["rho"]
-    step.rate = group["lr"]
     let tensors = [parameter, gradient, try state.zeros("square_avg"), try state.zeros("acc_delta")]
     updates.append(try Update(tensors, kernels.optimizers.adadelta, step))
   }
@@ -112,12 +105,8 @@ public final class RMSprop: Optimizer {
   ) throws {
     let state = makeState(parameter)
     state.step += 1
-    var step = UpdateStep()
-    step.maximize = group.flag("maximize")
-    step.weightDecay = group["weight_decay"]
-    step.eps = group["eps"]
+    var step = UpdateStep(group)
     step.beta2 = group["alpha"]
-    step.rate = group["lr"]
     step.momentum = group["momentum"]
     step.isAdaptive = group.flag("centered")
     var tensors = [parameter, gradient, try state.zeros("square_avg")]

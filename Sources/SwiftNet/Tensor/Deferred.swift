@@ -1,3 +1,5 @@
+import Synchronization
+
 /// How to compute the contents of a storage: an elementwise program, and the order of the elements in memory.
 ///
 /// Operations on large tensors do not compute at once. Their result holds such a recipe; an operation that reads it
@@ -11,7 +13,7 @@ final class ElementwiseRecipe {
   let shape: [Int]
   let strides: [Int]
   /// How often the recipe was taken over into another one.
-  var uses = 0
+  let uses = Atomic<Int>(0)
   /// How many recipes have to be computed one inside the other for this one.
   let depth: Int
   /// For a sigmoid: what it was taken of, and the version of that.
@@ -151,10 +153,10 @@ extension Tensor {
   /// The program behind a deferred tensor, for this tensor's shape, if it can be taken over into another.
   fileprivate func deferredProgram(lane: Lane) -> ElementwiseProgram? {
     guard let recipe = memory.recipe, recipe.program.lane == lane, recipe.dtype == dtype, offset == 0,
-      recipe.uses < Deferral.maximumUses
+      recipe.uses.load(ordering: .relaxed) < Deferral.maximumUses
     else { return nil }
     if shape == recipe.shape, strides == recipe.strides {
-      recipe.uses += 1
+      recipe.uses.add(1, ordering: .relaxed)
       return recipe.program
     }
     // Another shape over the same row-major elements: the leaves are seen in that shape too.
@@ -174,7 +176,7 @@ extension Tensor {
         program.leaves[index] = .tensor(seen)
       }
     }
-    recipe.uses += 1
+    recipe.uses.add(1, ordering: .relaxed)
     return program
   }
 

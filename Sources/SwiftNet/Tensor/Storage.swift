@@ -1,3 +1,4 @@
+import CIntrinsics
 import Synchronization
 
 /// A block of memory that tensors share. It counts the changes made to it, so that backward can tell whether a
@@ -14,17 +15,22 @@ public final class Storage: @unchecked Sendable {
   /// Whether this library chose an order of elements that is not row-major, where PyTorch would have: `view` must not
   /// fail for that.
   var isArranged = false
-  /// How to compute the contents; nil once they are there.
-  private(set) var recipe: ElementwiseRecipe?
+  /// Whether the contents are still to be computed. Two threads may ask for them at once.
+  private let isPending = Atomic<Bool>(false)
+  private var kept: ElementwiseRecipe?
   /// Deferred storages that will read this one.
   private var readers: [Reader] = []
   private var base: UnsafeMutableRawPointer
   private var block: MemoryPool.Block?
   private let release: (() -> Void)?
   private let isComputing = Atomic<Bool>(false)
+  /// Held for the moment in which `kept` is read or given up.
+  private let isKeptInUse = Atomic<Bool>(false)
 
+  /// A storage takes itself out of such lists before it ends, so that the identity stays its own.
   private struct Reader {
     weak var storage: Storage?
+    let identity: ObjectIdentifier
   }
 
   /// New memory of the pool, not cleared.
@@ -40,13 +46,28 @@ public final class Storage: @unchecked Sendable {
   /// Contents to be computed when they are needed.
   init(byteCount: Int, recipe: ElementwiseRecipe) {
     self.byteCount = byteCount
-    self.recipe = recipe
+    self.kept = recipe
     self.base = UnsafeMutableRawPointer(bitPattern: MemoryPool.alignment).unsafelyUnwrapped
     self.release = nil
     self.isShared = false
+    isPending.store(true, ordering: .releasing)
     for leaf in recipe.program.leaves {
       if case .tensor(let tensor) = leaf { tensor.memory.addReader(self) }
     }
+  }
+
+  /// How to compute the contents; nil once they are there.
+  var recipe: ElementwiseRecipe? {
+    guard isPending.load(ordering: .acquiring) else { return nil }
+    return usingKept { kept }
+  }
+
+  private func usingKept<R>(_ body: () -> R) -> R {
+    while !isKeptInUse.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged {
+      sn_spin_pause()
+    }
+    defer { isKeptInUse.store(false, ordering: .releasing) }
+    return body()
   }
 
   /// Memory that somebody else owns; `release` is called when no tensor uses it any more.
@@ -59,7 +80,7 @@ public final class Storage: @unchecked Sendable {
   }
 
   deinit {
-    if let recipe { forget(recipe) }
+    if let kept { forget(kept) }
     if let block { MemoryPool.shared.deallocate(block) }
     release?()
   }
@@ -67,7 +88,7 @@ public final class Storage: @unchecked Sendable {
   /// The memory, with its contents computed.
   var pointer: UnsafeMutableRawPointer {
     get throws {
-      if recipe != nil { try compute() }
+      if isPending.load(ordering: .acquiring) { try compute() }
       return base
     }
   }
@@ -85,7 +106,9 @@ public final class Storage: @unchecked Sendable {
     computed.block = nil
     base = block.pointer
     self.block = block
-    self.recipe = nil
+    // The recipe itself ends after the lock is released: what it reads may end with it.
+    usingKept { kept = nil }
+    isPending.store(false, ordering: .releasing)
     forget(recipe)
   }
 
@@ -101,14 +124,17 @@ public final class Storage: @unchecked Sendable {
   private static let readersLock = Mutex<Void>(())
 
   private func addReader(_ storage: Storage) {
-    Storage.readersLock.withLock { _ in readers.append(Reader(storage: storage)) }
+    Storage.readersLock.withLock { _ in
+      readers.append(Reader(storage: storage, identity: ObjectIdentifier(storage)))
+    }
   }
 
   /// Takes this storage out of the lists of those that its recipe reads.
   private func forget(_ recipe: ElementwiseRecipe) {
     Storage.readersLock.withLock { _ in
       for case .tensor(let tensor) in recipe.program.leaves {
-        tensor.memory.readers.removeAll { $0.storage == nil || $0.storage === self }
+        // Weak references are not looked at: the last strong one might end here, within the lock.
+        tensor.memory.readers.removeAll { $0.identity == ObjectIdentifier(self) }
       }
     }
   }
@@ -122,7 +148,6 @@ public final class Storage: @unchecked Sendable {
   private func computeReaders() throws {
     let waiting = Storage.readersLock.withLock { _ in readers.compactMap(\.storage) }
     for storage in waiting { _ = try storage.pointer }
-    Storage.readersLock.withLock { _ in readers = [] }
   }
 }
 
