@@ -37,6 +37,10 @@ class Library:
         """Class numbers, the same in every library."""
         return self.root.tensor(np.random.default_rng(shape).integers(0, classes, shape))
 
+    def fractions(self, *shape):
+        """Numbers in [0, 1], the same in every library."""
+        return self.root.tensor(np.random.default_rng(shape).random(shape, np.float32))
+
     def place(self, tensor):
         """The tensor in the memory order of this setting."""
         if self.channels_last and tensor.ndim == 4:

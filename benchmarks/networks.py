@@ -1,92 +1,131 @@
-"""The networks whose training step is measured: written as a user would, for either library."""
+"""The networks that are measured, twice each: as a user writes them out of plain layers, for either library, and as
+swiftnet's built-in models."""
+
+import dataclasses
+import importlib.util
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+ORIGINALS = Path(__file__).parent.parent / "python" / "tests" / "model_originals.py"
+# Classes of COCO by supercategory.
+GROUPS = [1, 8, 5, 10, 5, 10, 7, 10, 6, 6, 5, 7]
 
 
-def fusion3d(library, filters=16, branches=2, size=32, classes=30):
-    """Model fusion of volumes: a convolutional extractor per branch, the features concatenated and classified."""
-    nn, root = library.nn, library.root
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """How to make a network, the shape of its input and labels, and the loss that it is trained with."""
 
-    def extractor():
-        return nn.Sequential(
-            nn.Conv3d(1, filters, 3, bias=False),
-            nn.MaxPool3d(2, 1, 0),
-            nn.BatchNorm3d(filters),
-            nn.LeakyReLU(),
-            nn.Dropout(0.1),
-        )
-
-    class Fusion(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.extractors = nn.ModuleList([extractor() for _ in range(branches)])
-            self.classifier = nn.Linear(branches * filters * (size - 3) ** 3, classes)
-
-        def forward(self, inputs):
-            features = [extractor(inputs) for extractor in self.extractors]
-            return self.classifier(root.cat(features, dim=1).flatten(1))
-
-    return Fusion()
+    # From the module of the originals, and from swiftnet.models.
+    original: Callable
+    builtin: Callable
+    shape: tuple
+    # Shape and number of classes; with 0 classes, numbers in [0, 1].
+    labels: tuple
+    # From the library, the model, inputs and labels.
+    loss: Callable
 
 
-def resnet34(library, blocks=(2, 3, 5, 2), classes=10):
-    """A residual network for small images: a 7×7 stem, then four groups of blocks of two 3×3 convolutions."""
-    nn, F = library.nn, library.F
-
-    class Block(nn.Module):
-        def __init__(self, inputs, outputs, stride=1, shortcut=None):
-            super().__init__()
-            self.long = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 3, stride, 1),
-                nn.BatchNorm2d(outputs),
-                nn.ReLU(inplace=True),
-                nn.Conv2d(outputs, outputs, 3, 1, 1),
-                nn.BatchNorm2d(outputs),
-                nn.ReLU(inplace=True),
-            )
-            self.shortcut = shortcut
-
-        def forward(self, x):
-            identity = x if self.shortcut is None else self.shortcut(x)
-            return F.relu(self.long(x) + identity)
-
-    def group(inputs, outputs, count, stride):
-        first = Block(inputs, outputs, stride, nn.Conv2d(inputs, outputs, 1, stride))
-        return nn.Sequential(first, *(Block(outputs, outputs) for _ in range(count)))
-
-    return nn.Sequential(
-        nn.Conv2d(3, 64, 7, 2, 3),
-        nn.BatchNorm2d(64),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(3, 2, 1),
-        group(64, 64, blocks[0], 1),
-        group(64, 128, blocks[1], 2),
-        group(128, 256, blocks[2], 2),
-        group(256, 512, blocks[3], 2),
-        nn.AdaptiveAvgPool2d((1, 1)),
-        nn.Flatten(),
-        nn.Linear(512, classes),
-    )
+def classification(library, model, inputs, labels):
+    return library.F.cross_entropy(model(inputs), labels)
 
 
-# By name: how to make it, the shape of its input, its classes.
+def with_auxiliary_loss(library, model, inputs, labels):
+    _, main, auxiliary = model(inputs, labels)
+    return main + 0.4 * auxiliary
+
+
+def with_supplement_loss(library, model, inputs, labels):
+    output, supplement = model(inputs)
+    loss = library.F.binary_cross_entropy_with_logits
+    return loss(output, labels) + 0.1 * loss(supplement, labels)
+
+
 NETWORKS = {
-    "two-branch Conv3d net, 16×1×32³": (fusion3d, (16, 1, 32, 32, 32), 30),
-    "ResNet of small images, 128×3×32×32": (resnet34, (128, 3, 32, 32), 10),
+    "two-branch Conv3d net, 16×1×32³": Network(
+        lambda m: m.CCNModels(16, 0.1, 2, (32, 32, 32)),
+        lambda m: m.ccn.CCNModels(16, 0.1, 2, (32, 32, 32)),
+        (16, 1, 32, 32, 32),
+        ((16,), 30),
+        classification,
+    ),
+    "ResNet of small images, 128×3×32×32": Network(
+        lambda m: m.PlainResNet(),
+        lambda m: m.cifar_resnet.ResNet(),
+        (128, 3, 32, 32),
+        ((128,), 10),
+        classification,
+    ),
+    "ResNet-50, 8×3×224²": Network(
+        lambda m: m.ResNet(m.Bottleneck, (3, 4, 6, 3)),
+        lambda m: m.resnet.resnet50(),
+        (8, 3, 224, 224),
+        ((8,), 1000),
+        classification,
+    ),
+    "PSPNet-50, 2×3×233²": Network(
+        lambda m: m.PSPNet((3, 4, 6, 3), classes=21),
+        lambda m: m.pspnet.PSPNet(50, classes=21),
+        (2, 3, 233, 233),
+        ((2, 233, 233), 21),
+        with_auxiliary_loss,
+    ),
+    "GroupClsGat, ResNet-50, 2×3×224²": Network(
+        lambda m: m.GroupClsGat(m.ResNet(m.Bottleneck, (3, 4, 6, 3)), 12, 80, GROUPS, 512, 256),
+        lambda m: m.group_clsgat.GroupClsGat("resnet50", 12, 80, GROUPS, 512, 256),
+        (2, 3, 224, 224),
+        ((2, 80), 0),
+        with_supplement_loss,
+    ),
 }
 
 
-def training_step(library, name):
+def originals(library):
+    """The networks as a user writes them: a PyTorch program, of which only the import lines change."""
+    if library.root.__name__ == "torch":
+        spec = importlib.util.spec_from_file_location("originals", ORIGINALS)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    name = library.root.__name__
+    source = ORIGINALS.read_text()
+    for line, changed in (
+        ("import torch\n", f"import {name} as torch\n"),
+        ("import torch.nn.functional as F", f"import {name}.nn.functional as F"),
+        ("from torch import nn", f"from {name} import nn"),
+    ):
+        source = source.replace(line, changed)
+    module = types.ModuleType(f"originals_{name}")
+    exec(compile(source, str(ORIGINALS), "exec"), module.__dict__)
+    return module
+
+
+def make(library, name, builtin=False):
+    """The network of a library."""
+    library.root.manual_seed(0)
+    network = NETWORKS[name]
+    if not builtin:
+        return network.original(originals(library))
+    from swiftnet import models
+
+    return network.builtin(models)
+
+
+def training_step(library, name, builtin=False):
     """A function that does one step: forward, loss, backward, SGD with momentum and weight decay."""
-    make, shape, classes = NETWORKS[name]
-    model = make(library)
+    network = NETWORKS[name]
+    model = make(library, name, builtin)
     model.train()
     # The optimizer holds the parameters themselves, whatever compiles the forward pass.
     optimizer = library.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
     forward = library.prepare(model)
-    inputs, labels = library.random(*shape), library.labels(shape[0], classes=classes)
+    inputs = library.random(*network.shape)
+    shape, classes = network.labels
+    labels = library.labels(*shape, classes=classes) if classes else library.fractions(*shape)
 
     def step():
         optimizer.zero_grad()
-        loss = library.F.cross_entropy(forward(inputs), labels)
+        loss = network.loss(library, forward, inputs, labels)
         loss.backward()
         optimizer.step()
         return loss
@@ -94,14 +133,14 @@ def training_step(library, name):
     return step
 
 
-def measure_memory(library_name, name):
+def measure_memory(library_name, name, kind=""):
     """Bytes that three steps add to what the process holds after import: run in a process of its own."""
     import libraries
     from measure import force, peak_bytes
 
     library = getattr(libraries, library_name)()
     before = peak_bytes()
-    step = training_step(library, name)
+    step = training_step(library, name, kind == "builtin")
     for _ in range(3):
         force(step())
     return peak_bytes() - before

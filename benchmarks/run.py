@@ -17,6 +17,8 @@ import libraries
 import measure
 import networks
 
+BUILT_IN = "swiftnet built in"
+
 
 def peak_operations():
     """Floating-point operations per second at best, of all threads."""
@@ -106,11 +108,14 @@ def measure_cases(table, options, peak):
 
 
 def measure_networks(table, options):
+    """Each network out of plain layers, and the built-in model beside the same peers."""
     for name in networks.NETWORKS:
         if wanted(options, "training step", name):
             compared = settings(network=True) if options.compile else settings(images=True)
             functions = prepared(compared, lambda library, name=name: networks.training_step(library, name))
-            table.add("training step", name, measure.medians(functions, options.rounds, 5 * options.seconds))
+            functions[BUILT_IN] = networks.training_step(libraries.swiftnet(), name, builtin=True)
+            times = measure.medians(functions, options.rounds, 5 * options.seconds)
+            add_both(table, "training step", name, times)
     program = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import networks; "
         "print(networks.measure_memory(*sys.argv[1:]))"
@@ -118,7 +123,16 @@ def measure_networks(table, options):
     for name in networks.NETWORKS:
         if wanted(options, "memory of a training step", name):
             sizes = {library: measure.in_child(program, library, name) for library in ("swiftnet", "torch")}
-            table.add("memory of a training step", name, sizes, unit="bytes")
+            sizes[BUILT_IN] = measure.in_child(program, "swiftnet", name, "builtin")
+            add_both(table, "memory of a training step", name, sizes, unit="bytes")
+
+
+def add_both(table, group, name, values, unit="s"):
+    """A row for the network out of plain layers, and one for the built-in model."""
+    builtin = values.pop(BUILT_IN)
+    table.add(group, name, values, unit=unit)
+    peers = {key: value for key, value in values.items() if key.startswith("torch")}
+    table.add(group, f"{name}, built in", {"swiftnet": builtin, **peers}, unit=unit)
 
 
 def measure_custom_losses(table, options):

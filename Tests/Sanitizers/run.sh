@@ -13,7 +13,10 @@ build() {
 }
 
 xctest() {
-  swift test -c release --sanitize="$1" --scratch-path ".build-$1" -Xswiftc -enable-testing --skip-build
+  sanitizer=$1
+  shift
+  swift test -c release --sanitize="$sanitizer" --scratch-path ".build-$sanitizer" -Xswiftc -enable-testing \
+    --skip-build "$@"
 }
 
 # A copy of the package around the instrumented library. The memory pool is off: what is freed is gone.
@@ -41,4 +44,5 @@ if [ "$(uname)" = Linux ]; then
   done
 fi
 build thread
-xctest thread
+# Kernels know no threads: their reference loops would only take long.
+xctest thread --filter SwiftNetTests

@@ -166,15 +166,30 @@ public struct SavedTensor {
     if outputIndex != nil || tensor.gradNode != nil {
       self.tensor = try tensor.alias()
       history = outputIndex == nil ? tensor.gradEdge : nil
+      if let twin = tensor.memory.twin() { self.tensor.memory = twin }
     } else {
       self.tensor = tensor
       history = nil
     }
+    self.tensor.memory.noteSaved()
     version = tensor.memory.version
   }
 
   /// Whether the saved data are in the given storage.
-  func uses(_ storage: Storage) -> Bool { tensor.memory === storage }
+  func uses(_ storage: Storage) -> Bool { tensor.memory === storage || tensor.memory.isTwin(of: storage) }
+
+  /// The same after the data have moved from one storage to another.
+  func moved(from source: Storage, to target: Storage) throws -> SavedTensor {
+    var moved = tensor
+    if tensor.memory.isTwin(of: source) {
+      tensor.memory.follow(target)
+    } else {
+      moved = try tensor.alias()
+      moved.memory = target
+      target.noteSaved()
+    }
+    return SavedTensor(tensor: moved, version: target.version, history: history, outputIndex: outputIndex)
+  }
 
   /// The same with data of its own.
   func detachedFromStorage() throws -> SavedTensor {
@@ -196,6 +211,11 @@ public struct SavedTensor {
           + "[\(tensor.dtype.scalarTypeName)Tensor \(Shape.describe(tensor.shape))], saved by \(node.name), is at "
           + "version \(tensor.memory.version); expected version \(version) instead. Clone it before changing it."
       )
+    }
+    var tensor = tensor
+    if let original = tensor.memory.computedOriginal {
+      tensor = try tensor.alias()
+      tensor.memory = original
     }
     guard ThreadState.current.isGradEnabled else { return tensor }
     let edge = outputIndex.map { GradNode.Edge(node: node, index: $0) } ?? history

@@ -38,6 +38,23 @@ extension Tensor {
   }
 }
 
+extension Tensor {
+  /// Saves what backward will read, before the operation itself reads it: what is still to be computed then need not
+  /// be kept. nil if nothing is to be recorded.
+  static func save(_ tensors: [Tensor], forInputs inputs: [Tensor]) throws -> [SavedTensor]? {
+    needsRecording(inputs) ? try tensors.map { try SavedTensor($0) } : nil
+  }
+
+  /// As `recorded`, with tensors that were saved before.
+  @discardableResult
+  func recorded(
+    _ name: String, inputs: [Tensor], saved: [SavedTensor]?, backward: @escaping GradNode.Backward
+  ) throws -> Tensor {
+    if let saved, dtype.isFloatingPoint { record(name, inputs, [self], saved: saved, backward: backward) }
+    return self
+  }
+}
+
 /// Records an operation with several outputs, if any input requires a gradient.
 func recordOutputs(
   _ name: String, _ inputs: [Tensor], _ outputs: [Tensor], saving: @autoclosure () -> [Tensor] = [],
@@ -54,6 +71,13 @@ private func record(
   let saved = try saving.map { tensor in
     try SavedTensor(tensor, outputIndex: outputs.firstIndex { $0 === tensor })
   }
+  record(name, inputs, outputs, saved: saved, backward: backward)
+}
+
+private func record(
+  _ name: String, _ inputs: [Tensor], _ outputs: [Tensor], saved: [SavedTensor],
+  backward: @escaping GradNode.Backward
+) {
   let node = GradNode(
     name: name, suffix: "Backward0", edges: inputs.map(\.gradEdge), saved: saved, backward: backward)
   node.outputs = outputs.map { ($0.shape, $0.dtype) }
@@ -65,7 +89,9 @@ private func record(
 extension Tensor {
   /// Runs an operation in place: computes it apart, puts the result in this tensor's memory, and takes over the
   /// result's history. Other views of the same memory see the change, in value and in gradient.
-  func inPlace(_ operation: (Tensor) throws -> Tensor) throws {
+  ///
+  /// - Parameter isFresh: nobody but the operation's node holds the result, so that its memory may be taken over.
+  func inPlace(isFresh: Bool = false, _ operation: (Tensor) throws -> Tensor) throws {
     let recording = ThreadState.current.isGradEnabled
     try checkWritable()
     if recording, requiresGrad { try checkChangeable() }
@@ -88,7 +114,7 @@ extension Tensor {
         !(base.isLeaf && base.requiresGrad),
         "a view of a leaf Variable that requires grad is being used in an in-place operation.")
     }
-    try adopt(result)
+    try adopt(result, isFresh: isFresh)
   }
 
   /// Makes an operation on this tensor, whose result is `result`, one in place.
@@ -109,18 +135,37 @@ extension Tensor {
   }
 
   /// Takes the values and the history of `result`, which has this tensor's shape and dtype.
-  private func adopt(_ result: Tensor) throws {
-    let target = memory
-    if let node = result.gradNode {
-      for index in node.saved.indices where node.saved[index].uses(target) {
-        node.saved[index] = try node.saved[index].detachedFromStorage()
+  private func adopt(_ result: Tensor, isFresh: Bool) throws {
+    let (target, source) = (memory, result.memory)
+    let node = result.gradNode
+    let (old, new) = (node?.saved.map { $0.uses(target) } ?? [], node?.saved.map { $0.uses(source) } ?? [])
+    if isFresh, isWhole, result.isWhole, result.strides == strides, try target.exchangeContents(with: source) {
+      // What the operation saved of the old and of the new contents goes with them.
+      bumpVersion()
+      if let node {
+        for index in node.saved.indices {
+          if old[index] {
+            node.saved[index] = try node.saved[index].moved(from: target, to: source)
+          } else if new[index] {
+            node.saved[index] = try node.saved[index].moved(from: source, to: target)
+          }
+        }
       }
+    } else {
+      if let node {
+        for index in node.saved.indices where old[index] {
+          node.saved[index] = try node.saved[index].detachedFromStorage()
+        }
+      }
+      if source !== target { try copyElements(from: result, to: self) }
+      bumpVersion()
     }
-    if result.memory !== target { try copyElements(from: result, to: self) }
-    bumpVersion()
     guard let edge = result.gradEdge, ThreadState.current.isGradEnabled else { return }
     takeHistory(edge)
   }
+
+  /// Whether the tensor is all of its memory.
+  private var isWhole: Bool { offset == 0 && isDense && count * dtype.size == memory.byteCount }
 
   /// Makes the edge the history of this tensor, whose contents have changed; of a view, of its base too.
   fileprivate func takeHistory(_ edge: GradNode.Edge) {

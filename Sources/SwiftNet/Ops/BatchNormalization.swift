@@ -35,6 +35,8 @@ extension Tensor {
     }
     let weight = try weight.map { $0.dtype == dtype ? $0 : try $0.to(dtype) }
     let bias = try bias.map { $0.dtype == dtype ? $0 : try $0.to(dtype) }
+    let inputs = [self] + [weight, bias].compactMap { $0 }
+    var saved = try Tensor.save([self], forInputs: inputs)
     let (x, layout) = try inChannelLayout()
     let sums = ChannelSums(layout: layout, size: dtype.size)
     var mean: [Double]
@@ -52,13 +54,11 @@ extension Tensor {
       variance = try runningVariance?.doubles() ?? []
     }
     let inverse = variance.map { 1 / ($0 + eps).squareRoot() }
-    let out = try x.normalized(sums, mean, inverse, weight, bias)
+    let out = try x.normalized(mean, inverse, weight, bias)
     let statistics = [try Tensor.of(mean, dtype: .float64), try Tensor.of(inverse, dtype: .float64)]
-    let inputs = [self] + [weight, bias].compactMap { $0 }
+    try saved?.append(contentsOf: (statistics + [weight].compactMap { $0 }).map { try SavedTensor($0) })
     let (weightAt, biasAt) = (weight == nil ? nil : 1, bias == nil ? nil : weight == nil ? 1 : 2)
-    return try out.recorded(
-      "NativeBatchNorm", inputs: inputs, saving: [self] + statistics + [weight].compactMap { $0 }
-    ) { context in
+    return try out.recorded("NativeBatchNorm", inputs: inputs, saved: saved) { context in
       try Tensor.batchNormBackward(context, weightAt: weightAt, biasAt: biasAt, training: training, eps: eps)
     }
   }
@@ -98,34 +98,23 @@ extension Tensor {
     try alias(shape: [shape[0]], strides: [strides[0]], count: shape[0])
   }
 
+  /// x · scale + shift for each channel: an elementwise operation like others, so that what follows joins it in one
+  /// pass.
   private func normalized(
-    _ sums: ChannelSums, _ mean: [Double], _ inverse: [Double], _ weight: Tensor?, _ bias: Tensor?
+    _ mean: [Double], _ inverse: [Double], _ weight: Tensor?, _ bias: Tensor?
   ) throws -> Tensor {
-    let out = try Tensor(empty: shape, dtype: dtype, strides: strides)
-    if count == 0 { return out }
+    if count == 0 { return try Tensor(empty: shape, dtype: dtype, strides: strides) }
     let w = try weight?.doubles()
     let b = try bias?.doubles()
     let scale = inverse.indices.map { inverse[$0] * (w?[$0] ?? 1) }
     let shift = inverse.indices.map { (b?[$0] ?? 0) - mean[$0] * scale[$0] }
-    let (x, y) = (try pointer(), try out.mutablePointer())
-    let (lane, size, channels) = (dtype.lane.rawValue, sums.size, shape[1])
-    switch sums.layout {
-    case .rows:
-      let (scales, shifts) = (try Tensor.of(scale, dtype: dtype), try Tensor.of(shift, dtype: dtype))
-      let (p, q) = (try scales.pointer(), try shifts.pointer())
-      let kernel = kernels.norm.affineRows[lane]
-      sums.forEach(
-        rows: { at, n in
-          kernel(x + at * size, y + at * size, p, q, MatrixShape(rows: n, columns: channels), AffineEpilogue())
-        }, plane: { _, _ in })
-      withExtendedLifetime((scales, shifts)) {}
-    case .planes(_, _, let positions):
-      let kernel = kernels.norm.affinePlane[lane]
-      sums.forEach(
-        rows: { _, _ in },
-        plane: { c, at in kernel(x + at * size, y + at * size, scale[c], shift[c], positions, AffineEpilogue()) })
+    let (scales, shifts) = (try Tensor.of(scale, dtype: dtype), try Tensor.of(shift, dtype: dtype))
+    let view = scales.channelShape(rank: rank)
+    return try noGrad {
+      let (scales, shifts) = (try scales.reshape(view), try shifts.reshape(view))
+      // addcmul: the first operand plus the product of the others.
+      return try elementwise(.addcmul, [.tensor(shifts), .tensor(try alias()), .tensor(scales)])
     }
-    return out
   }
 
   private static func batchNormBackward(

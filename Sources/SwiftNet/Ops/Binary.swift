@@ -373,7 +373,7 @@ extension Tensor {
   public func binaryInPlace(_ op: ElementwiseOp, _ other: ElementwiseOperand, alpha: Scalar = 1) throws {
     try checkWritable()
     if needsRecording([self]) || (other.requiresGrad && ThreadState.current.isGradEnabled) {
-      try inPlace { try Binary.apply(op, .tensor($0), other, alpha: alpha) }
+      try inPlace(isFresh: true) { try Binary.apply(op, .tensor($0), other, alpha: alpha) }
     } else {
       let rule = Binary.rule(of: op)
       if Binary.isChecked[op.rawValue] {

@@ -119,6 +119,9 @@ extension Tensor {
   ) throws -> Tensor {
     let out = try Tensor(empty: output, dtype: dtype, strides: Shape.channelsLastStrides(output))
     let shape = ConvolutionShape(input: self.shape, weight: weight.shape, output: output, options)
+    // The input matters to nothing but the gradient of the weight.
+    let inputs = [self, weight] + (bias.map { [$0] } ?? [])
+    let saved = try Tensor.save([weight] + (weight.requiresGrad ? [self] : []), forInputs: inputs)
     if out.count > 0 {
       let filter = try noGrad { try weight.contiguous() }
       let bias = try noGrad { try bias?.to(dtype.isNarrow ? .float32 : dtype).contiguous() }
@@ -131,13 +134,15 @@ extension Tensor {
       }
       withExtendedLifetime((filter, bias)) {}
     }
-    return try out.recorded("Convolution", inputs: [self, weight] + (bias.map { [$0] } ?? []), saving: [self, weight]) {
-      context in
-      let (grad, x, w) = (try context.grad, try context.saved(0), try context.saved(1))
-      let dx = context.needs(0) ? try grad.convolutionDataGradient(w, options, x.shape) : nil
+    let size = self.shape
+    return try out.recorded("Convolution", inputs: inputs, saved: saved) { context in
+      let (grad, w) = (try context.grad, try context.saved(0))
+      let dx = context.needs(0) ? try grad.convolutionDataGradient(w, options, size) : nil
       let needsBias = context.node.edges.count > 2 && context.needs(2)
-      if context.createsGraph || w.dtype.isNarrow || !context.needs(1) {
-        let dw = context.needs(1) ? try x.convolutionWeightGradient(grad, options, w.shape) : nil
+      guard context.needs(1) else { return [dx, nil, needsBias ? try grad.sumOverPlaces() : nil] }
+      let x = try context.saved(1)
+      if context.createsGraph || w.dtype.isNarrow {
+        let dw = try x.convolutionWeightGradient(grad, options, w.shape)
         return [dx, dw, needsBias ? try grad.sumOverPlaces() : nil]
       }
       let db = needsBias ? try Tensor(empty: [w.shape[0]], dtype: w.dtype) : nil

@@ -121,6 +121,8 @@ struct StridedView {
     case scalar
     /// Lane values in iteration order.
     case contiguous
+    /// A row of lane values, the same for every row of the iteration; in memory repeated for a tile.
+    case periodic
     /// Anything else: gathered tile by tile.
     case strided
   }
@@ -145,12 +147,16 @@ extension Tensor {
 private final class Plan {
   let program: ElementwiseProgram
   var sizes: [Int]
+  /// Strides of elements that lie in the order of the iteration.
+  private var rowMajor: [Int] = []
   var leaves: [StridedView]
   var output: StridedView
   let outputPointer: UnsafeMutableRawPointer
   var isDirect: Bool
   /// Lane values of the scalar leaves.
   private let constants: UnsafeMutablePointer<Int64>
+  /// Memory of the periodic leaves.
+  private var patterns: [UnsafeMutableRawPointer] = []
   private let laneSize: Int
   private let loads: [LoadKernel?]
   private let store: StoreKernel
@@ -221,6 +227,7 @@ private final class Plan {
     if allPlain {
       // Same shape, same strides everywhere: one dimension.
       sizes = [try Shape.count(shape)]
+      rowMajor = [1]
       output.strides = [1]
       for (index, view) in views.enumerated() { leaves.append(makeView(index, view, [1])) }
     } else {
@@ -229,11 +236,12 @@ private final class Plan {
     writesDirectly = output.kind == .contiguous && output.dtype.isLane && output.dtype.lane == lane
     isDirect =
       output.kind == .contiguous && output.dtype.isLane && output.dtype.lane == lane
-      && leaves.allSatisfy { $0.kind != .strided } && rounding.allSatisfy { $0 == nil }
+      && leaves.allSatisfy { $0.kind == .scalar || $0.kind == .contiguous } && rounding.allSatisfy { $0 == nil }
   }
 
   deinit {
     constants.deallocate()
+    for pattern in patterns { pattern.deallocate() }
     sources.deallocate()
     sourceCounts.deallocate()
   }
@@ -267,9 +275,31 @@ private final class Plan {
     guard let view else {
       return StridedView(kind: .scalar, pointer: constants + index, dtype: program.lane.dtype, strides: [])
     }
-    let plain = view.dtype.isLane && view.dtype.lane == program.lane && sizes.count == 1 && strides[0] == 1
+    if sizes.count == 2, strides == [0, 1], sizes[1] <= Plan.longestPattern {
+      return StridedView(
+        kind: .periodic, pointer: makePattern(index, view.pointer), dtype: program.lane.dtype, strides: strides)
+    }
+    let plain = view.dtype.isLane && view.dtype.lane == program.lane && strides == rowMajor
     return StridedView(
       kind: plain ? .contiguous : .strided, pointer: view.pointer, dtype: view.dtype, strides: strides)
+  }
+
+  private static let longestPattern = 1 << 13
+
+  /// A row of lane values, repeated so that a tile can start at any of them.
+  private func makePattern(_ index: Int, _ row: UnsafeRawPointer) -> UnsafeRawPointer {
+    let period = sizes[1]
+    let length = period + ElementwiseProgram.tile
+    let pattern = UnsafeMutableRawPointer.allocate(byteCount: length * laneSize, alignment: 64)
+    patterns.append(pattern)
+    loads[index].unsafelyUnwrapped(row, 1, pattern, period)
+    var filled = period
+    while filled < length {
+      let more = min(filled, length - filled)
+      (pattern + filled * laneSize).copyMemory(from: pattern, byteCount: more * laneSize)
+      filled += more
+    }
+    return UnsafeRawPointer(pattern)
   }
 
   /// Orders dimensions by the output's strides, largest first, and merges neighbours that all operands walk as
@@ -320,7 +350,8 @@ private final class Plan {
     }
     sizes = mergedSizes
     output.strides = mergedOut
-    output.kind = sizes.count == 1 && mergedOut[0] == 1 ? .contiguous : .strided
+    rowMajor = Shape.contiguousStrides(sizes)
+    output.kind = mergedOut == rowMajor ? .contiguous : .strided
     for (index, view) in views.enumerated() { leaves.append(makeView(index, view, merged[index])) }
   }
 
@@ -350,6 +381,8 @@ private final class Plan {
                   slot[index] = Operand(first)
                   // A tile is about a page, at whose border the processor's own prefetching stops.
                   if position + 2 * tile <= end { prefetch(first + slotBytes, lines: 8) }
+                case .periodic:
+                  slot[index] = Operand(leaves[index].pointer + position % sizes[1] &* laneSize)
                 case .strided:
                   let gathered = base + index * slotBytes
                   gather(leaves[index], loads[index].unsafelyUnwrapped, position, n, gathered)

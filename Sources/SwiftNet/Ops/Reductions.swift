@@ -13,6 +13,11 @@ extension Tensor {
 
   /// Σ a. Integers and bool sum as int64.
   public func sum(_ dims: [Int]? = nil, keepdim: Bool = false, dtype: DType? = nil) throws -> Tensor {
+    if dims?.isEmpty ?? true, dtype == nil, !keepdim, let total = try sumOfFew() {
+      let out = try Tensor(number: total, dtype: self.dtype)
+      let shape = self.shape
+      return try out.recorded("Sum", self) { [try $0.grad.expand(shape)] }
+    }
     let result = dtype ?? (self.dtype.isFloatingPoint ? self.dtype : .int64)
     if result.lane == .i64 ? self.dtype.lane != .i64 : false {
       return try to(result).sum(dims, keepdim: keepdim, dtype: result)
@@ -24,6 +29,29 @@ extension Tensor {
     let shape = self.shape
     return try out.recorded("Sum", self) {
       [try Tensor.expandReduced(try $0.grad, shape, mask, keepdim: keepdim)]
+    }
+  }
+
+  /// The sum of a dense tensor of few floats: the same as the engine's, without its preparations.
+  private func sumOfFew() throws -> Double? {
+    guard dtype == .float32 || dtype == .float64, count < Deferral.threshold, isDense,
+      let kernel = kernels.reduce[row: .sum, dtype.lane]
+    else { return nil }
+    var total: Int64 = 0
+    kernel(try pointer(), count, &total, 0)
+    withExtendedLifetime(self) {}
+    return Double(bitPattern: UInt64(bitPattern: total))
+  }
+
+  /// A tensor of no dimensions.
+  private convenience init(number: Double, dtype: DType) throws {
+    let storage = try Storage(byteCount: dtype.size)
+    self.init(storage: storage, dtype: dtype, shape: [], strides: [], offset: 0, count: 1)
+    let target = try storage.pointer
+    if dtype == .float32 {
+      target.storeBytes(of: Float(number), as: Float.self)
+    } else {
+      target.storeBytes(of: number, as: Double.self)
     }
   }
 
@@ -47,6 +75,12 @@ extension Tensor {
       result.isFloatingPoint,
       "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: "
         + result.scalarTypeName)
+    if dims?.isEmpty ?? true, dtype == nil, !keepdim, let total = try sumOfFew() {
+      let n = Double(count)
+      let out = try Tensor(number: total / n, dtype: self.dtype)
+      let shape = self.shape
+      return try out.recorded("Mean", self) { [try ($0.grad * .float(1 / n)).expand(shape)] }
+    }
     let mask = try reductionMask(dims)
     var reduced = try reduce(.sum, mask, keepdim: keepdim, lane: floatLane)
     let n = Double(reduced.elements)

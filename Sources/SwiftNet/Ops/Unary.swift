@@ -238,7 +238,7 @@ extension Tensor {
       return try inPlace { _ in replaced }
     }
     if needsRecording([self]) {
-      try inPlace { try $0.unary(op, scalars) }
+      try inPlace(isFresh: true) { try $0.unary(op, scalars) }
     } else {
       _ = try elementwise(op, [.tensor(self)], rule: Unary.rule(of: op).result, scalars: scalars, into: self)
     }

@@ -27,6 +27,24 @@ final class ElementwiseRecipe {
     depth = 1 + program.leafDepth
   }
 
+  func reads(_ storage: Storage) -> Bool {
+    program.leaves.contains { leaf in
+      if case .tensor(let tensor) = leaf { tensor.memory === storage } else { false }
+    }
+  }
+
+  /// Whether backward may as well compute the contents again as keep them: a short program over tensors that are held
+  /// for backward themselves, or are small.
+  var isRepeatable: Bool {
+    guard program.steps.count <= Deferral.maximumRepeatedSteps, let count = try? Shape.count(shape) else {
+      return false
+    }
+    for case .tensor(let tensor) in program.leaves where tensor.count * 8 > count {
+      if tensor.memory.isDeferred || !tensor.memory.isSaved { return false }
+    }
+    return true
+  }
+
   func run(into storage: Storage) throws {
     let count = try Shape.count(shape)
     try program.run(
@@ -45,6 +63,8 @@ public enum Deferral {
   static let maximumLeaves = 12
   /// A recipe that was taken over this often is computed at the next use.
   static let maximumUses = 4
+  /// Longer programs are computed once, and their result kept for backward.
+  static let maximumRepeatedSteps = 8
   /// Recipes that wait for each other are computed from within one another: without a bound a long chain that nobody
   /// reads would overflow the stack at last.
   static let maximumDepth = 32
@@ -204,5 +224,5 @@ extension Tensor {
   }
 
   /// Whether the contents are still to be computed.
-  public var isDeferred: Bool { memory.recipe != nil }
+  public var isDeferred: Bool { memory.isDeferred }
 }

@@ -9,19 +9,31 @@ import Synchronization
 public final class Storage: @unchecked Sendable {
   public let byteCount: Int
   /// Grows with each in-place operation on any tensor that shares this memory.
-  public internal(set) var version = 0
+  public internal(set) var version: Int {
+    get { sharedVersion?.value ?? ownVersion }
+    set { if let sharedVersion { sharedVersion.value = newValue } else { ownVersion = newValue } }
+  }
+  private var ownVersion = 0
+  /// Common to a storage and its twins.
+  private var sharedVersion: SharedVersion?
+  /// For a twin: whose contents it has, as long as that is there.
+  private weak var original: Storage?
+  /// Whether the graph holds these contents themselves for backward.
+  var isSaved: Bool { saved.load(ordering: .relaxed) }
+  private let saved = Atomic<Bool>(false)
   /// Whether memory outside this library (a NumPy array, say) may read or write these bytes at any time.
   public internal(set) var isShared: Bool
   /// Whether this library chose an order of elements that is not row-major, where PyTorch would have: `view` must not
   /// fail for that.
   var isArranged = false
-  /// Whether the contents are still to be computed. Two threads may ask for them at once.
+  /// Two threads may ask for the contents at once.
   private let isPending = Atomic<Bool>(false)
   private var kept: ElementwiseRecipe?
   /// Deferred storages that will read this one.
   private var readers: [Reader] = []
   private var base: UnsafeMutableRawPointer
   private var block: MemoryPool.Block?
+  /// What foreign memory wants to be called at its end.
   private let release: (() -> Void)?
   private let isComputing = Atomic<Bool>(false)
   /// Held for the moment in which `kept` is read or given up.
@@ -51,9 +63,7 @@ public final class Storage: @unchecked Sendable {
     self.release = nil
     self.isShared = false
     isPending.store(true, ordering: .releasing)
-    for leaf in recipe.program.leaves {
-      if case .tensor(let tensor) = leaf { tensor.memory.addReader(self) }
-    }
+    enlist(for: recipe)
   }
 
   /// How to compute the contents; nil once they are there.
@@ -61,6 +71,9 @@ public final class Storage: @unchecked Sendable {
     guard isPending.load(ordering: .acquiring) else { return nil }
     return usingKept { kept }
   }
+
+  /// Whether the contents are still to be computed.
+  var isDeferred: Bool { isPending.load(ordering: .acquiring) }
 
   private func usingKept<R>(_ body: () -> R) -> R {
     while !isKeptInUse.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged {
@@ -129,6 +142,11 @@ public final class Storage: @unchecked Sendable {
     }
   }
 
+  /// Puts this storage into the lists of those that its recipe reads.
+  private func enlist(for recipe: ElementwiseRecipe) {
+    for case .tensor(let tensor) in recipe.program.leaves { tensor.memory.addReader(self) }
+  }
+
   /// Takes this storage out of the lists of those that its recipe reads.
   private func forget(_ recipe: ElementwiseRecipe) {
     Storage.readersLock.withLock { _ in
@@ -148,6 +166,72 @@ public final class Storage: @unchecked Sendable {
   private func computeReaders() throws {
     let waiting = Storage.readersLock.withLock { _ in readers.compactMap(\.storage) }
     for storage in waiting { _ = try storage.pointer }
+  }
+}
+
+/// A version that several storages have in common.
+private final class SharedVersion {
+  var value: Int
+  init(_ value: Int) { self.value = value }
+}
+
+extension Storage {
+  /// A storage with the same contents, still to be computed, if this one's are and if that costs no memory: what they
+  /// are computed from is held for backward anyway. The graph keeps such a twin instead of contents that can be had
+  /// again in one pass; a change of the original makes the twin's version differ as well.
+  func twin() -> Storage? {
+    guard let recipe, recipe.isRepeatable else { return nil }
+    let twin = Storage(byteCount: byteCount, recipe: recipe)
+    twin.isArranged = isArranged
+    twin.follow(self)
+    return twin
+  }
+
+  func noteSaved() {
+    if !isSaved { saved.store(true, ordering: .relaxed) }
+  }
+
+  /// Makes this storage a twin of another.
+  func follow(_ storage: Storage) {
+    let shared = storage.sharedVersion ?? SharedVersion(storage.version)
+    storage.sharedVersion = shared
+    sharedVersion = shared
+    original = storage
+  }
+
+  func isTwin(of storage: Storage) -> Bool { sharedVersion != nil && original === storage }
+
+  /// The original if it is there and computed.
+  var computedOriginal: Storage? {
+    guard isDeferred, sharedVersion != nil, let original, !original.isPending.load(ordering: .acquiring) else {
+      return nil
+    }
+    return original
+  }
+
+  /// Exchanges contents and recipes with another storage of the same size; versions stay. False if that cannot be:
+  /// somebody else knows one of the addresses.
+  func exchangeContents(with other: Storage) throws -> Bool {
+    guard other !== self, byteCount == other.byteCount, !isShared, !other.isShared, release == nil,
+      other.release == nil
+    else { return false }
+    try willChange()
+    try other.willChange()
+    if let recipe = other.recipe, recipe.reads(self) { _ = try other.pointer }
+    if let recipe, recipe.reads(other) { _ = try pointer }
+    let (mine, theirs) = (recipe, other.recipe)
+    if let mine { forget(mine) }
+    if let theirs { other.forget(theirs) }
+    swap(&base, &other.base)
+    swap(&block, &other.block)
+    swap(&isArranged, &other.isArranged)
+    usingKept { kept = theirs }
+    other.usingKept { other.kept = mine }
+    isPending.store(theirs != nil, ordering: .releasing)
+    other.isPending.store(mine != nil, ordering: .releasing)
+    if let theirs { enlist(for: theirs) }
+    if let mine { other.enlist(for: mine) }
+    return true
   }
 }
 

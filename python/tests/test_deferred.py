@@ -1,0 +1,259 @@
+"""Work on large tensors waits until somebody reads the result. None of that may show: results, gradients and mistakes
+are those of work done at once."""
+
+import gc
+
+import numpy as np
+import pytest
+import swiftnet
+import torch
+from autograd_parity import both
+from parity import raises_alike
+
+
+def values(m, *shape, offset=0.0):
+    count = int(np.prod(shape))
+    return ((m.arange(count, dtype=m.float64) * 0.37 + offset).sin() * 2).reshape(shape)
+
+
+def large(m, *shape, offset=0.0):
+    return values(m, *shape, offset=offset).requires_grad_()
+
+
+def residual_blocks(m):
+    """Two blocks of convolutions, batch norms, activations in place and a sum in place, as a user writes them."""
+    nn = torch.nn if m is torch else swiftnet.nn
+    x = large(m, 2, 8, 40, 40)
+    weights = [values(m, 8, 8, 3, 3, offset=k) * 0.1 for k in range(4)]
+    norms = [nn.BatchNorm2d(8).to(m.float64) for _ in range(4)]
+    out = x * 1
+    for w in weights:
+        w.requires_grad_()
+    for block in range(2):
+        identity = out
+        for half in range(2):
+            at = 2 * block + half
+            out = norms[at](nn.functional.conv2d(out, weights[at], padding=1))
+            if half == 0:
+                out = nn.functional.relu(out, inplace=True)
+        out += identity
+        out = nn.functional.relu(out, inplace=block == 0)
+    (out * out).mean().backward()
+    grads = [w.grad for w in weights] + [p.grad for n in norms for p in n.parameters()]
+    return (out, x.grad, *grads, *[b for n in norms for b in (n.running_mean, n.running_var)])
+
+
+def chain_in_place(m):
+    x = large(m, 3, 100, 100)
+    y = x * 2
+    for change in (
+        lambda: y.add_(0.5),
+        lambda: y.mul_(3),
+        lambda: y.sub_(x),
+        lambda: y.add_(x * x),
+        lambda: y.sigmoid_(),
+    ):
+        change()
+    y.square().sum().backward()
+    return y, x.grad
+
+
+def saved_input_in_place(m):
+    nn = torch.nn if m is torch else swiftnet.nn
+    x = large(m, 3, 100, 100)
+    y, z, u = x * 2, x * 3, x * 4
+    nn.functional.silu(y, inplace=True)
+    nn.functional.leaky_relu(z, 0.2, inplace=True)
+    nn.functional.hardswish(u, inplace=True)
+    (y + z + u).sum().backward()
+    return y, z, u, x.grad
+
+
+def view_of_changed_base(m):
+    x = large(m, 200, 100)
+    y = x * 3
+    view = y[50:]
+    y.relu_()
+    (view * view).sum().backward()
+    return y, view, x.grad
+
+
+def detached_alias_of_changed(m):
+    x = large(m, 200, 100)
+    y = x * 3
+    alias = y.detach()
+    y.relu_()
+    y.sum().backward()
+    return alias, x.grad
+
+
+def other_order_in_place(m):
+    x = large(m, 150, 130)
+    y = (x * 2).t()
+    y.exp_()
+    y.sum().backward()
+    return y, x.grad
+
+
+def operand_waits_for_the_changed(m):
+    x = large(m, 200, 100)
+    y = x * 3
+    later = y + y.exp()
+    y.mul_(2)
+    y.add_(later)
+    y.sum().backward()
+    return later, y, x.grad
+
+
+def sum_with_itself(m):
+    x = large(m, 200, 100)
+    y = x * 3
+    y += y
+    (y * y).sum().backward()
+    return y, x.grad
+
+
+def second_derivative(m):
+    x = large(m, 2, 4, 50, 50)
+    nn = torch.nn if m is torch else swiftnet.nn
+    y = nn.functional.batch_norm(x, None, None, training=True)
+    y = nn.functional.relu(y, inplace=True)
+    z = nn.functional.conv2d(y, values(m, 3, 4, 3, 3) * 0.1)
+    (g,) = m.autograd.grad((z * z).sum(), x, create_graph=True)
+    (g * g).sum().backward()
+    return g, x.grad
+
+
+def kept_graph(m):
+    x = large(m, 2, 4, 50, 50)
+    nn = torch.nn if m is torch else swiftnet.nn
+    w = large(m, 3, 4, 3, 3)
+    y = nn.functional.relu(nn.functional.batch_norm(x, None, None, training=True))
+    z = nn.functional.conv2d(y, w)
+    loss = (z * z).sum()
+    loss.backward(retain_graph=True)
+    loss.backward()
+    return x.grad, w.grad
+
+
+SCENARIOS = [
+    residual_blocks, chain_in_place, saved_input_in_place, view_of_changed_base, detached_alias_of_changed,
+    other_order_in_place, operand_waits_for_the_changed, sum_with_itself, second_derivative, kept_graph,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda f: f.__name__)
+def test_scenarios(scenario):
+    both(scenario)
+
+
+@pytest.mark.parametrize("shape", [(2, 21, 40, 40), (3, 5, 7, 11, 17), (5000, 13), (2, 3, 9000), (1, 20000, 1, 1)])
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_batch_norm_waits(shape, channels_last, training):
+    """Any number of channels, also such as do not divide a tile; either memory order."""
+    if shape[0] == 1 and training:
+        shape = (2, *shape[1:])
+
+    def scenario(m):
+        nn = torch.nn if m is torch else swiftnet.nn
+        x = large(m, *shape)
+        if channels_last and len(shape) == 4:
+            x = x.detach().contiguous(memory_format=m.channels_last).requires_grad_()
+        c = shape[1]
+        mean, variance = values(m, c), values(m, c, offset=1).abs() + 0.5
+        weight, bias = large(m, c, offset=2), large(m, c, offset=3)
+        y = nn.functional.batch_norm(x, mean, variance, weight, bias, training=training)
+        z = nn.functional.relu(y) + x
+        (z * z).sum().backward()
+        return z, x.grad, weight.grad, bias.grad, mean, variance
+
+    both(scenario)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "int64"])
+@pytest.mark.parametrize("row", [(1, 3), (1, 257), (1, 1024), (1, 9001), (200, 1), ()])
+def test_rows_against_matrices(dtype, row):
+    """Broadcasting of a row, whose length need not divide what is computed at a time."""
+
+    def scenario(m):
+        kind = getattr(m, dtype)
+        columns = row[-1] if row and row[-1] > 1 else 100
+        a = (values(m, 200, columns) * 8).to(kind)
+        b = (values(m, *row) * 8 if row else m.tensor(3.0)).to(kind)
+        return a + b, b * a, (a - b) * b, m.maximum(a, b)
+
+    both(scenario)
+
+
+def changed_after_saving(m):
+    nn = torch.nn if m is torch else swiftnet.nn
+    x, w = large(m, 2, 4, 50, 50), large(m, 4, 4, 3, 3)
+    y = nn.functional.relu(nn.functional.batch_norm(x, None, None, training=True))
+    z = nn.functional.conv2d(y, w)
+    y.mul_(2)
+    z.sum().backward()
+
+
+def changed_before_computing(m):
+    x = large(m, 200, 100)
+    y = (x * 2).sigmoid()
+    y.add_(1)
+    y.sum().backward()
+
+
+def changed_twice_in_place(m):
+    x = large(m, 200, 100)
+    y = x * 2
+    y.relu_()
+    y.mul_(3)
+    y.sum().backward()
+
+
+MISTAKES = [changed_after_saving, changed_before_computing, changed_twice_in_place]
+
+
+@pytest.mark.parametrize("scenario", MISTAKES, ids=lambda f: f.__name__)
+def test_saved_tensor_changed(scenario):
+    assert all("modified by an inplace operation" in message for message in raises_alike(scenario))
+
+
+def operand_changed_after_the_result(m):
+    x = large(m, 200, 100)
+    raw = values(m, 200, 100, offset=1)
+    y = m.relu(raw + x)
+    raw.zero_()
+    y.sum().backward()
+    return y, x.grad
+
+
+def test_operand_changed_after_the_result():
+    """What a result is computed from may change: it keeps the old values, for backward as well."""
+    both(operand_changed_after_the_result)
+
+
+def test_address_that_is_known_stays():
+    x = values(swiftnet, 200, 100).requires_grad_()
+    y = x * 2
+    array = y.detach().numpy()
+    address = y.data_ptr()
+    y.relu_()
+    assert y.data_ptr() == address
+    np.testing.assert_array_equal(array, np.maximum(2 * x.detach().numpy(), 0))
+
+
+def test_memory_of_repeated_work():
+    """A residual block keeps the results of its convolutions, not what was made of them."""
+    nn = swiftnet.nn
+    layers = nn.Sequential(
+        *[layer for _ in range(6) for layer in (nn.Conv2d(16, 16, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU(True))]
+    )
+    x = swiftnet.ones(4, 16, 64, 64)
+    image = 4 * 16 * 64 * 64 * 4
+    gc.collect()
+    swiftnet.memory.empty()
+    before = swiftnet.memory.statistics()["live"]
+    loss = layers(x).sum()
+    kept = swiftnet.memory.statistics()["live"] - before
+    assert kept < 7.5 * image
+    loss.backward()
