@@ -16,6 +16,9 @@ public struct WinogradKernels {
 
 /// Images cut into tiles. Tile number t is tile column t % tilesAcross of tile row t / tilesAcross % tilesDown of
 /// image t / (tilesAcross * tilesDown). Strides in elements; channels are adjacent.
+///
+/// A dilated convolution is one without dilation on every dilation-th row and column: such a grid counts as an image of
+/// its own, the grids of an image one after the other.
 public struct WinogradImages {
   public var pointer: UnsafeRawPointer
   /// As many zeros as there are channels.
@@ -28,7 +31,10 @@ public struct WinogradImages {
   public var width: Int
   public var heightStride: Int
   public var widthStride: Int
-  /// What stands before the first row and column.
+  /// From a row or column of a grid to its next.
+  public var dilationHeight: Int
+  public var dilationWidth: Int
+  /// What stands before the first row and column of a grid.
   public var paddingHeight: Int
   public var paddingWidth: Int
   public var tilesDown: Int
@@ -37,8 +43,8 @@ public struct WinogradImages {
 
   public init(
     pointer: UnsafeRawPointer, zeros: UnsafeRawPointer, depth: Int, batchStride: Int, depthStride: Int,
-    height: Int, width: Int, heightStride: Int, widthStride: Int, paddingHeight: Int, paddingWidth: Int,
-    tilesDown: Int, tilesAcross: Int, channels: Int
+    height: Int, width: Int, heightStride: Int, widthStride: Int, dilationHeight: Int, dilationWidth: Int,
+    paddingHeight: Int, paddingWidth: Int, tilesDown: Int, tilesAcross: Int, channels: Int
   ) {
     self.pointer = pointer
     self.zeros = zeros
@@ -49,6 +55,8 @@ public struct WinogradImages {
     self.width = width
     self.heightStride = heightStride
     self.widthStride = widthStride
+    self.dilationHeight = dilationHeight
+    self.dilationWidth = dilationWidth
     self.paddingHeight = paddingHeight
     self.paddingWidth = paddingWidth
     self.tilesDown = tilesDown
@@ -111,17 +119,23 @@ public typealias WinogradOutputKernel = (
   UnsafePointer<Float>, Int, Int, UnsafePointer<WinogradOutput>, UnsafePointer<ConvolveArguments>
 ) -> Void
 
-/// A dense channels-last output and its tiling.
+/// A dense channels-last output and its tiling, of grids as in `WinogradImages`.
 public struct WinogradOutput {
   public var height: Int
   public var width: Int
+  public var dilationHeight: Int
+  public var dilationWidth: Int
   public var tilesDown: Int
   public var tilesAcross: Int
   public var channels: Int
 
-  public init(height: Int, width: Int, tilesDown: Int, tilesAcross: Int, channels: Int) {
+  public init(
+    height: Int, width: Int, dilationHeight: Int, dilationWidth: Int, tilesDown: Int, tilesAcross: Int, channels: Int
+  ) {
     self.height = height
     self.width = width
+    self.dilationHeight = dilationHeight
+    self.dilationWidth = dilationWidth
     self.tilesDown = tilesDown
     self.tilesAcross = tilesAcross
     self.channels = channels

@@ -80,6 +80,13 @@ private func tilePlace(_ tile: Int, _ down: Int, _ across: Int) -> (image: Int, 
   return (row / down, row % down * 4, tile % across * 4)
 }
 
+/// The image that a grid belongs to, and the grid's first row and column there.
+@inline(__always)
+private func gridPlace(_ grid: Int, _ down: Int, _ across: Int) -> (image: Int, top: Int, left: Int) {
+  let row = grid / across
+  return (row / down, row % down, grid % across)
+}
+
 /// Bᵀ d B for consecutive tiles: gather 36 addresses, then 16 channels at a time, columns first.
 func winogradSource(
   _ images: UnsafePointer<WinogradImages>, _ firstTile: Int, _ tiles: Int, _ out: UnsafeMutablePointer<Float>,
@@ -93,12 +100,13 @@ func winogradSource(
     PointBuffer.with { middle in
       guard let from = addresses.baseAddress else { return }
       for tile in 0..<tiles {
-        let (image, row, column) = tilePlace(firstTile + tile, x.tilesDown, x.tilesAcross)
+        let (grid, row, column) = tilePlace(firstTile + tile, x.tilesDown, x.tilesAcross)
+        let (image, top, left) = gridPlace(grid, x.dilationHeight, x.dilationWidth)
         let plane = base + image / x.depth * x.batchStride + image % x.depth * x.depthStride
         for i in 0..<6 {
-          let h = row + i - x.paddingHeight
+          let h = (row + i - x.paddingHeight) * x.dilationHeight + top
           for j in 0..<6 {
-            let w = column + j - x.paddingWidth
+            let w = (column + j - x.paddingWidth) * x.dilationWidth + left
             let inside = h >= 0 && h < x.height && w >= 0 && w < x.width
             from[i * 6 + j] = inside ? plane + (h * x.heightStride + w * x.widthStride) : zeros
           }
@@ -106,7 +114,7 @@ func winogradSource(
         // The next tile shares two columns with this one; fetch the others.
         for i in 0..<6 {
           for j in 2..<6 where from[i * 6 + j] != zeros {
-            var ahead = from[i * 6 + j] + 4 * x.widthStride
+            var ahead = from[i * 6 + j] + 4 * x.dilationWidth * x.widthStride
             let end = ahead + x.channels
             while ahead < end {
               sn_prefetch(ahead)
@@ -226,12 +234,17 @@ func winogradProducts(
     PointBuffer.with { middle in
       PointBuffer.with { results in
         for tile in 0..<tiles {
-          let (image, top, left) = tilePlace(firstTile + tile, x.tilesDown, x.tilesAcross)
-          let rows = min(4, x.height - top), across = min(4, x.width - left)
+          let (grid, row, column) = tilePlace(firstTile + tile, x.tilesDown, x.tilesAcross)
+          let (image, firstRow, firstColumn) = gridPlace(grid, x.dilationHeight, x.dilationWidth)
+          let top = row * x.dilationHeight + firstRow, left = column * x.dilationWidth + firstColumn
+          // The last tile of a grid that is shorter than others may be empty.
+          let rows = min(4, (x.height - top + x.dilationHeight - 1) / x.dilationHeight)
+          let across = min(4, (x.width - left + x.dilationWidth - 1) / x.dilationWidth)
+          if rows <= 0 || across <= 0 { continue }
           let first = ((image * x.height + top) * x.width + left) * x.channels
           for i in 0..<rows {
             for j in 0..<across {
-              let place = first + (i * x.width + j) * x.channels
+              let place = first + (i * x.dilationHeight * x.width + j * x.dilationWidth) * x.channels
               places[i * across + j] = place
               sn_prefetch_write(base + place)
               if width > 16 { sn_prefetch_write(base + place + 16) }
@@ -285,13 +298,14 @@ func winogradGradient(
     PointBuffer.with { middle in
       guard let from = addresses.baseAddress else { return }
       for tile in 0..<tiles {
-        let (image, row, column) = tilePlace(firstTile + tile, x.tilesDown, x.tilesAcross)
+        let (grid, row, column) = tilePlace(firstTile + tile, x.tilesDown, x.tilesAcross)
+        let (image, top, left) = gridPlace(grid, x.dilationHeight, x.dilationWidth)
         let plane = base + image / x.depth * x.batchStride + image % x.depth * x.depthStride
         for i in 0..<4 {
+          let h = (row + i) * x.dilationHeight + top
           for j in 0..<4 {
-            let inside = row + i < x.height && column + j < x.width
-            from[i * 4 + j] =
-              inside ? plane + ((row + i) * x.heightStride + (column + j) * x.widthStride) : zeros
+            let w = (column + j) * x.dilationWidth + left
+            from[i * 4 + j] = h < x.height && w < x.width ? plane + (h * x.heightStride + w * x.widthStride) : zeros
           }
         }
         var channel = 0

@@ -120,6 +120,13 @@ final class ConvolutionTests: XCTestCase {
       shape(5, 8, 32, [4, 4], kernel: [3, 3], padding: 1),
       shape(2, 4, 6, [2, 3], kernel: [5, 5], padding: 3),
       shape(14, 12, 9, [2, 2], kernel: [3, 3], stride: 2, padding: 1),
+      // Kernels of which only a part sees the image.
+      shape(2, 8, 12, [3, 2], kernel: [3, 3], padding: 4, dilation: 4),
+      shape(3, 6, 10, [1, 4], kernel: [3, 3], padding: 1),
+      shape(2, 5, 7, [1, 1, 1], kernel: [3, 3, 3], padding: 1),
+      shape(2, 8, 8, [2, 2], kernel: [5, 5], stride: 2, padding: 2),
+      shape(4, 12, 12, [1, 1], kernel: [3, 3], padding: 1, groups: 3),
+      shape(4, 16, 16, [1, 1], kernel: [3, 3], padding: 1, groups: 16),
     ])
   }
 
@@ -197,6 +204,11 @@ final class ConvolutionTests: XCTestCase {
         shape(6, 16, 16, [2, 2], kernel: [3, 3], padding: 1),
         shape(2, 16, 32, [1, 30], kernel: [3, 3], padding: 1),
         shape(1, 16, 32, [3, 7, 6], kernel: [1, 3, 3], padding: 0),
+        // Dilated: grids of different lengths, some of them shorter by a tile.
+        shape(2, 32, 48, [15, 13], kernel: [3, 3], padding: 2, dilation: 2),
+        shape(1, 16, 32, [11, 17], kernel: [3, 3], padding: 4, dilation: 4),
+        shape(2, 32, 32, [9, 10], kernel: [3, 3], dilation: 2),
+        shape(1, 32, 32, [13, 14], kernel: [3, 3], padding: 6, dilation: 3),
       ], winograd: true)
   }
 

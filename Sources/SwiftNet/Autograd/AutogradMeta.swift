@@ -8,7 +8,8 @@ final class AutogradMeta {
   /// The operation that made the tensor; nil for a leaf.
   var gradNode: GradNode?
   var outputIndex = 0
-  /// The node at which graphs end that lead to this leaf; made once.
+  /// The node at which graphs end that lead to this leaf; made once. It refers to this object: the leaf's end breaks the
+  /// circle.
   var accumulator: GradNode?
   /// Hooks of a leaf, put on its accumulator.
   var leafHooks: [(id: Int, hook: GradNode.Hook)] = []

@@ -26,7 +26,9 @@ public enum Engine {
       accumulates: inputs == nil)
     guard let inputs else { return }
     for (tensor, gradient) in zip(inputs, captured) {
-      if let gradient { try accumulate(gradient, into: tensor, createGraph: createGraph) }
+      if let gradient {
+        try accumulate(gradient, into: tensor.meta, strides: tensor.strides, createGraph: createGraph)
+      }
     }
   }
 
@@ -114,8 +116,8 @@ public enum Engine {
         if node.isLeaf {
           if accumulates, let leaf = node.leaf, let gradient = gradients[0] {
             gradients = []
-            try accumulate(gradient, into: leaf, createGraph: createGraph)
-            for (_, hook) in leaf.autograd?.postAccumulateHooks ?? [] { try hook() }
+            try accumulate(gradient, into: leaf.meta, strides: leaf.strides, createGraph: createGraph)
+            for (_, hook) in leaf.meta.postAccumulateHooks { try hook() }
           }
           continue
         }
@@ -317,7 +319,7 @@ public enum Engine {
     return gradient.dtype == dtype ? gradient : try gradient.to(dtype)
   }
 
-  private static func accumulate(_ gradient: Tensor, into leaf: Tensor, createGraph: Bool) throws {
+  private static func accumulate(_ gradient: Tensor, into leaf: AutogradMeta, strides: [Int], createGraph: Bool) throws {
     var gradient = gradient
     let existing = leaf.grad
     if let existing {
@@ -333,12 +335,13 @@ public enum Engine {
       return
     }
     // The gradient itself becomes `grad` if nobody else holds it and it lies in memory as the leaf does.
-    if !isKnownUniquelyReferenced(&gradient.memory) || gradient.strides != leaf.strides
+    if !isKnownUniquelyReferenced(&gradient.memory) || gradient.strides != strides
       || gradient.requiresGrad
     {
       let copy = try noGrad {
         let copy = try Tensor(
-          empty: leaf.shape, dtype: leaf.dtype, strides: leaf.isDense ? leaf.strides : nil)
+          empty: gradient.shape, dtype: gradient.dtype,
+          strides: Shape.isDense(gradient.shape, strides) ? strides : nil)
         try copyElements(from: gradient, to: copy)
         return copy
       }

@@ -25,9 +25,11 @@ public final class GradNode {
   var outputs: [(shape: [Int], dtype: DType)] = []
   /// Called on the summed gradient of an output before the node runs.
   var hooks: [(output: Int, id: Int, hook: Hook)] = []
-  /// The end of the graph at a leaf; the leaf itself, unless it is gone by then.
+  /// Whether this is the end of the graph at a leaf.
   let isLeaf: Bool
-  private(set) weak var leaf: Tensor?
+  /// Where a leaf's gradient is collected, and how the leaf lies in memory. (Not a weak reference to the leaf: every use
+  /// of an object that has such is several times as slow.)
+  let leaf: (meta: AutogradMeta, strides: [Int])?
   /// Used by the engine run that owns the node, nobody else.
   var run: Int = 0
   var pending = 0
@@ -48,6 +50,7 @@ public final class GradNode {
     self.saved = saved
     self.backward = backward
     self.isLeaf = false
+    self.leaf = nil
     self.sequence = GradNode.counter.add(1, ordering: .relaxed).oldValue
   }
 
@@ -59,7 +62,7 @@ public final class GradNode {
     saved = []
     backward = nil
     isLeaf = true
-    self.leaf = leaf
+    self.leaf = (leaf.meta, leaf.strides)
     outputs = [(leaf.shape, leaf.dtype)]
     sequence = .max
   }

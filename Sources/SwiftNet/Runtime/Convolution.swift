@@ -13,6 +13,13 @@ func convolutionForward(
     epilogue.sumsOfSquares?.update(repeating: 0, count: shape.outChannels)
     return
   }
+  if let part = shape.kernelPart {
+    let taps = try Scratch(bytes: part.shape.weightCount * type.size)
+    part.gather(weight, of: shape, size: type.size, into: taps.pointer)
+    return try convolutionForward(
+      type, part.shape, input: input, inputStrides: inputStrides, weight: taps.pointer, epilogue: epilogue,
+      output: output, using: table)
+  }
   if let winograd = WinogradConvolution(type, shape, gradient: false, table: table) {
     return try winograd.run(
       source: input, strides: inputStrides, weight: weight, epilogue: epilogue, output: output)
@@ -39,6 +46,13 @@ func convolutionDataGradient(
     memset(gradInput, 0, shape.inputPixels * shape.inChannels * type.size)
     return
   }
+  if let part = shape.kernelPart {
+    let taps = try Scratch(bytes: part.shape.weightCount * type.size)
+    part.gather(weight, of: shape, size: type.size, into: taps.pointer)
+    return try convolutionDataGradient(
+      type, part.shape, gradOutput: gradOutput, gradOutputStrides: gradOutputStrides, weight: taps.pointer,
+      gradInput: gradInput, using: table)
+  }
   if let winograd = WinogradConvolution(type, shape, gradient: true, table: table) {
     return try winograd.run(
       source: gradOutput, strides: gradOutputStrides, weight: weight, epilogue: ConvolutionEpilogue(),
@@ -61,6 +75,13 @@ func convolutionWeightGradient(
     if let gradBias { memset(gradBias, 0, shape.outChannels * type.size) }
     return
   }
+  if let part = shape.kernelPart {
+    let taps = try Scratch(bytes: part.shape.weightCount * type.size)
+    try convolutionWeightGradient(
+      type, part.shape, input: input, inputStrides: inputStrides, gradOutput: gradOutput,
+      gradOutputStrides: gradOutputStrides, gradWeight: taps.pointer, gradBias: gradBias, using: table)
+    return part.scatter(taps.pointer, of: shape, size: type.size, into: gradWeight)
+  }
   if try winogradWeightGradient(
     shape, input: input, inputStrides: inputStrides, gradOutput: gradOutput,
     gradOutputStrides: gradOutputStrides, gradWeight: gradWeight, gradBias: gradBias, type: type, table: table
@@ -82,5 +103,82 @@ private func productKernels(_ type: DType, _ table: KernelTable) throws -> Produ
   case .float32: return table.gemm.f32
   case .float64: return table.gemm.f64
   default: throw SwiftNetError.notImplemented("convolution is not implemented for \(type)")
+  }
+}
+
+/// The taps of a kernel that see more than padding: on images of one pixel the middle one of nine.
+struct KernelPart {
+  /// The convolution with these taps only.
+  var shape: ConvolutionShape
+  /// The first of them.
+  var first: Extents
+
+  /// Calls body(part's offset, whole's offset, count) for the runs of adjacent taps of some filters.
+  private func forEachRun(_ filters: Range<Int>, of whole: ConvolutionShape, _ body: (Int, Int, Int) -> Void) {
+    let (part, full) = (shape.kernel, whole.kernel)
+    for filter in filters {
+      for d in 0..<part.depth {
+        for h in 0..<part.height {
+          let row = ((filter * full.depth + first.depth + d) * full.height + first.height + h) * full.width
+          body(((filter * part.depth + d) * part.height + h) * part.width, row + first.width, part.width)
+        }
+      }
+    }
+  }
+
+  func gather(
+    _ weight: UnsafeRawPointer, of whole: ConvolutionShape, size: Int, into taps: UnsafeMutableRawPointer
+  ) {
+    let filters = shape.outChannels * shape.groupInChannels
+    parallelFor(filters, grain: 1 << 13) { start, end in
+      forEachRun(start..<end, of: whole) { memcpy(taps + $0 * size, weight + $1 * size, $2 * size) }
+    }
+  }
+
+  /// The other taps get zeros.
+  func scatter(
+    _ taps: UnsafeRawPointer, of whole: ConvolutionShape, size: Int, into weight: UnsafeMutableRawPointer
+  ) {
+    let filters = shape.outChannels * shape.groupInChannels
+    let filterBytes = whole.kernel.count * size
+    parallelFor(filters, grain: 1 << 13) { start, end in
+      memset(weight + start * filterBytes, 0, (end - start) * filterBytes)
+      forEachRun(start..<end, of: whole) { memcpy(weight + $1 * size, taps + $0 * size, $2 * size) }
+    }
+  }
+}
+
+extension ConvolutionShape {
+  var weightCount: Int { outChannels * groupInChannels * kernel.count }
+
+  /// nil if every tap sees some of the input.
+  var kernelPart: KernelPart? {
+    if padding == Extents(0, 0, 0) { return nil }
+    /// The taps along an axis that see anything.
+    func seeing(_ size: Int, _ axis: KeyPath<Extents, Int>) -> ClosedRange<Int>? {
+      var range: ClosedRange<Int>?
+      for tap in 0..<kernel[keyPath: axis] {
+        let offset = tap * dilation[keyPath: axis] - padding[keyPath: axis]
+        let stride = stride[keyPath: axis]
+        // The first place whose tap is not before the input.
+        let place = offset >= 0 ? 0 : (stride - 1 - offset) / stride
+        guard place < output[keyPath: axis], place * stride + offset < size else { continue }
+        range = (range?.lowerBound ?? tap)...tap
+      }
+      return range
+    }
+    guard let depth = seeing(input.depth, \.depth), let height = seeing(input.height, \.height),
+      let width = seeing(input.width, \.width)
+    else { return nil }
+    if depth.count == kernel.depth, height.count == kernel.height, width.count == kernel.width { return nil }
+    var part = self
+    part.kernel = Extents(depth.count, height.count, width.count)
+    let first = Extents(depth.lowerBound, height.lowerBound, width.lowerBound)
+    part.padding = Extents(
+      padding.depth - first.depth * dilation.depth, padding.height - first.height * dilation.height,
+      padding.width - first.width * dilation.width)
+    // A negative padding would mean that the first places of the input are seen by no tap.
+    if min(part.padding.depth, part.padding.height, part.padding.width) < 0 { return nil }
+    return KernelPart(shape: part, first: first)
   }
 }

@@ -17,7 +17,7 @@ struct WinogradConvolution {
   private var result: Extents { gradient ? shape.input : shape.output }
   /// Whether the tiles are few, so that the work is cut by columns.
   private var sharesTiles: Bool { tiles <= 256 && columns >= 4 * table.gemm.f32.columns }
-  private var tiles: Int { shape.batch * result.depth * tilesDown * tilesAcross }
+  private var tiles: Int { shape.batch * result.depth * shape.grids * tilesDown * tilesAcross }
 
   /// nil where the shape is not one for Winograd, or where the row kernels are expected to be faster.
   init?(_ type: DType, _ shape: ConvolutionShape, gradient: Bool, table: KernelTable) {
@@ -29,18 +29,21 @@ struct WinogradConvolution {
     columns = gradient ? shape.inChannels : shape.outChannels
     if channels % table.winograd.lanes != 0 { return nil }
     let result = gradient ? shape.input : shape.output
-    tilesDown = (result.height + 3) / 4
-    tilesAcross = (result.width + 3) / 4
+    tilesDown = WinogradConvolution.tiles(result.height, shape.dilation.height)
+    tilesAcross = WinogradConvolution.tiles(result.width, shape.dilation.width)
     // More tiles per block than one register tile would only widen what must stay in the cache.
     blockTiles = table.gemm.f32.rows
     let images = shape.batch * result.depth
-    let tiles = images * tilesDown * tilesAcross
+    let tiles = images * shape.grids * tilesDown * tilesAcross
     let cost = WinogradCost(kernels: table.gemm.f32, lanes: table.winograd.lanes)
     let winograd = cost.forward(tiles: tiles, channels: channels, columns: columns)
     let direct = cost.direct(
       shape, channels: channels, columns: columns, places: images * result.height * result.width)
     if winograd >= direct && !Backends.alwaysWinograd { return nil }
   }
+
+  /// Tiles that the longest grid of a dilated convolution takes along an axis.
+  static func tiles(_ size: Int, _ dilation: Int) -> Int { ((size + dilation - 1) / dilation + 3) / 4 }
 
   func run(
     source pointer: UnsafeRawPointer, strides: [Int], weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue,
@@ -55,9 +58,10 @@ struct WinogradConvolution {
     let images = WinogradImages(
       pointer: input.pointer, zeros: zeros.pointer, depth: source.depth, batchStride: input.strides[0],
       depthStride: input.strides[1], height: source.height, width: source.width,
-      heightStride: input.strides[2], widthStride: input.strides[3],
-      paddingHeight: gradient ? 2 - shape.padding.height : shape.padding.height,
-      paddingWidth: gradient ? 2 - shape.padding.width : shape.padding.width, tilesDown: tilesDown,
+      heightStride: input.strides[2], widthStride: input.strides[3], dilationHeight: shape.dilation.height,
+      dilationWidth: shape.dilation.width,
+      paddingHeight: gradient ? 2 - shape.gridPadding.height : shape.gridPadding.height,
+      paddingWidth: gradient ? 2 - shape.gridPadding.width : shape.gridPadding.width, tilesDown: tilesDown,
       tilesAcross: tilesAcross, channels: channels)
     let width = kernels.columns
     let panels = (columns + width - 1) / width
@@ -97,8 +101,8 @@ struct WinogradConvolution {
   private var panelSize: Int { channels * tileColumns }
   private var outputTiling: WinogradOutput {
     WinogradOutput(
-      height: result.height, width: result.width, tilesDown: tilesDown, tilesAcross: tilesAcross,
-      channels: columns)
+      height: result.height, width: result.width, dilationHeight: shape.dilation.height,
+      dilationWidth: shape.dilation.width, tilesDown: tilesDown, tilesAcross: tilesAcross, channels: columns)
   }
 
   private func roundUp(_ tiles: Int) -> Int {
@@ -215,9 +219,14 @@ extension ConvolutionShape {
   /// Whether Winograd's algorithm computes this convolution at all.
   func allowsWinograd(_ type: DType) -> Bool {
     Backends.winograd && type == .float32 && groups == 1 && inChannels > 0 && kernel == Extents(1, 3, 3)
-      && stride == Extents(1, 1, 1) && dilation.height == 1 && dilation.width == 1 && padding.depth == 0
-      && input.depth == output.depth
+      && stride == Extents(1, 1, 1) && padding.height % dilation.height == 0 && padding.width % dilation.width == 0
+      && padding.depth == 0 && input.depth == output.depth
   }
+
+  /// The images that a dilated convolution falls into: each of every dilation-th row and column.
+  var grids: Int { dilation.height * dilation.width }
+  /// The padding of one.
+  var gridPadding: (height: Int, width: Int) { (padding.height / dilation.height, padding.width / dilation.width) }
 }
 
 /// A rough model of the time of both ways, in vector multiplications.
@@ -239,18 +248,21 @@ struct WinogradCost {
 
   func direct(_ shape: ConvolutionShape, channels: Int, columns: Int, places: Int) -> Double {
     // Taps that only see padding are skipped on tiny images.
-    func used(_ size: Int, _ padding: Int, _ input: Int) -> Double {
+    func used(_ size: Int, _ padding: Int, _ input: Int, _ dilation: Int) -> Double {
       var taps = 0
       for place in 0..<size {
-        for tap in 0..<3 where place + tap - padding >= 0 && place + tap - padding < input { taps += 1 }
+        for tap in 0..<3 {
+          let from = place + tap * dilation - padding
+          if from >= 0 && from < input { taps += 1 }
+        }
       }
       return Double(taps) / Double(max(1, size))
     }
     let tiny = shape.output.height * shape.output.width <= 64 && shape.batch >= 8
     let taps =
       tiny
-      ? used(shape.output.height, shape.padding.height, shape.input.height)
-        * used(shape.output.width, shape.padding.width, shape.input.width) : 9
+      ? used(shape.output.height, shape.padding.height, shape.input.height, shape.dilation.height)
+        * used(shape.output.width, shape.padding.width, shape.input.width, shape.dilation.width) : 9
     return taps * Double(places * channels * panels(columns) * 2) * 1.05
   }
 }
@@ -284,8 +296,9 @@ func winogradWeightGradient(
   guard shape.allowsWinograd(type), channels % winograd.lanes == 0, columns % winograd.lanes == 0 else {
     return false
   }
-  let tilesDown = (shape.output.height + 3) / 4, tilesAcross = (shape.output.width + 3) / 4
-  let tiles = shape.batch * shape.output.depth * tilesDown * tilesAcross
+  let tilesDown = WinogradConvolution.tiles(shape.output.height, shape.dilation.height)
+  let tilesAcross = WinogradConvolution.tiles(shape.output.width, shape.dilation.width)
+  let tiles = shape.batch * shape.output.depth * shape.grids * tilesDown * tilesAcross
   let cost = WinogradCost(kernels: kernels, lanes: winograd.lanes)
   let direct = cost.direct(shape, channels: channels, columns: columns, places: shape.outputPixels)
   let winogradCost = cost.forward(tiles: tiles, channels: channels, columns: columns)
@@ -303,13 +316,14 @@ func winogradWeightGradient(
   let inputs = WinogradImages(
     pointer: source.pointer, zeros: zeros.pointer, depth: shape.input.depth, batchStride: source.strides[0],
     depthStride: source.strides[1], height: shape.input.height, width: shape.input.width,
-    heightStride: source.strides[2], widthStride: source.strides[3], paddingHeight: shape.padding.height,
-    paddingWidth: shape.padding.width, tilesDown: tilesDown, tilesAcross: tilesAcross, channels: channels)
+    heightStride: source.strides[2], widthStride: source.strides[3], dilationHeight: shape.dilation.height,
+    dilationWidth: shape.dilation.width, paddingHeight: shape.gridPadding.height,
+    paddingWidth: shape.gridPadding.width, tilesDown: tilesDown, tilesAcross: tilesAcross, channels: channels)
   let gradients = WinogradImages(
     pointer: gradient.pointer, zeros: zeros.pointer, depth: shape.output.depth,
     batchStride: gradient.strides[0], depthStride: gradient.strides[1], height: shape.output.height,
     width: shape.output.width, heightStride: gradient.strides[2], widthStride: gradient.strides[3],
-    paddingHeight: 0, paddingWidth: 0, tilesDown: tilesDown, tilesAcross: tilesAcross, channels: columns)
+    dilationHeight: shape.dilation.height, dilationWidth: shape.dilation.width, paddingHeight: 0, paddingWidth: 0, tilesDown: tilesDown, tilesAcross: tilesAcross, channels: columns)
 
   let width = kernels.columns
   let panels = (columns + width - 1) / width

@@ -3,8 +3,8 @@ import Synchronization
 /// The memory of tensors. Freed blocks are kept and given out again, so that a training step that repeats finds
 /// the pages of the step before: no page faults, no clearing by the kernel.
 ///
-/// Small blocks come in size classes (four per power of two) with a list each. Large ones (over 1 MiB) are
-/// mapped by themselves, rounded to 64 KiB, and reused for any request that leaves at most an eighth unused.
+/// Small blocks come in size classes (four per power of two) with a list each. Large ones (over 1 MiB) are cut out of
+/// large segments of address space, see `LargeBlocks`.
 public final class MemoryPool: @unchecked Sendable {
   public static let shared = MemoryPool()
 
@@ -27,14 +27,12 @@ public final class MemoryPool: @unchecked Sendable {
 
   static let alignment = 64
   private static let largeLimit = 1 << 20
-  private static let largeUnit = 1 << 16
 
   private struct State {
     var statistics = Statistics()
     /// By size class.
     var small: [[UnsafeMutableRawPointer]] = Array(repeating: [], count: 128)
-    /// Sorted by capacity.
-    var large: [Block] = []
+    var large = LargeBlocks()
   }
 
   private var state = State()
@@ -78,7 +76,8 @@ public final class MemoryPool: @unchecked Sendable {
       let (index, capacity) = MemoryPool.sizeClass(bytes)
       acquire()
       let cached = state.small[index].popLast()
-      count(capacity, cached: cached != nil)
+      if cached != nil { state.statistics.cached -= capacity }
+      count(capacity, isNew: cached == nil)
       release()
       if let cached { return Block(pointer: cached, capacity: capacity) }
       var pointer: UnsafeMutableRawPointer?
@@ -89,26 +88,22 @@ public final class MemoryPool: @unchecked Sendable {
       throw outOfMemory(bytes)
     }
     try checkPossible(bytes)
-    let capacity = (bytes + MemoryPool.largeUnit - 1) & ~(MemoryPool.largeUnit - 1)
-    acquire()
-    var low = 0
-    var high = state.large.count
-    while low < high {
-      let middle = (low + high) / 2
-      if state.large[middle].capacity < capacity { low = middle + 1 } else { high = middle }
-    }
-    if low < state.large.count, state.large[low].capacity - capacity <= capacity / 8 {
-      let block = state.large.remove(at: low)
-      count(block.capacity, cached: true)
+    let capacity = LargeBlocks.rounded(bytes)
+    for attempt in 0..<2 {
+      acquire()
+      if let pointer = state.large.takeFree(capacity) {
+        count(capacity, isNew: false)
+        release()
+        return Block(pointer: pointer, capacity: capacity)
+      }
+      if let pointer = state.large.takeFresh(capacity) {
+        count(capacity, isNew: true)
+        release()
+        return Block(pointer: pointer, capacity: capacity)
+      }
       release()
-      return block
+      if attempt == 0 { empty() }
     }
-    count(capacity, cached: false)
-    release()
-    if let pointer = MemoryPool.map(capacity) { return Block(pointer: pointer, capacity: capacity) }
-    empty()
-    if let pointer = MemoryPool.map(capacity) { return Block(pointer: pointer, capacity: capacity) }
-    uncount(capacity)
     throw outOfMemory(bytes)
   }
 
@@ -119,7 +114,7 @@ public final class MemoryPool: @unchecked Sendable {
       throw outOfMemory(bytes)
     }
     acquire()
-    count(bytes, cached: false)
+    count(bytes, isNew: true)
     release()
     return Block(pointer: pointer, capacity: bytes)
   }
@@ -132,25 +127,19 @@ public final class MemoryPool: @unchecked Sendable {
       free(block.pointer)
       return
     }
-    state.statistics.cached += block.capacity
     if block.capacity <= MemoryPool.largeLimit {
+      state.statistics.cached += block.capacity
       state.small[MemoryPool.sizeClass(block.capacity).index].append(block.pointer)
     } else {
-      var low = 0
-      var high = state.large.count
-      while low < high {
-        let middle = (low + high) / 2
-        if state.large[middle].capacity < block.capacity { low = middle + 1 } else { high = middle }
-      }
-      state.large.insert(block, at: low)
+      state.large.put(block)
     }
     release()
   }
 
-  private func count(_ capacity: Int, cached: Bool) {
+  private func count(_ capacity: Int, isNew: Bool) {
     state.statistics.live += capacity
     state.statistics.peak = max(state.statistics.peak, state.statistics.live)
-    if cached { state.statistics.cached -= capacity } else { state.statistics.systemAllocations += 1 }
+    if isNew { state.statistics.systemAllocations += 1 }
   }
 
   private func uncount(_ capacity: Int) {
@@ -161,6 +150,122 @@ public final class MemoryPool: @unchecked Sendable {
 
   private func outOfMemory(_ bytes: Int) -> SwiftNetError {
     .memory("not enough memory: you tried to allocate \(bytes) bytes")
+  }
+
+  /// Returns all cached memory to the system.
+  public func empty() {
+    acquire()
+    let small = state.small
+    let large = state.large.removeFree()
+    state.small = Array(repeating: [], count: small.count)
+    state.statistics.cached = 0
+    release()
+    for list in small {
+      for pointer in list { free(pointer) }
+    }
+    for block in large { munmap(block.pointer, block.capacity) }
+  }
+
+  public var statistics: Statistics {
+    acquire()
+    defer { release() }
+    var statistics = state.statistics
+    statistics.cached += state.large.freeBytes
+    return statistics
+  }
+
+  /// Starts `peak` anew from what is live now.
+  public func resetPeak() {
+    acquire()
+    state.statistics.peak = state.statistics.live
+    release()
+  }
+}
+
+/// Blocks of more than a mebibyte. They lie in segments of address space, which the system backs with memory where it
+/// is written. A request takes the smallest free range that holds it, or else the start of what nobody has used yet;
+/// free neighbours are joined. So the memory that a step needs is little more than what it holds at a time, whatever
+/// the sizes of its tensors.
+struct LargeBlocks {
+  private static let unit = 1 << 16
+  private static let segment = 1 << 28
+
+  private struct FreeRange {
+    var start: UnsafeMutableRawPointer
+    var size: Int
+    var end: UnsafeMutableRawPointer { start + size }
+  }
+
+  /// Sorted by address.
+  private var free: [FreeRange] = []
+  private(set) var freeBytes = 0
+  /// The rest of the newest segment.
+  private var fresh: FreeRange?
+
+  static func rounded(_ bytes: Int) -> Int { (bytes + unit - 1) & ~(unit - 1) }
+
+  /// The start of the smallest free range of at least so many bytes.
+  mutating func takeFree(_ capacity: Int) -> UnsafeMutableRawPointer? {
+    var best: Int?
+    for index in free.indices where free[index].size >= capacity {
+      if let known = best, free[known].size <= free[index].size { continue }
+      best = index
+    }
+    guard let best else { return nil }
+    let start = free[best].start
+    freeBytes -= capacity
+    if free[best].size == capacity {
+      free.remove(at: best)
+    } else {
+      free[best].start += capacity
+      free[best].size -= capacity
+    }
+    return start
+  }
+
+  /// Memory that was not used before; nil if the system has none.
+  mutating func takeFresh(_ capacity: Int) -> UnsafeMutableRawPointer? {
+    if (fresh?.size ?? 0) < capacity {
+      let size = max(capacity, LargeBlocks.segment)
+      guard let start = LargeBlocks.map(size) else { return nil }
+      if let rest = fresh, rest.size > 0 { put(rest) }
+      fresh = FreeRange(start: start, size: size)
+    }
+    let start = fresh?.start
+    fresh?.start += capacity
+    fresh?.size -= capacity
+    return start
+  }
+
+  mutating func put(_ block: MemoryPool.Block) { put(FreeRange(start: block.pointer, size: block.capacity)) }
+
+  private mutating func put(_ range: FreeRange) {
+    freeBytes += range.size
+    var low = 0
+    var high = free.count
+    while low < high {
+      let middle = (low + high) / 2
+      if free[middle].start < range.start { low = middle + 1 } else { high = middle }
+    }
+    let joinsNext = low < free.count && range.end == free[low].start
+    if low > 0, free[low - 1].end == range.start {
+      free[low - 1].size += range.size
+      if joinsNext {
+        free[low - 1].size += free[low].size
+        free.remove(at: low)
+      }
+    } else if joinsNext {
+      free[low].start = range.start
+      free[low].size += range.size
+    } else {
+      free.insert(range, at: low)
+    }
+  }
+
+  /// Gives up all free ranges; they are to be unmapped.
+  mutating func removeFree() -> [MemoryPool.Block] {
+    defer { (free, freeBytes) = ([], 0) }
+    return free.map { MemoryPool.Block(pointer: $0.start, capacity: $0.size) }
   }
 
   private static func map(_ bytes: Int) -> UnsafeMutableRawPointer? {
@@ -174,36 +279,8 @@ public final class MemoryPool: @unchecked Sendable {
     }
     #if os(Linux)
       // Huge pages where the system has them: fewer page faults and TLB misses.
-      if bytes >= 4 << 20 { madvise(pointer, bytes, Int32(MADV_HUGEPAGE)) }
+      madvise(pointer, bytes, Int32(MADV_HUGEPAGE))
     #endif
     return pointer
-  }
-
-  /// Returns all cached memory to the system.
-  public func empty() {
-    acquire()
-    let small = state.small
-    let large = state.large
-    state.small = Array(repeating: [], count: small.count)
-    state.large = []
-    state.statistics.cached = 0
-    release()
-    for list in small {
-      for pointer in list { free(pointer) }
-    }
-    for block in large { munmap(block.pointer, block.capacity) }
-  }
-
-  public var statistics: Statistics {
-    acquire()
-    defer { release() }
-    return state.statistics
-  }
-
-  /// Starts `peak` anew from what is live now.
-  public func resetPeak() {
-    acquire()
-    state.statistics.peak = state.statistics.live
-    release()
   }
 }

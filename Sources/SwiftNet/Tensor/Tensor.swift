@@ -25,6 +25,8 @@ public final class Tensor {
     isInference = ThreadState.current.isInferenceMode
   }
 
+  deinit { autograd?.accumulator = nil }
+
   /// A new tensor with undefined contents, dense in the order of the given strides (row-major by default).
   public convenience init(empty shape: [Int], dtype: DType = .float32, strides: [Int]? = nil) throws {
     let count = try Shape.count(shape)
