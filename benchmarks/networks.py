@@ -133,6 +133,47 @@ def training_step(library, name, builtin=False):
     return step
 
 
+# What is evaluated: a network and its numbers of images.
+EVALUATED = {
+    "two-branch Conv3d net, 16×1×32³": (1, 16),
+    "ResNet of small images, 128×3×32×32": (1, 128),
+    "ResNet-50, 8×3×224²": (1, 8),
+}
+
+
+def evaluation(library, name, images, builtin=False):
+    """A function that evaluates a network without gradients."""
+    model = make(library, name, builtin).eval()
+    forward = library.prepare(model)
+    inputs = library.random(images, *NETWORKS[name].shape[1:])
+
+    def run():
+        with library.root.inference_mode():
+            return forward(inputs)
+
+    return run
+
+
+def openvino_evaluation(library, name, images, threads):
+    """The same by OpenVINO, in float32, from PyTorch's network."""
+    import openvino
+
+    model = make(library, name).eval()
+    inputs = library.random(images, *NETWORKS[name].shape[1:])
+    compiled = openvino.Core().compile_model(
+        openvino.convert_model(model, example_input=inputs),
+        "CPU",
+        {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"},
+    )
+    request = compiled.create_infer_request()
+    values = inputs.numpy()
+
+    def run():
+        request.infer({0: values})
+
+    return run
+
+
 def measure_memory(library_name, name, kind=""):
     """Bytes that three steps add to what the process holds after import: run in a process of its own."""
     import libraries

@@ -127,11 +127,29 @@ def measure_networks(table, options):
             add_both(table, "memory of a training step", name, sizes, unit="bytes")
 
 
+def measure_evaluation(table, options):
+    """Networks without gradients, beside PyTorch and OpenVINO."""
+    for name, numbers in networks.EVALUATED.items():
+        for images in numbers:
+            row = f"{name.split(',')[0]}, batch of {images}"
+            if not wanted(options, "evaluation", row):
+                continue
+            compared = settings(network=True) if options.compile else settings(images=True)
+            functions = prepared(compared, lambda library, n=name, i=images: networks.evaluation(library, n, i))
+            functions[BUILT_IN] = networks.evaluation(libraries.swiftnet(), name, images, builtin=True)
+            threads = libraries.versions()["threads"]
+            try:
+                functions["openvino"] = networks.openvino_evaluation(libraries.torch(), name, images, threads)
+            except ImportError:
+                print("  openvino is not installed: pip install openvino", file=sys.stderr)
+            add_both(table, "evaluation", row, measure.medians(functions, options.rounds, 2 * options.seconds))
+
+
 def add_both(table, group, name, values, unit="s"):
     """A row for the network out of plain layers, and one for the built-in model."""
     builtin = values.pop(BUILT_IN)
     table.add(group, name, values, unit=unit)
-    peers = {key: value for key, value in values.items() if key.startswith("torch")}
+    peers = {key: value for key, value in values.items() if not key.startswith("swiftnet")}
     table.add(group, f"{name}, built in", {"swiftnet": builtin, **peers}, unit=unit)
 
 
@@ -185,6 +203,7 @@ def main():
     measure_cases(table, options, peak)
     measure_custom_losses(table, options)
     measure_networks(table, options)
+    measure_evaluation(table, options)
     if wanted(options, "import", "import"):
         table.add("import", "import", {name: measure.import_seconds(name) for name in ("swiftnet", "torch")})
     if options.json:

@@ -165,7 +165,7 @@ extension Tensor {
   }
 
   /// Whether the tensor is all of its memory.
-  private var isWhole: Bool { offset == 0 && isDense && count * dtype.size == memory.byteCount }
+  var isWhole: Bool { offset == 0 && isDense && count * dtype.size == memory.byteCount }
 
   /// Makes the edge the history of this tensor, whose contents have changed; of a view, of its base too.
   fileprivate func takeHistory(_ edge: GradNode.Edge) {

@@ -108,6 +108,7 @@ extension Tensor {
     let b = try bias?.doubles()
     let scale = inverse.indices.map { inverse[$0] * (w?[$0] ?? 1) }
     let shift = inverse.indices.map { (b?[$0] ?? 0) - mean[$0] * scale[$0] }
+    if let joined = try joiningScale(scale, shift) { return joined }
     let (scales, shifts) = (try Tensor.of(scale, dtype: dtype), try Tensor.of(shift, dtype: dtype))
     let view = scales.channelShape(rank: rank)
     return try noGrad {

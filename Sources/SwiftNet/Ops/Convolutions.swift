@@ -117,8 +117,10 @@ extension Tensor {
   func convolved(
     _ weight: Tensor, _ bias: Tensor?, _ options: ConvolutionOptions, _ output: [Int]
   ) throws -> Tensor {
-    let out = try Tensor(empty: output, dtype: dtype, strides: Shape.channelsLastStrides(output))
     let shape = ConvolutionShape(input: self.shape, weight: weight.shape, output: output, options)
+    if let pending = try pendingConvolution(shape, weight, bias, output) { return pending }
+    if ThreadState.current.isGradEnabled { PreparedFilters.drop(weight) }
+    let out = try Tensor(empty: output, dtype: dtype, strides: Shape.channelsLastStrides(output))
     // The input matters to nothing but the gradient of the weight.
     let inputs = [self, weight] + (bias.map { [$0] } ?? [])
     let saved = try Tensor.save([weight] + (weight.requiresGrad ? [self] : []), forInputs: inputs)
@@ -130,7 +132,8 @@ extension Tensor {
       } else {
         try convolutionForward(
           dtype, shape, input: try pointer(), inputStrides: volumeStrides, weight: try filter.pointer(),
-          epilogue: ConvolutionEpilogue(bias: try bias?.pointer()), output: try out.mutablePointer())
+          epilogue: ConvolutionEpilogue(bias: try bias?.pointer()), output: try out.mutablePointer(),
+          prepared: ThreadState.current.isGradEnabled ? nil : PreparedFilters.of(weight))
       }
       withExtendedLifetime((filter, bias)) {}
     }

@@ -29,6 +29,7 @@ func elementwise(
   }
   let narrow = compute == .float16 || compute == .bfloat16
   guard let into else {
+    if compute == .float32, let joined = try Tensor.joiningConvolution(op, operands, scalars) { return joined }
     let shape = try broadcastShape(operands)
     let strides = outputStrides(shape, operands) ?? Shape.contiguousStrides(shape)
     let roundTo = narrow && resultType != compute && resultType != .bool ? compute : nil
@@ -43,6 +44,14 @@ func elementwise(
   try require(
     shape == into.shape,
     "output with shape \(Shape.describe(into.shape)) doesn't match the broadcast shape \(Shape.describe(shape))")
+  if into.isDeferred, into.isWhole, resultType == into.dtype {
+    // Nobody has the old contents yet: the new ones are to be computed in their place.
+    let result = try elementwise(op, operands, rule: rule, scalars: scalars)
+    if result.isWhole, result.strides == into.strides, try into.memory.exchangeContents(with: result.memory) {
+      into.bumpVersion()
+      return into
+    }
+  }
   try into.memory.willChange()
   let program = try ElementwiseProgram.fusing(
     kernel, operands, lane: compute.lane, scalars: scalars, roundTo: narrow && into.dtype != compute ? compute : nil)

@@ -5,7 +5,7 @@ import KernelTypes
 func convolutionForward(
   _ type: DType, _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int],
   weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue, output: UnsafeMutableRawPointer,
-  using table: KernelTable = kernels
+  prepared: PreparedFilters? = nil, using table: KernelTable = kernels
 ) throws {
   let kernels = try productKernels(type, table)
   if shape.outputPixels == 0 || shape.outChannels == 0 {
@@ -14,25 +14,25 @@ func convolutionForward(
     return
   }
   if let part = shape.kernelPart {
-    let taps = try Scratch(bytes: part.shape.weightCount * type.size)
-    part.gather(weight, of: shape, size: type.size, into: taps.pointer)
+    let taps = try PreparedFilters.get(prepared, part.form, bytes: part.shape.weightCount * type.size) {
+      part.gather(weight, of: shape, size: type.size, into: $0)
+    }
     return try convolutionForward(
       type, part.shape, input: input, inputStrides: inputStrides, weight: taps.pointer, epilogue: epilogue,
-      output: output, using: table)
+      output: output, prepared: prepared, using: table)
   }
   if let winograd = WinogradConvolution(type, shape, gradient: false, table: table) {
     return try winograd.run(
-      source: input, strides: inputStrides, weight: weight, epilogue: epilogue, output: output)
+      source: input, strides: inputStrides, weight: weight, epilogue: epilogue, output: output, prepared: prepared)
   }
   if shape.mergesWidth {
     return try lineConvolutionForward(
       type, shape, input: input, inputStrides: inputStrides, weight: weight, epilogue: epilogue,
-      output: output,
-      kernels: kernels)
+      output: output, kernels: kernels)
   }
   try rowConvolutionForward(
     type, shape, input: input, inputStrides: inputStrides, weight: weight, epilogue: epilogue, output: output,
-    kernels: kernels)
+    prepared: prepared, kernels: kernels)
 }
 
 /// The gradient of a convolution with respect to its input, dense and channels-last; every element is written.
@@ -112,6 +112,10 @@ struct KernelPart {
   var shape: ConvolutionShape
   /// The first of them.
   var first: Extents
+
+  var form: PreparedFilters.Form {
+    [0, first.depth, first.height, first.width, shape.kernel.depth, shape.kernel.height, shape.kernel.width]
+  }
 
   /// Calls body(part's offset, whole's offset, count) for the runs of adjacent taps of some filters.
   private func forEachRun(_ filters: Range<Int>, of whole: ConvolutionShape, _ body: (Int, Int, Int) -> Void) {

@@ -24,17 +24,19 @@ struct RowConvolution {
 
   func run(
     weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue, columns totalColumns: Int,
-    output: UnsafeMutableRawPointer
+    output: UnsafeMutableRawPointer, prepared: PreparedFilters? = nil
   ) throws {
     let size = type.size
     let panels = (groupColumns + kernels.columns - 1) / kernels.columns
     let panelStride = taps * run * kernels.columns
-    let packed = try Scratch(bytes: groups * panels * panelStride * size)
+    let form = [1, groups, groupFilterStride, kernels.columns] + layout.form
+    let packed = try PreparedFilters.get(prepared, form, bytes: groups * panels * panelStride * size) {
+      pack(weight, $0, panels: panels, panelStride: panelStride)
+    }
     // Every group reads the padding at its own offset.
     let zeroCount = depthwise ? totalColumns : groups * groupSourceChannels
     let zeros = try Scratch(bytes: zeroCount * size)
     memset(zeros.pointer, 0, zeroCount * size)
-    pack(weight, packed.pointer, panels: panels, panelStride: panelStride)
 
     // Work is cut by output places, and where these are few, by columns. Sizes depend on the shape alone: the
     // batch statistics are combined chunk by chunk.
@@ -135,7 +137,7 @@ func channelsLastStrides(_ extents: Extents, _ channels: Int) -> [Int] {
 func rowConvolutionForward(
   _ type: DType, _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int],
   weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue, output: UnsafeMutableRawPointer,
-  kernels: ProductKernels
+  prepared: PreparedFilters? = nil, kernels: ProductKernels
 ) throws {
   let depthwise = shape.isDepthwise
   let merged = depthwise ? 1 : shape.mergedGroups(lanes: kernels.columns / 2)
@@ -166,7 +168,7 @@ func rowConvolutionForward(
     taps: taps, layout: layout,
     groupFilterStride: merged * shape.groupOutChannels * filter, depthwise: depthwise,
     outputBatchStride: outputStrides[0], filterSize: type.size
-  ).run(weight: weight, epilogue: epilogue, columns: shape.outChannels, output: output)
+  ).run(weight: weight, epilogue: epilogue, columns: shape.outChannels, output: output, prepared: prepared)
 }
 
 func rowConvolutionDataGradient(

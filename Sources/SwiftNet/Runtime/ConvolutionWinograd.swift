@@ -47,7 +47,7 @@ struct WinogradConvolution {
 
   func run(
     source pointer: UnsafeRawPointer, strides: [Int], weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue,
-    output: UnsafeMutableRawPointer
+    output: UnsafeMutableRawPointer, prepared: PreparedFilters? = nil
   ) throws {
     let kernels = table.gemm.f32
     let input = try ChannelsLast(
@@ -81,7 +81,7 @@ struct WinogradConvolution {
     let partial = statistics ? try Scratch(bytes: sumChunks * 2 * columns * 8) : nil
     if let partial { memset(partial.pointer, 0, sumChunks * 2 * columns * 8) }
     arguments.partial = partial?.of(Double.self)
-    if sharesTiles { try runByColumns(&arguments) } else { try runByTiles(&arguments) }
+    if sharesTiles { try runByColumns(&arguments) } else { try runByTiles(&arguments, prepared) }
     if let partial { epilogue.addStatistics(partial.of(Double.self), chunks: sumChunks, channels: columns) }
   }
 
@@ -134,23 +134,26 @@ struct WinogradConvolution {
 
   /// Many tiles: the filters are transformed once; then a task takes a block of tiles through all steps, so that
   /// the transformed tiles never leave the second-level cache.
-  private func runByTiles(_ x: inout Arguments) throws {
+  private func runByTiles(_ x: inout Arguments, _ prepared: PreparedFilters?) throws {
     let blocks = (tiles + blockTiles - 1) / blockTiles
     let panels = x.panels
     let filterSize = 36 * winogradPointStride(channels, tileColumns)
-    let filters = try Scratch(bytes: panels * filterSize * 4)
     let tileStride = 36 * channels + 16
     let sourceSize = blockTiles * tileStride
     let productSize = 36 * roundUp(blockTiles) * tileColumns
     let slots = try ScratchSlots(bytes: max(sourceSize + productSize, 9 * panelSize) * 4)
     let x = x
-    parallelFor(panels, grain: 1) { first, last in
-      slots.with { scratch in
-        for panel in first..<last {
-          packFilters(x, panel, scratch)
-          table.winograd.transformFilter(
-            scratch.assumingMemoryBound(to: Float.self), channels, (0, channels), gradient,
-            filters.of(Float.self) + panel * filterSize)
+    let form = [2, gradient ? 1 : 0, tileColumns] + x.layout.form
+    let filters = try PreparedFilters.get(prepared, form, bytes: panels * filterSize * 4) { transformed in
+      let target = transformed.assumingMemoryBound(to: Float.self)
+      parallelFor(panels, grain: 1) { first, last in
+        slots.with { scratch in
+          for panel in first..<last {
+            packFilters(x, panel, scratch)
+            table.winograd.transformFilter(
+              scratch.assumingMemoryBound(to: Float.self), channels, (0, channels), gradient,
+              target + panel * filterSize)
+          }
         }
       }
     }

@@ -9,6 +9,8 @@ import Synchronization
 /// was written: a storage that is about to change first has all its readers computed.
 final class ElementwiseRecipe {
   let program: ElementwiseProgram
+  /// For the result of a convolution, which is no elementwise program: that has the operands only.
+  let convolution: PendingConvolution?
   let dtype: DType
   let shape: [Int]
   let strides: [Int]
@@ -19,8 +21,11 @@ final class ElementwiseRecipe {
   /// For a sigmoid: what it was taken of, and the version of that.
   var logits: (tensor: Tensor, version: Int)?
 
-  init(program: ElementwiseProgram, dtype: DType, shape: [Int], strides: [Int]) {
+  init(
+    program: ElementwiseProgram, dtype: DType, shape: [Int], strides: [Int], convolution: PendingConvolution? = nil
+  ) {
     self.program = program
+    self.convolution = convolution
     self.dtype = dtype
     self.shape = shape
     self.strides = strides
@@ -36,7 +41,7 @@ final class ElementwiseRecipe {
   /// Whether backward may as well compute the contents again as keep them: a short program over tensors that are held
   /// for backward themselves, or are small.
   var isRepeatable: Bool {
-    guard program.steps.count <= Deferral.maximumRepeatedSteps, let count = try? Shape.count(shape) else {
+    guard convolution == nil, program.steps.count <= Deferral.maximumRepeatedSteps, let count = try? Shape.count(shape) else {
       return false
     }
     for case .tensor(let tensor) in program.leaves where tensor.count * 8 > count {
@@ -46,6 +51,7 @@ final class ElementwiseRecipe {
   }
 
   func run(into storage: Storage) throws {
+    if let convolution { return try convolution.run(into: try storage.pointer) }
     let count = try Shape.count(shape)
     try program.run(
       into: Tensor(storage: storage, dtype: dtype, shape: shape, strides: strides, offset: 0, count: count))
@@ -172,7 +178,7 @@ extension ElementwiseProgram {
 extension Tensor {
   /// The program behind a deferred tensor, for this tensor's shape, if it can be taken over into another.
   fileprivate func deferredProgram(lane: Lane) -> ElementwiseProgram? {
-    guard let recipe = memory.recipe, recipe.program.lane == lane, recipe.dtype == dtype, offset == 0,
+    guard let recipe = memory.recipe, recipe.convolution == nil, recipe.program.lane == lane, recipe.dtype == dtype, offset == 0,
       recipe.uses.load(ordering: .relaxed) < Deferral.maximumUses
     else { return nil }
     if shape == recipe.shape, strides == recipe.strides {

@@ -29,6 +29,8 @@ public final class Storage: @unchecked Sendable {
   /// Two threads may ask for the contents at once.
   private let isPending = Atomic<Bool>(false)
   private var kept: ElementwiseRecipe?
+  /// For the weight of a convolution: what evaluation keeps of it.
+  var prepared: PreparedFilters?
   /// Deferred storages that will read this one.
   private var readers: [Reader] = []
   private var base: UnsafeMutableRawPointer

@@ -1,0 +1,203 @@
+"""Evaluation without gradients: batch norm, residual and ReLU join the convolution before them, and packed filters are
+kept. The numbers stay those of the plain way, whatever changes in between."""
+
+import threading
+
+import numpy as np
+import pytest
+import swiftnet
+import torch
+from parity import to_torch
+
+
+def network(m):
+    nn = torch.nn if m is torch else swiftnet.nn
+
+    class Block(nn.Module):
+        def __init__(self, inputs, outputs, stride=1, groups=1, inplace=True):
+            super().__init__()
+            self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False, groups=groups)
+            self.bn1 = nn.BatchNorm2d(outputs)
+            self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+            self.bn2 = nn.BatchNorm2d(outputs)
+            self.relu = nn.ReLU(inplace)
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+
+        def forward(self, x):
+            out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+            out += self.shortcut(x)
+            return self.relu(out)
+
+    return nn.Sequential(
+        nn.Conv2d(3, 32, 7, 2, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(3, 2, 1),
+        Block(32, 32), Block(32, 48, 2, groups=4, inplace=False), nn.Conv2d(48, 48, 3, padding=1, groups=48),
+        nn.Hardswish(), nn.Conv2d(48, 20, 1),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pair():
+    torch.manual_seed(3)
+    theirs = network(torch)
+    with torch.no_grad():
+        for name, value in theirs.state_dict().items():
+            if value.is_floating_point():
+                value.add_(torch.rand(value.shape) * (0.5 if "running_var" in name else 0.1))
+    ours = network(swiftnet)
+    ours.load_state_dict({k: swiftnet.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
+    return theirs.eval(), ours.eval()
+
+
+def images(n=2, size=96):
+    return np.random.default_rng(n).standard_normal((n, 3, size, size)).astype(np.float32)
+
+
+def compare(theirs, ours, x, tolerance=2e-4):
+    with torch.no_grad():
+        expected = theirs(torch.tensor(x))
+    with swiftnet.no_grad():
+        actual = ours(swiftnet.tensor(x))
+    torch.testing.assert_close(to_torch(actual), expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("mode", [swiftnet.no_grad, swiftnet.inference_mode])
+@pytest.mark.parametrize("batch, size", [(1, 96), (2, 97), (5, 64)])
+def test_network(pair, mode, batch, size):
+    x = images(batch, size)
+    with torch.no_grad():
+        expected = pair[0](torch.tensor(x))
+    for _ in range(2):
+        with mode():
+            actual = pair[1](swiftnet.tensor(x))
+        torch.testing.assert_close(to_torch(actual), expected, rtol=2e-4, atol=2e-4)
+
+
+def test_channels_last(pair):
+    ours = network(swiftnet).eval()
+    ours.load_state_dict(pair[1].state_dict())
+    ours.to(memory_format=swiftnet.channels_last)
+    for _ in range(2):
+        compare(pair[0], ours, images())
+
+
+def change_in_place(model, module):
+    with module.no_grad():
+        for p in model.parameters():
+            p.mul_(0.9)
+
+
+def optimizer_step(model, module):
+    optimizer = module.optim.SGD(model.parameters(), lr=0.01)
+    for p in model.parameters():
+        p.grad = module.ones_like(p)
+    optimizer.step()
+
+
+def load_state(model, module):
+    model.load_state_dict({k: v * 0.95 for k, v in model.state_dict().items()})
+
+
+def assign_data(model, module):
+    for p in model.parameters():
+        p.data = p.data * 1.05
+
+
+def write_through_numpy(model, module):
+    for p in model.parameters():
+        p.detach().numpy()[...] *= 0.9
+
+
+@pytest.mark.parametrize(
+    "change", [change_in_place, optimizer_step, load_state, assign_data, write_through_numpy], ids=lambda f: f.__name__
+)
+def test_changed_weights_are_packed_anew(change):
+    torch.manual_seed(1)
+    theirs, ours = network(torch).eval(), network(swiftnet).eval()
+    ours.load_state_dict({k: swiftnet.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
+    x = images()
+    for _ in range(2):
+        compare(theirs, ours, x)
+        change(theirs, torch)
+        change(ours, swiftnet)
+    compare(theirs, ours, x)
+    # Written once more: the array may still be known to somebody.
+    write_through_numpy(theirs, torch)
+    write_through_numpy(ours, swiftnet)
+    compare(theirs, ours, x)
+
+
+def pieces():
+    x, w = swiftnet.tensor(images()), swiftnet.tensor(np.ones((16, 3, 3, 3), np.float32) * 0.1)
+    plain = torch.nn.functional.conv2d(to_torch(x), to_torch(w), padding=1)
+    return x, w, plain
+
+
+def test_result_that_is_read_again():
+    """A result whose normalisation joined the convolution still has its own value."""
+    x, w, plain = pieces()
+    mean, variance = swiftnet.full((16,), 0.3), swiftnet.full((16,), 2.0)
+    with swiftnet.no_grad():
+        y = swiftnet.nn.functional.conv2d(x, w, padding=1)
+        z = swiftnet.nn.functional.batch_norm(y, mean, variance)
+        r = swiftnet.relu(z)
+        s = z + y
+    normal = (plain - 0.3) / (2 + 1e-5) ** 0.5
+    for ours, expected in ((r, normal.relu()), (s, normal + plain), (z, normal), (y, plain)):
+        torch.testing.assert_close(to_torch(ours), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_operands_changed_before_the_result_is_read():
+    x, w, plain = pieces()
+    residual = swiftnet.ones(2, 16, 96, 96).contiguous(memory_format=swiftnet.channels_last)
+    with swiftnet.no_grad():
+        y = swiftnet.relu(swiftnet.nn.functional.conv2d(x, w, padding=1) + residual)
+        for operand in (x, w, residual):
+            operand.zero_()
+    torch.testing.assert_close(to_torch(y), (plain + 1).relu(), rtol=1e-4, atol=1e-4)
+
+
+def test_sums_of_two_convolutions():
+    x, w, plain = pieces()
+    conv = swiftnet.nn.functional.conv2d
+    with swiftnet.no_grad():
+        first = conv(x, w, padding=1) + conv(x, w * 2, padding=1)
+        y = conv(x, w, padding=1)
+        second = y + y
+        y = conv(x, w, padding=1)
+        view = y.permute(0, 2, 3, 1)
+        y.relu_()
+        y += 1
+    torch.testing.assert_close(to_torch(first), 3 * plain, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(to_torch(second), 2 * plain, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(to_torch(y), plain.relu() + 1, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(to_torch(view), to_torch(y).permute(0, 2, 3, 1))
+
+
+def test_gradients_after_evaluation():
+    """A result of evaluation may serve in training."""
+    x, w, plain = pieces()
+    with swiftnet.no_grad():
+        y = swiftnet.nn.functional.conv2d(x, w, padding=1)
+    scale = swiftnet.tensor(2.0, requires_grad=True)
+    swiftnet.relu(y * scale).sum().backward()
+    torch.testing.assert_close(scale.grad.item(), plain.relu().sum().item(), rtol=1e-4, atol=1e-2)
+
+
+def test_threads_share_a_model(pair):
+    x = images(3)
+    with swiftnet.no_grad():
+        expected = pair[1](swiftnet.tensor(x)).numpy().copy()
+    change_in_place(pair[1], swiftnet)
+    results = []
+
+    def run():
+        with swiftnet.no_grad():
+            results.append(pair[1](swiftnet.tensor(x)).numpy())
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 4 and all(np.array_equal(result, results[0]) for result in results)
+    assert not np.array_equal(results[0], expected)
