@@ -2,6 +2,7 @@
 
 from swiftnet import _dtypes, return_types
 from swiftnet._core import check, dims, ffi, integers, lib
+from swiftnet._functions.rearranging import broadcast_tensors
 from swiftnet._tensor import handles, wrap
 
 __all__ = [
@@ -45,7 +46,10 @@ def cross(input, other, *, dim=-1):
 
 def vecdot(x, y, *, dim=-1):
     """Σ x·y along a dimension."""
-    return (x * y).sum(dim)
+    x, y = broadcast_tensors(x, y)
+    if x.ndim == 0:
+        return x * y
+    return (x.movedim(dim, -1).unsqueeze(-2) @ y.movedim(dim, -1).unsqueeze(-1)).squeeze(-1).squeeze(-1)
 
 
 def matmul(input, other):
