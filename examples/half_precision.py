@@ -34,8 +34,10 @@ def train(dtype, seed, data, options):
             optimizer.zero_grad()
             scaler.scale(loss).backward()
             scaler.step(optimizer)
+            scale = scaler.get_scale()
             scaler.update()
-            scheduler.step()
+            if scaler.get_scale() >= scale:  # else the gradients were infinite, and the step was left out
+                scheduler.step()
     return model, loss.item(), time.perf_counter() - start
 
 

@@ -5,6 +5,8 @@ attention between the classes. A second head predicts from the features before t
 0.1, is added. Both runs are reported side by side: mean average precision, and overall (O) and per-class (C) precision,
 recall and F1, of all labels and of the three best ones.
 
+Over three seeds, 3000 scenes and 40 epochs the supplement brought mAP from 72.5 to 78.7 % (docs/experiments.md).
+
 The weights of the binary cross entropy follow from how often each label is positive (DeepMAR).
 """
 
