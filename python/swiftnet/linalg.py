@@ -1,4 +1,8 @@
-"""Linear algebra, under the names of `torch.linalg`."""
+"""Linear algebra, under the names of `torch.linalg`.
+
+Decompositions are computed in double precision by methods that suit small matrices (eigenvalues and singular values by
+rotations): a batch of matrices is shared out over the threads, a single one of 200×200 takes 0.1 to 0.2 s.
+"""
 
 from swiftnet import _dtypes, return_types
 from swiftnet._core import check, dims, ffi, integers, lib
