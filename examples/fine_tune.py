@@ -8,27 +8,15 @@ import argparse
 from pathlib import Path
 
 import swiftnet
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
-from swiftnet import metrics, models, nn, optim
-from swiftnet.utils.data import DataLoader, TensorDataset
+from digits import accuracy, digit_images
+from swiftnet import models, nn, optim
+from swiftnet.utils.data import DataLoader
 
 
 def set_parameter_requires_grad(model, feature_extracting):
     if feature_extracting:
         for param in model.parameters():
             param.requires_grad = False
-
-
-def digits_of(classes, size):
-    """Images (N, 3, size, size) and labels 0, 1, … of some digits, for training and for testing."""
-    digits = load_digits()
-    keep = [int(label) in classes for label in digits.target]
-    images = swiftnet.tensor(digits.images[keep], dtype=swiftnet.float32).unsqueeze(1) / 8 - 1
-    images = nn.functional.interpolate(images, size=(size, size), mode="bilinear").repeat(1, 3, 1, 1)
-    labels = [classes.index(int(label)) for label in digits.target[keep]]
-    order = train_test_split(range(len(labels)), test_size=0.3, random_state=0, stratify=labels)
-    return [TensorDataset(images[part], swiftnet.tensor([labels[i] for i in part])) for part in order]
 
 
 def train(model, data, epochs, lr):
@@ -41,15 +29,6 @@ def train(model, data, epochs, lr):
             nn.functional.cross_entropy(model(images), labels).backward()
             optimizer.step()
     return sum(p.numel() for p in parameters)
-
-
-def accuracy(model, data):
-    model.eval()
-    metric = metrics.Accuracy()
-    with swiftnet.no_grad():
-        for images, labels in DataLoader(data, batch_size=128):
-            metric.update(model(images), labels)
-    return metric.value()
 
 
 def main():
@@ -67,13 +46,13 @@ def main():
     path, width, classes = options.weights, 64, 1000
     if path is None:
         path, width, classes = options.folder / "source.pt", options.width, 6
-        train_data, test_data = digits_of([0, 1, 2, 3, 4, 5], options.size)
+        train_data, test_data = digit_images(options.size, [0, 1, 2, 3, 4, 5], 0.3)
         source = models.resnet18(num_classes=classes, width=width)
         train(source, train_data, options.epochs, 0.02)
         print(f"source network: {accuracy(source, test_data):.2%} of the digits 0 to 5")
         swiftnet.save(source.state_dict(), path)
 
-    train_data, test_data = digits_of([6, 7, 8, 9], options.size)
+    train_data, test_data = digit_images(options.size, [6, 7, 8, 9], 0.3)
     print(f"{'start':<26}{'trained parameters':>20}{'accuracy on 6 to 9':>20}")
     for name, pretrained, frozen in (
         ("new", False, False), ("fine-tuned", True, False), ("frozen, new classifier", True, True),

@@ -5,6 +5,8 @@ attention between the classes. A second head predicts from the features before t
 0.1, is added. Both runs are reported side by side: mean average precision, and overall (O) and per-class (C) precision,
 recall and F1, of all labels and of the three best ones.
 
+Over three seeds, 3000 scenes and 40 epochs the supplement brought mAP from 72.5 to 78.7 % (docs/experiments.md).
+
 The weights of the binary cross entropy follow from how often each label is positive (DeepMAR).
 """
 
@@ -17,21 +19,12 @@ import swiftnet
 import swiftnet.nn.functional as F
 from scenes import CLASSES, Scenes
 from swiftnet import metrics, models, nn, optim, transforms
+from swiftnet.losses import DeepMarWeights
 from swiftnet.utils.data import DataLoader
 
 # Digits that look alike are in one group.
 GROUPS = [[0, 6, 9], [1, 4, 7], [2, 3, 5, 8]]
 ORDER = [digit for group in GROUPS for digit in group]
-
-
-class DeepMarWeights:
-    """Weights of labels by the share of samples where they are positive (Li et al., 2015)."""
-
-    def __init__(self, positive):
-        self.positive, self.negative = (1 - positive).exp(), positive.exp()
-
-    def weighted_label(self, target):
-        return target * self.positive + (1 - target) * self.negative
 
 
 def make_model(options):
@@ -112,7 +105,7 @@ def main():
         data.labels = data.labels[:, ORDER]
     train_loader = DataLoader(train_data, batch_size=options.batch_size, shuffle=True, drop_last=True)
     test_loader = DataLoader(test_data, batch_size=options.batch_size)
-    weights = DeepMarWeights(swiftnet.tensor(train_data.labels.mean(axis=0)))
+    weights = DeepMarWeights(rate=train_data.labels.mean(axis=0))
 
     results = {
         name: run(options, weight, train_loader, test_loader, weights)

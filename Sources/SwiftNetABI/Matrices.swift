@@ -91,3 +91,54 @@ public func sn_slogdet(_ x: sn_tensor?, _ results: UnsafeMutablePointer<sn_tenso
 public func sn_cholesky(_ x: sn_tensor?, _ upper: Int32) -> sn_tensor? {
   make { try tensor(x).cholesky(upper: upper != 0) }
 }
+
+// MARK: Decompositions
+
+@c(sn_linalg_qr) @implementation
+public func sn_linalg_qr(_ x: sn_tensor?, _ mode: UnsafePointer<CChar>?) -> sn_list? {
+  makeList {
+    let (q, r) = try tensor(x).qr(mode: text(mode))
+    return [q, r]
+  }
+}
+
+@c(sn_linalg_eigh) @implementation
+public func sn_linalg_eigh(_ x: sn_tensor?, _ upper: Int32) -> sn_list? {
+  makeList {
+    let (values, vectors) = try tensor(x).eigh(upper: upper != 0)
+    return [values, vectors]
+  }
+}
+
+@c(sn_linalg_svd) @implementation
+public func sn_linalg_svd(_ x: sn_tensor?, _ full: Int32) -> sn_list? {
+  makeList {
+    let (u, s, vt) = try tensor(x).svd(full: full != 0)
+    return [u, s, vt]
+  }
+}
+
+@c(sn_linalg_lu_factor) @implementation
+public func sn_linalg_lu_factor(_ x: sn_tensor?) -> sn_list? {
+  makeList {
+    let (lu, pivots) = try tensor(x).luFactor()
+    return [lu, pivots]
+  }
+}
+
+@c(sn_linalg_permutation) @implementation
+public func sn_linalg_permutation(_ pivots: sn_tensor?, _ rows: Int64, _ code: Int32) -> sn_tensor? {
+  make { try Tensor.permutation(tensor(pivots), rows: Int(rows), dtype: dtype(code)) }
+}
+
+@c(sn_linalg_pinv) @implementation
+public func sn_linalg_pinv(_ x: sn_tensor?, _ absolute: Double, _ relative: Double) -> sn_tensor? {
+  make { try tensor(x).pinv(absolute: absolute.isNaN ? nil : absolute, relative: relative.isNaN ? nil : relative) }
+}
+
+@c(sn_linalg_matrix_rank) @implementation
+public func sn_linalg_matrix_rank(_ x: sn_tensor?, _ absolute: Double, _ relative: Double) -> sn_tensor? {
+  make {
+    try tensor(x).matrixRank(absolute: absolute.isNaN ? nil : absolute, relative: relative.isNaN ? nil : relative)
+  }
+}

@@ -38,6 +38,9 @@ OPERATIONS = [
     ("linear without bias", [STACK, data(2, 4)], lambda t, x, w: t.nn.functional.linear(x, w)),
     ("einsum", [MATRIX, OTHER], lambda t, a, b: t.einsum("ij,jk->ik", a, b)),
     ("tensordot", [MATRIX, OTHER], lambda t, a, b: t.tensordot(a, b, dims=1)),
+    ("vecdot", [MATRIX, SHARES], lambda t, a, b: t.linalg.vecdot(a, b)),
+    ("inner of vectors", [VECTOR, VECTOR], lambda t, a, b: t.inner(a, b)),
+    ("tensordot to one number", [MATRIX, SHARES], lambda t, a, b: t.tensordot(a, b, dims=2)),
     ("inner", [MATRIX, data(2, 4)], lambda t, a, b: t.inner(a, b)),
     ("conv1d", [data(2, 3, 8), data(4, 3, 3), data(4)], lambda t, x, w, b: t.nn.functional.conv1d(x, w, b)),
     ("conv2d", [data(2, 3, 8, 8), data(4, 3, 3, 3), data(4)], lambda t, x, w, b: t.nn.functional.conv2d(x, w, b)),
@@ -82,6 +85,16 @@ OPERATIONS = [
     ("adaptive_max_pool3d", [data(1, 2, 4, 4, 4)], lambda t, x: t.nn.functional.adaptive_max_pool3d(x, 2)),
     ("max_unpool2d", [data(1, 1, 2, 2), np.array([[[[0, 3], [8, 11]]]])],
      lambda t, x, i: t.nn.functional.max_unpool2d(x, i, 2)),
+    ("max_unpool1d", [data(1, 1, 2), np.array([[[0, 3]]])], lambda t, x, i: t.nn.functional.max_unpool1d(x, i, 2)),
+    ("fractional_max_pool2d", [data(2, 3, 6, 6), SHARES[:2, :3, None].repeat(2, 2)],
+     lambda t, x, s: t.nn.functional.fractional_max_pool2d(x, 2, (3, 3), _random_samples=s.detach())),
+    ("fractional_max_pool3d", [data(1, 2, 5, 5, 5), SHARES[:1, :2, None].repeat(3, 2)],
+     lambda t, x, s: t.nn.functional.fractional_max_pool3d(x, 2, (2, 2, 2), _random_samples=s.detach())),
+    ("grid_sample", [data(2, 3, 4, 5), data(2, 3, 3, 2)],
+     lambda t, x, g: t.nn.functional.grid_sample(x, g, align_corners=False)),
+    ("grid_sample of volumes", [data(1, 2, 3, 4, 5), data(1, 2, 3, 3, 3)],
+     lambda t, x, g: t.nn.functional.grid_sample(x, g, align_corners=False)),
+    ("householder_product", [data(4, 3), data(3)], lambda t, x, s: t.linalg.householder_product(x, s)),
     ("reflect 1d", [STACK], lambda t, x: t.nn.functional.pad(x, (1, 1), mode="reflect")),
     ("reflect 2d", [data(1, 1, 4, 4)], lambda t, x: t.nn.functional.pad(x, (1, 1, 1, 1), mode="reflect")),
     ("reflect 3d", [data(1, 1, 4, 4, 4)], lambda t, x: t.nn.functional.pad(x, (1,) * 6, mode="reflect")),
@@ -95,6 +108,8 @@ OPERATIONS = [
     # In what is there.
     ("avg_pool2d", [data(1, 2, 4, 4)], lambda t, x: t.nn.functional.avg_pool2d(x, 2)),
     ("max_pool2d", [data(1, 2, 4, 4)], lambda t, x: t.nn.functional.max_pool2d(x, 2)),
+    ("max_pool3d with indices", [data(1, 2, 4, 4, 4)],
+     lambda t, x: t.nn.functional.max_pool3d(x, 2, return_indices=True)[0]),
     ("adaptive_avg_pool2d", [data(1, 2, 4, 4)], lambda t, x: t.nn.functional.adaptive_avg_pool2d(x, 2)),
     ("constant pad", [STACK], lambda t, x: t.nn.functional.pad(x, (1, 1))),
     ("circular pad", [STACK], lambda t, x: t.nn.functional.pad(x, (1, 1), mode="circular")),
@@ -187,6 +202,17 @@ def test_index_copy_takes_the_widest():
     with swiftnet.autocast("cpu"):
         out = swiftnet.ones(3, 2).index_copy(0, swiftnet.tensor([1]), swiftnet.zeros(1, 2, dtype=swiftnet.bfloat16))
     assert out.dtype is swiftnet.float32
+
+
+def test_matrix_exp_stays_as_it_is():
+    # PyTorch's own result is not a number in half precision.
+    x = data(3, 3)
+    found = []
+    for library in LIBRARIES:
+        with library.autocast("cpu"):
+            found.append(library.linalg.matrix_exp(library.tensor(x)))
+    assert [name_of(f.dtype) for f in found] == ["float32", "float32"]
+    np.testing.assert_allclose(found[0].numpy(), found[1].numpy(), rtol=1e-5, atol=1e-6)
 
 
 def net(library):

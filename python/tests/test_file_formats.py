@@ -11,6 +11,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import safetensors.torch
 import swiftnet
 import torch
 
@@ -259,6 +260,40 @@ def test_safetensors_both_ways(tmp_path):
             assert found[name].tolist() == tensor.tolist()
             assert not found[name].requires_grad
     assert os.listdir(tmp_path) == ["file.safetensors"]
+
+
+def test_safetensors_of_the_package_itself(tmp_path):
+    path, tensors = tmp_path / "ours.safetensors", example()
+    swiftnet.safetensors.save_file(tensors, path, {"epoch": "3"})
+    read = safetensors.torch.load_file(path)
+    assert set(read) == set(tensors)
+    for name, tensor in tensors.items():
+        assert str(read[name].dtype).rpartition(".")[2] == str(tensor.dtype).rpartition(".")[2]
+        assert tuple(read[name].shape) == tuple(tensor.shape) and read[name].tolist() == tensor.tolist()
+    with safetensors.safe_open(path, "pt") as file:
+        assert file.metadata() == {"epoch": "3"}
+    assert set(safetensors.torch.load(swiftnet.safetensors.save(tensors))) == set(tensors)
+
+    path = tmp_path / "theirs.safetensors"
+    safetensors.torch.save_file(read, path, {"by": "the package"})
+    found = swiftnet.safetensors.load_file(path)
+    assert swiftnet.safetensors.read_metadata(path) == {"by": "the package"}
+    assert set(found) == set(tensors)
+    for name, tensor in tensors.items():
+        assert found[name].dtype is tensor.dtype and found[name].shape == tensor.shape
+        assert found[name].tolist() == tensor.tolist()
+
+
+def test_weights_travel_as_safetensors(tmp_path):
+    source = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    safetensors.torch.save_file(source.state_dict(), tmp_path / "weights.safetensors")
+    model = swiftnet.nn.Sequential(swiftnet.nn.Conv2d(3, 4, 3), swiftnet.nn.BatchNorm2d(4))
+    model.load_state_dict(swiftnet.load(tmp_path / "weights.safetensors"))
+    swiftnet.safetensors.save_file(model.state_dict(), tmp_path / "back.safetensors")
+    back = safetensors.torch.load_file(tmp_path / "back.safetensors")
+    assert list(source.state_dict()) == list(model.state_dict())
+    for name, value in source.state_dict().items():
+        assert torch.equal(back[name], value)
 
 
 def test_safetensors_are_laid_out_as_the_format_says():

@@ -75,6 +75,19 @@ def test_grid_sample_of_volumes(mode, padding, align):
     compare(lambda f, lib, x, g: f.grid_sample(x, g, mode, padding, align), [x, grid], dtype=F64)
 
 
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+def test_gradients_of_gradients_of_grid_sample(mode, padding):
+    rng = np.random.default_rng(2)
+    x, grid = rng.standard_normal((2, 3, 4, 5)), rng.uniform(-1.4, 1.4, (2, 3, 2, 2))
+    for align in (False, True):
+        compare(lambda f, lib, x, g, a=align: f.grid_sample(x, g, mode, padding, a), [x, grid], dtype=F64, second=True)
+    if mode == "bicubic":
+        return
+    x, grid = rng.standard_normal((1, 2, 3, 4, 5)), rng.uniform(-1.4, 1.4, (1, 2, 2, 2, 3))
+    compare(lambda f, lib, x, g: f.grid_sample(x, g, mode, padding, False), [x, grid], dtype=F64, second=True)
+
+
 def test_grid_sample_far_outside_and_at_what_is_no_number():
     x = arrays((1, 1, 3, 3))[0]
     grid = np.array([1e30, -1e30, np.inf, np.nan]).repeat(2).reshape(1, 2, 2, 2)
@@ -234,6 +247,19 @@ def test_ctc(reduction, blank):
 
     compare(run, [logits], dtype=F64)
     assert repr(swiftnet.nn.CTCLoss()) == repr(torch.nn.CTCLoss())
+
+
+def test_ctc_has_no_second_derivative():
+    messages = []
+    for library in (swiftnet, torch):
+        logs = library.tensor(np.random.default_rng(1).standard_normal((5, 1, 3)), requires_grad=True)
+        loss = library.nn.functional.ctc_loss(logs, library.tensor([[1, 2]]), (5,), (2,))
+        (gradient,) = library.autograd.grad(loss, logs, create_graph=True)
+        assert gradient.requires_grad
+        with pytest.raises(RuntimeError) as raised:
+            library.autograd.grad(gradient.square().sum(), logs)
+        messages.append(str(raised.value))
+    assert "ctc_loss_backward is not implemented" in messages[0] and "ctc_loss_backward" in messages[1]
 
 
 def test_mistakes_with_ctc():

@@ -41,6 +41,10 @@ AVERAGE = [
     ("lp_pool1d", (2, 3, 10), {"norm_type": 2, "kernel_size": 3}),
     ("lp_pool2d", (2, 3, 8, 9), {"norm_type": 3, "kernel_size": (2, 3), "stride": 2}),
     ("lp_pool3d", (2, 3, 5, 6, 7), {"norm_type": 2, "kernel_size": 2}),
+    ("lp_pool1d", (2, 3, 10), {"norm_type": float("inf"), "kernel_size": 3}),
+    ("lp_pool2d", (2, 3, 8, 9), {"norm_type": float("inf"), "kernel_size": (2, 3), "stride": 2, "ceil_mode": True}),
+    ("lp_pool2d", (3, 8, 9), {"norm_type": float("-inf"), "kernel_size": 2}),
+    ("lp_pool3d", (2, 3, 5, 6, 7), {"norm_type": float("inf"), "kernel_size": 2}),
 ]
 
 

@@ -459,6 +459,16 @@ sn_tensor sn_solve(sn_tensor a, sn_tensor b);
 sn_tensor sn_det(sn_tensor x);
 int32_t sn_slogdet(sn_tensor x, sn_tensor *results);
 sn_tensor sn_cholesky(sn_tensor x, int32_t upper);
+/* Q and R; mode "reduced", "complete" or "r". Eigenvalues and eigenvectors of symmetric matrices. U, S and V transposed.
+ * L and U in one matrix, and pivots; the matrix P that pivots stand for. */
+sn_list sn_linalg_qr(sn_tensor x, const char *mode);
+sn_list sn_linalg_eigh(sn_tensor x, int32_t upper);
+sn_list sn_linalg_svd(sn_tensor x, int32_t full);
+sn_list sn_linalg_lu_factor(sn_tensor x);
+sn_tensor sn_linalg_permutation(sn_tensor pivots, int64_t rows, int32_t dtype);
+/* Singular values up to max(absolute, relative times the largest) count as zero; NaN: PyTorch's default. */
+sn_tensor sn_linalg_pinv(sn_tensor x, double absolute, double relative);
+sn_tensor sn_linalg_matrix_rank(sn_tensor x, double absolute, double relative);
 
 /* ---- random numbers ---------------------------------------------------------------------------------------- */
 

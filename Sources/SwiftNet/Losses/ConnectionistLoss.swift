@@ -148,11 +148,19 @@ extension Tensor {
     if let slopes {
       let gradient = try slopes.to(dtype)
       let finite = try Tensor.of(losses.map { $0 == .infinity ? 0 : 1 }, dtype: dtype)
-      try out.recorded("CtcLoss", self, saving: [gradient, finite]) { context in
-        try require(!context.createsGraph, "derivative for aten::_ctc_loss_backward is not implemented")
-        var factor = try context.grad
-        if zeroInfinity { factor = try factor * context.saved(1) }
-        return [try (try context.saved(0)) * factor.reshape([1, n, 1])]
+      try out.recorded("CtcLoss", self, saving: [gradient, finite, self]) { context in
+        let incoming = try context.grad
+        let result = try noGrad { () -> Tensor in
+          let factor = zeroInfinity ? try incoming * context.saved(1) : incoming
+          return try context.saved(0) * factor.reshape([1, n, 1])
+        }
+        // As in PyTorch, the gradient is part of a graph that cannot be gone through.
+        guard context.createsGraph else { return [result] }
+        return [
+          try result.recorded("CtcLossBackward", incoming, context.saved(2)) { _ in
+            throw SwiftNetError.runtime("derivative for aten::_ctc_loss_backward is not implemented")
+          }
+        ]
       }
     }
     if reduction == .mean {

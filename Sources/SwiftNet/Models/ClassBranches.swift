@@ -13,13 +13,7 @@ public final class ClassLinear: Layer, ModuleFamily {
   public override func build(_ dtype: DType) throws {
     for name in ["ngroups", "in_features", "out_features"] { try requireSetting(name, atLeast: 1, atMost: 1 << 24) }
     let (groups, outputs) = (try int("ngroups"), try int("out_features"))
-    try addParameter("weight", Tensor(empty: [groups, try int("in_features"), outputs], dtype: dtype))
-    if try bool("bias") {
-      try addParameter("bias", Tensor(empty: [groups, outputs], dtype: dtype))
-    } else {
-      setParameter("bias", nil)
-    }
-    try resetParameters()
+    try addWeights([groups, try int("in_features"), outputs], bias: [groups, outputs], dtype)
   }
 
   public override func resetParameters() throws { try resetUniformly() }
@@ -37,6 +31,17 @@ public final class ClassLinear: Layer, ModuleFamily {
 }
 
 extension Module {
+  /// Makes "weight" and, if the setting "bias" says so, "bias", and draws them.
+  fileprivate func addWeights(_ shape: [Int], bias: [Int], _ dtype: DType) throws {
+    try addParameter("weight", Tensor(empty: shape, dtype: dtype))
+    if try bool("bias") {
+      try addParameter("bias", Tensor(empty: bias, dtype: dtype))
+    } else {
+      setParameter("bias", nil)
+    }
+    try resetParameters()
+  }
+
   /// Draws "weight" and "bias" uniformly from ±1/√d, d the weight's second dimension.
   fileprivate func resetUniformly() throws {
     let weight = try requiredParameter("weight")
@@ -73,13 +78,7 @@ public final class GroupLinear: Layer, ModuleFamily {
   public override func build(_ dtype: DType) throws {
     let classes = try int("n_classes")
     let outputs = try int("class_channels")
-    try addParameter("weight", Tensor(empty: [try int("group_channels"), classes, outputs], dtype: dtype))
-    if try bool("bias") {
-      try addParameter("bias", Tensor(empty: [classes, outputs], dtype: dtype))
-    } else {
-      setParameter("bias", nil)
-    }
-    try resetParameters()
+    try addWeights([try int("group_channels"), classes, outputs], bias: [classes, outputs], dtype)
   }
 
   public override func resetParameters() throws { try resetUniformly() }

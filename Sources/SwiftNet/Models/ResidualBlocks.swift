@@ -1,7 +1,8 @@
 /// The blocks of ResNet: y = relu(f(x) + shortcut(x)), where f is two 3×3 convolutions (BasicBlock), or a 3×3
-/// convolution between two 1×1 convolutions, the last of which makes four times the planes (Bottleneck; stride and
-/// dilation are the 3×3 convolution's). The shortcut is the child "downsample", the identity if there is none. He et
-/// al., 2015, https://arxiv.org/abs/1512.03385. PyTorch: `torchvision.models.resnet.BasicBlock`, `Bottleneck`.
+/// convolution between two 1×1 convolutions, the last of which makes four times the planes, or "expansion" times
+/// (Bottleneck; stride and dilation are the 3×3 convolution's). The shortcut is the child "downsample", the identity if
+/// there is none. He et al., 2015, https://arxiv.org/abs/1512.03385. PyTorch: `torchvision.models.resnet.BasicBlock`,
+/// `Bottleneck`.
 ///
 /// With "cbam", channel and spatial attention (Woo et al., 2018, https://arxiv.org/abs/1807.06521) weight f(x).
 public final class ResidualBlock: Layer, ModuleFamily {
@@ -12,6 +13,7 @@ public final class ResidualBlock: Layer, ModuleFamily {
         "inplanes", "planes",
         optional: [
           "stride": 1, "groups": 1, "base_width": 64, "dilation": 1, "norm_layer": "BatchNorm2d", "cbam": false,
+          "expansion": nil,
         ])
     )
   }
@@ -38,7 +40,8 @@ public final class ResidualBlock: Layer, ModuleFamily {
     if isBottleneck {
       let width = planes * baseWidth / 64 * groups
       try require(width > 0, .value, "Bottleneck: planes · base_width / 64 must be at least 1")
-      let outputs = planes * 4
+      if setting("expansion")?.isNone == false { try requireSetting("expansion", atLeast: 1) }
+      let outputs = try planes * (setting("expansion")?.int ?? ResidualBlock.expansion(typeName))
       setChild("conv1", try Module.convolution(inputs, width, 1, dtype: dtype))
       setChild("bn1", try Module.normalization(norm, width, dtype: dtype))
       setChild(

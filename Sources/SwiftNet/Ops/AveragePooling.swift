@@ -76,10 +76,16 @@ extension Tensor {
     return out
   }
 
-  /// The p-norm of each window: (Σ xᵖ)^(1/p). PyTorch: `lp_pool1d`, `2d`, `3d`.
+  /// The p-norm of each window: (Σ xᵖ)^(1/p), or the largest (p = ∞) or least (p = -∞) magnitude. PyTorch:
+  /// `lp_pool1d`, `2d`, `3d`.
   public func normPool(
     _ dimensions: Int, p: Double, kernel: [Int], stride: [Int] = [], ceilMode: Bool = false
   ) throws -> Tensor {
+    if p.isInfinite {
+      let signed = try p > 0 ? unary(.abs) : unary(.abs).unary(.neg)
+      let found = try signed.maxPool(dimensions, kernel: kernel, stride: stride, ceilMode: ceilMode)[0]
+      return try p > 0 ? found : found.unary(.neg)
+    }
     let sizes = kernel.count == 1 ? [Int](repeating: kernel[0], count: dimensions) : kernel
     let elements = sizes.reduce(1.0) { $0 * Double($1) }
     let powers = try Binary.apply(.pow, .tensor(self), .scalar(.float(p)))

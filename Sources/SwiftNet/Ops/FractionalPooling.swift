@@ -37,13 +37,16 @@ extension Tensor {
         samples.shape == [n, c, dimensions],
         "\(name): Expect _random_samples of shape [\(n), \(c), \(dimensions)], but got \(Shape.describe(samples.shape))"
       )
-      try require(
-        samples.dtype == dtype, "Expect _random_samples to have the same dtype as input")
       draws = try samples.detach()
     } else {
       draws = try Tensor(empty: [n, c, dimensions], dtype: dtype)
       try draws.uniformInPlace(generator: generator)
     }
+    let converted = try autocast(.float32, [self, draws]) {
+      try $0[0].fractionalMaxPool(kernel: kernel, size: size, samples: $0[1])
+    }
+    if let converted { return converted }
+    try require(draws.dtype == dtype, "Expect _random_samples to have the same dtype as input")
     let numbers = try draws.doubles()
     try require(
       numbers.allSatisfy { $0 >= 0 && $0 <= 1 }, .value, "\(name): _random_samples must be between 0 and 1")

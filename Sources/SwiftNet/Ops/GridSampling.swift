@@ -18,12 +18,16 @@ public enum GridMode: Int32, Sendable {
 extension Tensor {
   /// Elements of images (N, C, H, W) or volumes (N, C, D, H, W) at the places that a grid (N, …, 2 or 3) names: x, y
   /// (and z) from -1 to 1 (Jaderberg et al., 2015, https://arxiv.org/abs/1506.02025).
-  /// PyTorch: `torch.nn.functional.grid_sample`. As there, gradients of gradients are not available.
+  /// PyTorch: `torch.nn.functional.grid_sample`.
   ///
   /// - Parameter alignCorners: -1 and 1 are the centres of the outermost elements, instead of their outer edges.
   public func gridSampled(
     _ grid: Tensor, mode: GridMode = .bilinear, padding: GridPadding = .zeros, alignCorners: Bool = false
   ) throws -> Tensor {
+    let converted = try autocast(.float32, [self, grid]) {
+      try $0[0].gridSampled($0[1], mode: mode, padding: padding, alignCorners: alignCorners)
+    }
+    if let converted { return converted }
     try require(
       dtype == grid.dtype,
       "grid_sampler(): expected input and grid to have same dtype, but input has \(dtype.name) and grid has "
@@ -59,8 +63,14 @@ extension Tensor {
       ? gridSampled(Double.self, grid, plan) : gridSampled(Float.self, grid, plan)
     let name = "GridSampler\(rank - 2)D"
     return try out.recorded(name, self, grid, saving: [self, grid]) { context in
-      try require(!context.createsGraph, "derivative for aten::grid_sampler_backward is not implemented")
       let (x, grid, grad) = (try context.saved(0), try context.saved(1), try context.grad)
+      if context.createsGraph {
+        return try context.gradients(
+          ofFormula: { inputs in
+            guard let x = inputs[0], let grid = inputs[1] else { throw SwiftNetError.runtime("an input is missing") }
+            return try x.gridSampledByOperations(grid, plan)
+          }, [x, grid])
+      }
       let isWide = x.dtype == .float64
       return [
         context.needs(0)
@@ -218,14 +228,14 @@ struct GridPlan {
   }
 
   /// A coordinate from -1 to 1 as a position among n elements, and its slope.
-  fileprivate func position<T: BinaryFloatingPoint>(_ g: T, _ n: Int) -> (T, T) {
+  func position<T: BinaryFloatingPoint>(_ g: T, _ n: Int) -> (T, T) {
     let n = T(n)
     if alignCorners { return ((g + 1) / 2 * (n - 1), (n - 1) / 2) }
     return (((g + 1) * n - 1) / 2, n / 2)
   }
 
   /// A position brought inside, and the slope of that.
-  fileprivate func inside<T: BinaryFloatingPoint>(_ x: T, _ n: Int) -> (T, T) {
+  func inside<T: BinaryFloatingPoint>(_ x: T, _ n: Int) -> (T, T) {
     switch padding {
     case .zeros: return (x, 1)
     case .border: return clipped(x, n)
@@ -256,7 +266,7 @@ struct GridPlan {
   }
 
   /// A position that an Int can hold; what is not, lies outside anyhow.
-  fileprivate func safe<T: BinaryFloatingPoint>(_ x: T) -> T { abs(x) < 1e9 ? x : -100 }
+  func safe<T: BinaryFloatingPoint>(_ x: T) -> T { abs(x) < 1e9 ? x : -100 }
 }
 
 /// The elements that one place of a grid reads: offsets within an image, weights, and the weights' slopes in each

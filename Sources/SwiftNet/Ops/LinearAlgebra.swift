@@ -10,7 +10,7 @@
 /// the leading dimensions.
 extension Tensor {
   /// The matrices as doubles, row-major, one after another.
-  private func matrices(_ name: String) throws -> Tensor {
+  func matrices(_ name: String) throws -> Tensor {
     try require(
       dtype.isFloatingPoint && dtype != .float16 && dtype != .bfloat16,
       "\(name): Expected a floating point or complex tensor as input. Got \(dtype.scalarTypeName)")

@@ -160,7 +160,10 @@ extension Tensor {
     let k = try Shape.count(da.map { a.shape[$0] })
     let left = try a.permute(freeA + da).reshape([try Shape.count(freeA.map { a.shape[$0] }), k])
     let right = try b.permute(db + freeB).reshape([k, try Shape.count(freeB.map { b.shape[$0] })])
-    return try left.mm(right).reshape(freeA.map { a.shape[$0] } + freeB.map { b.shape[$0] })
+    let free = freeA.map { a.shape[$0] } + freeB.map { b.shape[$0] }
+    // PyTorch takes one number's sum for a dot product, which mixed precision leaves alone.
+    if left.shape[0] == 1, right.shape[1] == 1 { return try left.reshape([k]).dot(right.reshape([k])).reshape(free) }
+    return try left.mm(right).reshape(free)
   }
 
   /// The Kronecker product.

@@ -6,11 +6,11 @@ extension Tensor {
     _ dimensions: Int, kernel: [Int], stride: [Int] = [], padding: [Int] = [0], dilation: [Int] = [1],
     ceilMode: Bool = false, returnIndices: Bool = false
   ) throws -> [Tensor] {
-    if dimensions == 3 {
+    // PyTorch has the form without indices in its list, the other not.
+    if dimensions == 3, !returnIndices {
       let converted = try autocast(.float32, [self]) {
         try $0[0].maxPool(
-          3, kernel: kernel, stride: stride, padding: padding, dilation: dilation, ceilMode: ceilMode,
-          returnIndices: returnIndices)
+          3, kernel: kernel, stride: stride, padding: padding, dilation: dilation, ceilMode: ceilMode)
       }
       if let converted { return converted }
     }
@@ -98,9 +98,7 @@ extension Tensor {
   /// The inverse of max pooling with indices: elements at their places, zeros elsewhere. `size` has one number per
   /// spatial dimension. PyTorch: `max_unpool1d`, `2d`, `3d`.
   public func maxUnpool(_ indices: Tensor, size: [Int]) throws -> Tensor {
-    if size.count > 1, let out = try autocast(.float32, [self], { try $0[0].maxUnpool(indices, size: size) }) {
-      return out
-    }
+    if let out = try autocast(.float32, [self], { try $0[0].maxUnpool(indices, size: size) }) { return out }
     let dimensions = size.count
     try require(
       rank == dimensions + 1 || rank == dimensions + 2,

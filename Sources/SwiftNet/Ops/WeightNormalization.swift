@@ -43,6 +43,9 @@ extension Tensor {
 
   /// e^A of square matrices (…, n, n): scaled until its norm is below one half, a series, then squared as often.
   public func matrixExponential() throws -> Tensor {
+    // The products that it is made of stay in its own precision.
+    let isMixed = Autocast.pause()
+    defer { Autocast.resume(isMixed) }
     try require(
       rank >= 2 && shape[rank - 1] == shape[rank - 2],
       "linalg.matrix_exp: A must be batches of square matrices, but they are \(shape.count > 1 ? shape[rank - 2] : 0) by "
@@ -70,6 +73,7 @@ extension Tensor {
   /// The first columns of the product of reflections I - τᵢ·vᵢ·vᵢᵀ, vᵢ being column i of this tensor (…, m, n) from the
   /// diagonal down, which counts as one. PyTorch: `torch.linalg.householder_product`.
   public func householderProduct(_ tau: Tensor) throws -> Tensor {
+    if let out = try autocast(.float32, [self, tau], { try $0[0].householderProduct($0[1]) }) { return out }
     try require(rank >= 2, "torch.linalg.householder_product: input must have at least 2 dimensions.")
     let (m, n) = (shape[rank - 2], shape[rank - 1])
     try require(

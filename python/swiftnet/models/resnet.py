@@ -1,9 +1,17 @@
 """Residual networks with torchvision's names, `state_dict` keys and first values."""
 
+from swiftnet._device import check_device
 from swiftnet.models._model import load_weights
 from swiftnet.nn import init
+from swiftnet.nn.modules import _binding
+from swiftnet.nn.modules.activation import ReLU
 from swiftnet.nn.modules.batchnorm import BatchNorm2d
-from swiftnet.nn.modules.module import BuiltIn
+from swiftnet.nn.modules.container import Sequential
+from swiftnet.nn.modules.conv import Conv2d
+from swiftnet.nn.modules.linear import Linear
+from swiftnet.nn.modules.module import BuiltIn, Module
+from swiftnet.nn.modules.normalization import GroupNorm
+from swiftnet.nn.modules.pooling import AdaptiveAvgPool2d, MaxPool2d
 
 __all__ = [
     "BasicBlock", "Bottleneck", "ChannelAttention", "PaddedShortcut", "ResNet", "SpatialAttention", "resnet18",
@@ -21,7 +29,7 @@ class _Block(BuiltIn):
     ):  # fmt: skip
         arguments = locals()
         del arguments["downsample"], arguments["norm_layer"]
-        self._build(arguments)
+        self._build({**arguments, "expansion": self.expansion})
         replace_normalizations(self, norm_layer)
         if downsample is not None:
             self.downsample = downsample
@@ -105,7 +113,9 @@ class ResNet(BuiltIn):
     """Residual network (He et al., 2015, https://arxiv.org/abs/1512.03385), as `torchvision.models.ResNet`.
 
     Args:
-        block: BasicBlock or Bottleneck.
+        block: BasicBlock, Bottleneck, or a class of modules of your own, derived from these or not, which has an
+            attribute `expansion` (output channels for each plane) and is constructed as these are: (inplanes, planes,
+            stride, downsample, groups, base_width, dilation, norm_layer).
         layers: numbers of blocks of the four stages.
         num_classes: outputs of the classifier `fc`.
         zero_init_residual: begin with blocks that are the identity.
@@ -124,15 +134,30 @@ class ResNet(BuiltIn):
     _type = "ResNet"
     _not_settings = BuiltIn._not_settings | {"norm_layer"}
 
+    # How far stages have been dilated, and what makes normalisations: `_make_layer` goes on from there.
+    dilation = 1
+    _norm_layer = BatchNorm2d
+
+    def __init_subclass__(cls, **kwargs):
+        # torchvision's networks compute in `_forward_impl`, which programs override.
+        if "_forward_impl" in cls.__dict__ and "forward" not in cls.__dict__:
+            cls.forward = _forward_by_impl
+        super().__init_subclass__(**kwargs)
+
     def __init__(
         self, block, layers, num_classes=1000, zero_init_residual=False, groups=1, width_per_group=64,
         replace_stride_with_dilation=None, norm_layer=None, *, deep_base=False, shortcut="projection", cbam=False,
         width=64, in_channels=3, device=None, dtype=None,
     ):  # fmt: skip
         arguments = locals()
+        is_own = isinstance(block, type) and block not in (BasicBlock, Bottleneck)
+        if is_own or type(self)._make_layer is not ResNet._make_layer:
+            if not (isinstance(block, type) and issubclass(block, Module) and hasattr(block, "expansion")):
+                name = getattr(block, "__name__", repr(block))
+                raise TypeError(f"block must be a class of modules with an attribute 'expansion', not {name}")
+            self._assemble(arguments)
+            return
         if isinstance(block, type):
-            if block not in (BasicBlock, Bottleneck):
-                raise TypeError(f"block must be BasicBlock or Bottleneck, not {block.__name__}")
             arguments["block"] = block._type
         self._make(arguments)
 
@@ -140,10 +165,92 @@ class ResNet(BuiltIn):
         arguments = dict(arguments)
         norm_layer = arguments.pop("norm_layer", None)
         self._build(arguments)
+        self._norm_layer = norm_layer or BatchNorm2d
+        self.dilation = 2 ** sum(map(bool, self.replace_stride_with_dilation or ()))
         if replace_normalizations(self, norm_layer) and arguments.get("zero_init_residual"):
-            for block in self.modules():
-                if isinstance(block, _Block):
-                    init.zeros_((block.bn3 if isinstance(block, Bottleneck) else block.bn2).weight)
+            self._zero_init_residual()
+
+    def _assemble(self, arguments):
+        """Makes the children one by one, in the order in which the Swift library makes them, for blocks that it does
+        not know; its forward calls them."""
+        settings = {k: v for k, v in arguments.items() if k not in ("self", "__class__", "device", "dtype")}
+        block, layers, norm = settings["block"], settings["layers"], settings.pop("norm_layer") or BatchNorm2d
+        dilated = settings["replace_stride_with_dilation"] or (False,) * 3
+        if len(layers) != 4:
+            raise ValueError(f"layers must be the numbers of blocks of four stages, but got {layers}")
+        if len(dilated) != 3:
+            raise ValueError(f"replace_stride_with_dilation should be None or a 3-element tuple, got {dilated}")
+        check_device(arguments["device"])
+        self._attach(_binding.create(self._type, {**settings, "block": block.__name__}, build=False))
+        self._norm_layer, width = norm, self.width
+        if self.deep_base:
+            planes = (width, width, 2 * width)
+            for index, (inputs, outputs) in enumerate(zip((self.in_channels, *planes), planes, strict=False), 1):
+                conv = Conv2d(inputs, outputs, 3, stride=2 if index == 1 else 1, padding=1, bias=False)
+                setattr(self, f"conv{index}", conv)
+                setattr(self, f"bn{index}", norm(outputs))
+        else:
+            planes = (width,)
+            self.conv1 = Conv2d(self.in_channels, width, kernel_size=7, stride=2, padding=3, bias=False)
+            self.bn1 = norm(width)
+        self.inplanes = planes[-1]
+        self.relu = ReLU(inplace=True)
+        self.maxpool = MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.layer1 = self._make_layer(block, width, layers[0])
+        self.layer2 = self._make_layer(block, 2 * width, layers[1], stride=2, dilate=dilated[0])
+        self.layer3 = self._make_layer(block, 4 * width, layers[2], stride=2, dilate=dilated[1])
+        self.layer4 = self._make_layer(block, 8 * width, layers[3], stride=2, dilate=dilated[2])
+        self.avgpool = AdaptiveAvgPool2d((1, 1))
+        self.fc = Linear(8 * width * block.expansion, self.num_classes)
+        for module in self.modules():
+            if isinstance(module, Conv2d):
+                init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(module, (BatchNorm2d, GroupNorm)) and module.weight is not None:
+                init.ones_(module.weight)
+                init.zeros_(module.bias)
+        if self.zero_init_residual:
+            self._zero_init_residual()
+        if arguments["dtype"] is not None:
+            self.to(arguments["dtype"])
+
+    def _make_layer(self, block, planes, blocks, stride=1, dilate=False):
+        """A stage: so many blocks, the first of which changes the shape. Programs with other stages override it."""
+        before = self.dilation
+        if dilate:
+            self.dilation, stride = self.dilation * stride, 1
+        outputs = planes * block.expansion
+        downsample = None
+        if stride != 1 or self.inplanes != outputs:
+            downsample = self._make_shortcut(self.inplanes, outputs, stride)
+        settings = {"cbam": True} if self.cbam else {}
+        widths = (self.groups, self.base_width)
+        made = [block(self.inplanes, planes, stride, downsample, *widths, before, self._norm_layer, **settings)]
+        self.inplanes = outputs
+        for _ in range(1, blocks):
+            made.append(
+                block(
+                    self.inplanes, planes, groups=self.groups, base_width=self.base_width, dilation=self.dilation,
+                    norm_layer=self._norm_layer, **settings,
+                )
+            )  # fmt: skip
+        return Sequential(*made)
+
+    def _make_shortcut(self, inputs, outputs, stride):
+        if self.shortcut == "pad":
+            return PaddedShortcut(inputs, outputs, stride)
+        if self.shortcut != "projection":
+            raise ValueError(f"shortcut must be 'projection' or 'pad', but got '{self.shortcut}'")
+        return Sequential(Conv2d(inputs, outputs, 1, stride=stride, bias=False), self._norm_layer(outputs))
+
+    def _zero_init_residual(self):
+        for block in self.modules():
+            last = "bn3" if isinstance(block, Bottleneck) else "bn2" if isinstance(block, BasicBlock) else None
+            norm = getattr(block, last, None) if last else None
+            if norm is not None and norm.weight is not None:
+                init.zeros_(norm.weight)
+
+    def _forward_impl(self, x):
+        return BuiltIn.forward(self, x)
 
     @property
     def base_width(self):
@@ -151,7 +258,16 @@ class ResNet(BuiltIn):
 
     @property
     def inplanes(self):
-        return self.width * 8 * (4 if self.block == "Bottleneck" else 1)
+        """Channels that the next stage would get."""
+        return self.__dict__.get("_inplanes", self.width * 8 * (4 if self.block == "Bottleneck" else 1))
+
+    @inplanes.setter
+    def inplanes(self, channels):
+        self.__dict__["_inplanes"] = channels
+
+
+def _forward_by_impl(self, x):
+    return self._forward_impl(x)
 
 
 def replace_normalizations(model, norm_layer):

@@ -1,3 +1,31 @@
+extension Module {
+  /// Checks the settings of a table of rows and makes the place of padding one from the front.
+  fileprivate func checkTable(paddingName: String) throws {
+    let rows = try int("num_embeddings")
+    if let padding = try optionalInt("padding_idx") {
+      try require(
+        padding < rows && padding >= -rows, .value, "\(paddingName) must be within num_embeddings")
+      if padding < 0 { store("padding_idx", .int(padding + rows)) }
+    }
+    try require(
+      try !bool("sparse"), .notImplemented, "\(typeName): gradients are dense; sparse=True is not possible")
+  }
+
+  fileprivate func buildTable(_ dtype: DType) throws {
+    try addParameter("weight", Tensor(empty: [try int("num_embeddings"), try int("embedding_dim")], dtype: dtype))
+    try resetParameters()
+  }
+
+  /// Draws the rows from N(0, 1); that of padding is zero.
+  fileprivate func resetTable() throws {
+    let weight = try requiredParameter("weight")
+    try Initializer.normal(weight)
+    if let padding = try optionalInt("padding_idx") {
+      try noGrad { try weight.detach().select(0, padding).fillInPlace(0) }
+    }
+  }
+}
+
 /// Rows of a learnt table, by index. The table is drawn from N(0, 1). PyTorch: `torch.nn.Embedding`.
 public final class Embedding: Layer, ModuleFamily {
   static let schemas = [
@@ -14,13 +42,7 @@ public final class Embedding: Layer, ModuleFamily {
   private var compute: ((Tensor, Tensor) throws -> Tensor)?
 
   public override func configure() throws {
-    let rows = try int("num_embeddings")
-    if let padding = try optionalInt("padding_idx") {
-      try require(
-        padding < rows && padding >= -rows, .value, "Padding_idx must be within num_embeddings")
-      if padding < 0 { store("padding_idx", .int(padding + rows)) }
-    }
-    try require(try !bool("sparse"), .notImplemented, "Embedding: gradients are dense; sparse=True is not possible")
+    try checkTable(paddingName: "Padding_idx")
     let (padding, maxNorm) = (try optionalInt("padding_idx"), try optionalDouble("max_norm"))
     let (normType, byFrequency) = (try double("norm_type"), try bool("scale_grad_by_freq"))
     compute = { table, indices in
@@ -29,18 +51,9 @@ public final class Embedding: Layer, ModuleFamily {
     }
   }
 
-  public override func build(_ dtype: DType) throws {
-    try addParameter("weight", Tensor(empty: [try int("num_embeddings"), try int("embedding_dim")], dtype: dtype))
-    try resetParameters()
-  }
+  public override func build(_ dtype: DType) throws { try buildTable(dtype) }
 
-  public override func resetParameters() throws {
-    let weight = try requiredParameter("weight")
-    try Initializer.normal(weight)
-    if let padding = try optionalInt("padding_idx") {
-      try noGrad { try weight.detach().select(0, padding).fillInPlace(0) }
-    }
-  }
+  public override func resetParameters() throws { try resetTable() }
 
   public override func forward(_ x: Tensor) throws -> Tensor {
     guard let compute else { throw SwiftNetError.value("the embedding has no settings") }
@@ -63,27 +76,12 @@ public final class EmbeddingBag: Module, ModuleFamily {
   ]
 
   public override func configure() throws {
-    let rows = try int("num_embeddings")
-    if let padding = try optionalInt("padding_idx") {
-      try require(
-        padding < rows && padding >= -rows, .value, "padding_idx must be within num_embeddings")
-      if padding < 0 { store("padding_idx", .int(padding + rows)) }
-    }
-    try require(try !bool("sparse"), .notImplemented, "EmbeddingBag: gradients are dense; sparse=True is not possible")
+    try checkTable(paddingName: "padding_idx")
   }
 
-  public override func build(_ dtype: DType) throws {
-    try addParameter("weight", Tensor(empty: [try int("num_embeddings"), try int("embedding_dim")], dtype: dtype))
-    try resetParameters()
-  }
+  public override func build(_ dtype: DType) throws { try buildTable(dtype) }
 
-  public override func resetParameters() throws {
-    let weight = try requiredParameter("weight")
-    try Initializer.normal(weight)
-    if let padding = try optionalInt("padding_idx") {
-      try noGrad { try weight.detach().select(0, padding).fillInPlace(0) }
-    }
-  }
+  public override func resetParameters() throws { try resetTable() }
 
   public override func forward(_ inputs: [ModuleValue]) throws -> ModuleValue {
     guard (1...3).contains(inputs.count) else {

@@ -167,6 +167,8 @@ def adaptive_avg_pool3d(input, output_size):
 
 def _lp_pool(spatial, input, norm_type, kernel_size, stride, ceil_mode):
     h = handle(input, f"lp_pool{spatial}d")
+    if norm_type == 0:
+        raise ZeroDivisionError("float division by zero")
     kernel = integers(kernel_size)
     stride = () if stride is None else integers(stride)
     return wrap(lib.sn_lp_pool(h, spatial, float(norm_type), kernel, len(kernel), stride, len(stride), ceil_mode))
