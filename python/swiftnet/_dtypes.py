@@ -1,21 +1,25 @@
 """Element types, with PyTorch's names."""
 
-import numpy as np
+from swiftnet._numpy import np
 
 
 class dtype:
     """An element type. `itemsize` is in bytes; `is_floating_point`, `is_signed` and `is_complex` say what it holds."""
 
-    __slots__ = ("code", "name", "itemsize", "is_floating_point", "is_signed", "is_complex", "numpy")
+    __slots__ = ("code", "name", "itemsize", "is_floating_point", "is_signed", "is_complex")
 
-    def __init__(self, code, name, itemsize, floating, signed, numpy):
+    def __init__(self, code, name, itemsize, floating, signed):
         self.code = code
         self.name = name
         self.itemsize = itemsize
         self.is_floating_point = floating
         self.is_signed = signed
         self.is_complex = False
-        self.numpy = numpy
+
+    @property
+    def numpy(self):
+        """NumPy's dtype; None for bfloat16, which NumPy does not have."""
+        return None if self.name == "bfloat16" else np.dtype(self.name)
 
     def __repr__(self):
         return f"swiftnet.{self.name}"
@@ -28,19 +32,19 @@ class dtype:
 
 
 ALL = tuple(
-    dtype(code, name, size, floating, signed, np.dtype(numpy) if numpy else None)
-    for code, (name, size, floating, signed, numpy) in enumerate(
+    dtype(code, name, size, floating, signed)
+    for code, (name, size, floating, signed) in enumerate(
         [
-            ("float32", 4, True, True, "float32"),
-            ("float64", 8, True, True, "float64"),
-            ("float16", 2, True, True, "float16"),
-            ("bfloat16", 2, True, True, None),
-            ("int8", 1, False, True, "int8"),
-            ("int16", 2, False, True, "int16"),
-            ("int32", 4, False, True, "int32"),
-            ("int64", 8, False, True, "int64"),
-            ("uint8", 1, False, False, "uint8"),
-            ("bool", 1, False, False, "bool"),
+            ("float32", 4, True, True),
+            ("float64", 8, True, True),
+            ("float16", 2, True, True),
+            ("bfloat16", 2, True, True),
+            ("int8", 1, False, True),
+            ("int16", 2, False, True),
+            ("int32", 4, False, True),
+            ("int64", 8, False, True),
+            ("uint8", 1, False, False),
+            ("bool", 1, False, False),
         ]
     )
 )
@@ -48,7 +52,6 @@ float32, float64, float16, bfloat16, int8, int16, int32, int64, uint8, bool_ = A
 float_, double, half, short, int_, long = float32, float64, float16, int16, int32, int64
 
 _names = {d.name: d for d in ALL}
-_of_numpy = {d.numpy: d for d in ALL if d.numpy is not None}
 _of_python = {float: None, int: int64, bool: bool_}
 
 
@@ -58,9 +61,9 @@ def _by_name(name):
 
 def from_numpy_dtype(numpy_dtype):
     """The dtype of NumPy data, or TypeError."""
-    found = _of_numpy.get(np.dtype(numpy_dtype).newbyteorder("="))
+    found = _names.get(np.dtype(numpy_dtype).newbyteorder("=").name)
     if found is None:
-        supported = ", ".join(str(d) for d in _of_numpy)
+        supported = ", ".join(name for name in _names if name != "bfloat16")
         raise TypeError(f"can't convert np.ndarray of type {numpy_dtype}. The only supported types are: {supported}.")
     return found
 

@@ -1,8 +1,7 @@
 """How a tensor is shown: PyTorch's layout, with NumPy's formatting of numbers."""
 
-import numpy as np
-
 from swiftnet import _dtypes
+from swiftnet._numpy import np
 
 _options = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80, "sci_mode": None}
 

@@ -10,12 +10,11 @@ import io
 import pickle
 import sys
 
-import numpy as np
-
 from swiftnet import _dtypes
 from swiftnet._core import lib
 from swiftnet._device import check_device, device
 from swiftnet._files import write_whole
+from swiftnet._numpy import np
 from swiftnet._tensor import Parameter, Size, Tensor, wrap
 
 # PyTorch's storage type for each dtype.

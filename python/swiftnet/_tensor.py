@@ -8,11 +8,10 @@ import _thread
 import sys
 import time
 
-import numpy as np
-
 from swiftnet import _dtypes
 from swiftnet._core import NULL, check, fail, ffi, integers, lib, number, scalar
 from swiftnet._device import cpu
+from swiftnet._numpy import np
 
 
 class Size(tuple):

@@ -12,11 +12,10 @@ import struct
 import sys
 import zipfile
 
-import numpy as np
-
 from swiftnet import _dtypes
 from swiftnet._core import lib
 from swiftnet._device import device
+from swiftnet._numpy import np
 from swiftnet._serialization import _STORAGES
 from swiftnet._tensor import Parameter, Size, wrap
 

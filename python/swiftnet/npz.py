@@ -9,10 +9,9 @@
 
 import io
 
-import numpy as np
-
 from swiftnet import _dtypes
 from swiftnet._files import write_whole
+from swiftnet._numpy import np
 from swiftnet._tensor import Tensor
 
 __all__ = ["load", "save"]

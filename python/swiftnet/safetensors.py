@@ -11,11 +11,10 @@ https://huggingface.co/docs/safetensors. Names of functions as in the package `s
 import io
 import json
 
-import numpy as np
-
 from swiftnet import _dtypes
 from swiftnet._core import lib
 from swiftnet._files import write_whole
+from swiftnet._numpy import np
 from swiftnet._tensor import Tensor, wrap
 
 __all__ = ["load", "load_file", "read_metadata", "save", "save_file"]

@@ -183,16 +183,16 @@ def test_gradients_after_evaluation():
     torch.testing.assert_close(scale.grad.item(), plain.relu().sum().item(), rtol=1e-4, atol=1e-2)
 
 
-def test_threads_share_a_model(pair):
-    x = images(3)
+def test_threads_share_a_model():
+    x, model = images(3), network(swiftnet).eval()
     with swiftnet.no_grad():
-        expected = pair[1](swiftnet.tensor(x)).numpy().copy()
-    change_in_place(pair[1], swiftnet)
+        expected = model(swiftnet.tensor(x)).numpy().copy()
+    change_in_place(model, swiftnet)
     results = []
 
     def run():
         with swiftnet.no_grad():
-            results.append(pair[1](swiftnet.tensor(x)).numpy())
+            results.append(model(swiftnet.tensor(x)).numpy())
 
     threads = [threading.Thread(target=run) for _ in range(4)]
     for thread in threads:

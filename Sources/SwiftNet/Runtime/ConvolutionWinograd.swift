@@ -373,8 +373,9 @@ func winogradWeightGradient(
     winograd.transformSource(&images, tile, count, out, channels, winogradPointStride(count, channels))
   }
 
-  if panels >= 8 && blocks * sourceSize <= 1 << 22 {
-    // Few tiles, large filters: the tiles are transformed once for all panels, a task takes a panel.
+  if panels >= 8 && (blocks * sourceSize <= 1 << 22 || 2 * blocks * sourceSize < panels * panelSize) {
+    // Few tiles, or filters whose sums would take more memory than all tiles: the tiles are transformed once for all
+    // panels, a task takes a panel.
     let shared = try Scratch(bytes: blocks * sourceSize * 4)
     let slots = try ScratchSlots(bytes: (panelSize + gradientSize + 9 * channels * width) * 4)
     parallelFor(blocks, grain: 1) { first, last in

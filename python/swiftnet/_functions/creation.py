@@ -1,11 +1,10 @@
 """New tensors."""
 
-import numpy as np
-
 from swiftnet import _dtypes
 from swiftnet._core import check, ffi, integers, lib, scalar
 from swiftnet._device import check_device
 from swiftnet._functions import methods
+from swiftnet._numpy import np
 from swiftnet._tensor import Tensor, tensor, wrap
 
 _arrays = {}

@@ -2,11 +2,10 @@
 
 import operator
 
-import numpy as np
-
 from swiftnet import _dtypes
 from swiftnet._core import NULL, check, fail, ffi, lib, scalar
 from swiftnet._functions import methods
+from swiftnet._numpy import np
 from swiftnet._tensor import Tensor, _from_sequence, tensor, wrap
 
 _new = object.__new__

@@ -3,9 +3,8 @@
 import collections.abc as abc
 import copy
 
-import numpy as np
-
 import swiftnet
+from swiftnet._numpy import np
 from swiftnet._tensor import Tensor
 
 

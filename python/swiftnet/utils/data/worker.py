@@ -16,9 +16,8 @@ import struct
 import threading
 import traceback
 
-import numpy as np
-
 import swiftnet
+from swiftnet._numpy import np
 from swiftnet._tensor import Tensor
 from swiftnet.utils.data.fetch import make_fetch
 
