@@ -20,10 +20,16 @@ func finishTile<T: ProductScalar>(
     while half < width {
       let valid = min(lanes, width - half)
       var b = V(), s = V(repeating: 1), t = V()
-      for i in 0..<valid {
-        if let bias { b[i] = bias[half + i] }
-        if let scale { s[i] = T(scale[half + i]) }
-        if let shift { t[i] = T(shift[half + i]) }
+      if valid == lanes {
+        if let bias { b = load(bias + half) }
+        if let scale { s = loadFloats(scale + half, T.self) }
+        if let shift { t = loadFloats(shift + half, T.self) }
+      } else {
+        for i in 0..<valid {
+          if let bias { b[i] = bias[half + i] }
+          if let scale { s[i] = T(scale[half + i]) }
+          if let shift { t[i] = T(shift[half + i]) }
+        }
       }
       for row in 0..<rows {
         let p = buffer + row * columns + half
@@ -63,6 +69,15 @@ func finishTile<T: ProductScalar>(
       for i in 0..<width { o[i] = p[i] }
     }
   }
+}
+
+/// A vector's worth of floats as the product's numbers.
+@inline(__always)
+private func loadFloats<T: ProductScalar>(_ p: UnsafePointer<Float>, _: T.Type) -> T.Vector {
+  if T.self == Float.self { return load(UnsafeRawPointer(p).assumingMemoryBound(to: T.self)) }
+  var v = T.Vector()
+  for i in 0..<T.Vector.scalarCount { v[i] = T(p[i]) }
+  return v
 }
 
 /// Adds the column sums of a block with the given row stride, or the sums of squares: a vector at a time over the
