@@ -36,9 +36,14 @@ def matrices():
 
 def convolutions():
     def pieces(library, shape, filters, kernel, options):
+        options = dict(options)
+        transposed = options.pop("transposed", False)
+        inputs = shape[1] // options.get("groups", 1)
         x = library.random(*shape, requires_grad=True)
-        w = library.random(filters, shape[1], *kernel, seed=1, requires_grad=True)
-        convolve = library.F.conv3d if len(kernel) == 3 else library.F.conv2d
+        sizes = (shape[1], filters) if transposed else (filters, inputs)
+        w = library.random(*sizes, *kernel, seed=1, requires_grad=True)
+        name = f"conv{'_transpose' if transposed else ''}{len(kernel)}d"
+        convolve = getattr(library.F, name)
         return x, w, lambda: convolve(x, w, **options)
 
     def forward(*arguments):
@@ -70,14 +75,32 @@ def convolutions():
         ("3×3, 512 channels, 7²", (8, 512, 7, 7), 512, (3, 3), {"padding": 1}),
         ("3×3, stride 2, 128 channels, 56²", (8, 128, 56, 56), 128, (3, 3), {"padding": 1, "stride": 2}),
         ("1×1, 64 to 256 channels, 56²", (8, 64, 56, 56), 256, (1, 1), {}),
+        ("1×1, 256 to 64 channels, 56²", (8, 256, 56, 56), 64, (1, 1), {}),
+        ("1×1, 512 to 128 channels, 28²", (8, 512, 28, 28), 128, (1, 1), {}),
+        ("1×1, 1024 to 256 channels, 14²", (8, 1024, 14, 14), 256, (1, 1), {}),
+        ("1×1, 2048 to 512 channels, 7²", (8, 2048, 7, 7), 512, (1, 1), {}),
+        ("1×1, stride 2, 256 to 512 channels, 56²", (8, 256, 56, 56), 512, (1, 1), {"stride": 2}),
         ("7×7 stem, stride 2, 224²", (8, 3, 224, 224), 64, (7, 7), {"padding": 3, "stride": 2}),
+        ("3×3, 32 groups, 128 channels, 28²", (8, 128, 28, 28), 128, (3, 3), {"padding": 1, "groups": 32}),
+        ("3×3, depthwise, 128 channels, 28²", (8, 128, 28, 28), 128, (3, 3), {"padding": 1, "groups": 128}),
+        ("3×3, dilation 2, 256 channels, 28²", (8, 256, 28, 28), 256, (3, 3), {"padding": 2, "dilation": 2}),
+        (
+            "4×4, transposed, stride 2, 64 channels, 28²",
+            (8, 64, 28, 28),
+            64,
+            (4, 4),
+            {"padding": 1, "stride": 2, "transposed": True},
+        ),
         ("3×3×3, 1 to 16 channels, 32³", (16, 1, 32, 32, 32), 16, (3, 3, 3), {}),
+        ("3×3×3, 16 channels, 30³", (16, 16, 30, 30, 30), 16, (3, 3, 3), {}),
     ]
     for name, shape, filters, kernel, options in shapes:
-        count = shape[0] * filters * shape[1]
+        count = shape[0] * filters * shape[1] // options.get("groups", 1)
         for size, extent in zip(shape[2:], kernel, strict=True):
-            outputs = (size + 2 * options.get("padding", 0) - extent) // options.get("stride", 1) + 1
-            count *= outputs * extent
+            reach = options.get("dilation", 1) * (extent - 1) + 1
+            outputs = (size + 2 * options.get("padding", 0) - reach) // options.get("stride", 1) + 1
+            # Every place of a transposed convolution's input meets every tap.
+            count *= size * extent if options.get("transposed") else outputs * extent
         arguments = (shape, filters, kernel, options)
         images = len(kernel) == 2
         yield Case("convolution, forward", name, forward(*arguments), 2 * count, images)

@@ -46,7 +46,8 @@ public struct ProductKernels {
 }
 
 /// `(source, item stride, k stride, items, k, output)`: packs rows of the left matrix or columns of the right
-/// one into panels [item / width][k][width]; missing items of the last panel are zero. Strides in elements.
+/// one into panels [item / width][k][width]; what stands for missing items of the last panel is not used. Strides in
+/// elements.
 public typealias PackKernel = (UnsafeRawPointer, Int, Int, Int, Int, UnsafeMutableRawPointer) -> Void
 
 /// `(BlockArguments)`: `c = alpha * a · b + beta * c` for operands that fit in the cache.

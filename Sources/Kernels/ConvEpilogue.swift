@@ -1,5 +1,11 @@
 import KernelTypes
 
+/// Whether finished tiles need no more than a bias, so that they can go to their places from registers.
+@inline(__always)
+func storesTilesDirectly(_ x: ConvolveArguments) -> Bool {
+  x.scale == nil && x.shift == nil && x.residual == nil && !x.relu && x.sums == nil && x.sumsOfSquares == nil
+}
+
 /// Epilogue of a tile (bias, scale and shift, residual, relu, statistics) and its way into the output.
 @inline(never)
 func finishTile<T: ProductScalar>(

@@ -1,3 +1,4 @@
+import CIntrinsics
 import KernelTypes
 
 // Convolutions with a few input channels. A row of taps is one stretch of `run` numbers, the input's rows have
@@ -18,6 +19,7 @@ func convolveLines<T: ProductScalar>(
   let bases = UnsafeMutablePointer(mutating: x.tables)
   let tapWeights = bases + g.taps
   let positions = g.width.positions
+  let direct = storesTilesDirectly(x)
   var place = RowPlace(g, firstLine * positions)
   withUnsafeTemporaryAllocation(of: Int.self, capacity: tileRows) { memory in
     guard let outputs = memory.baseAddress else { return }
@@ -42,6 +44,20 @@ func convolveLines<T: ProductScalar>(
             var here = place
             here.width = first
             here.outputs(g, valid, outputs)
+            for row in valid..<tileRows { outputs[row] = outputs[valid - 1] }
+            if direct && width == columns && active > 0 {
+              let out = x.output.assumingMemoryBound(to: T.self) + (x.firstColumn + column)
+              for row in 0..<valid {
+                sn_prefetch_write(out + outputs[row])
+                sn_prefetch_write(out + (outputs[row] + T.Vector.scalarCount))
+              }
+              let bias = x.bias.map { $0.assumingMemoryBound(to: T.self) + (x.firstColumn + column) }
+              lineTile(
+                bases, tapWeights, active, first, step, valid - 1, x.run, panel, Earlier(rows: bias, stride: 0), out,
+                outputs)
+              first += tileRows
+              continue
+            }
             if active == 0 {
               for i in 0..<tileRows * columns { buffer[i] = 0 }
             } else if narrow {
@@ -51,7 +67,9 @@ func convolveLines<T: ProductScalar>(
                 narrowLineTile(bases, tapWeights, active, first, step, valid - 1, x.run, panel, buffer)
               }
             } else {
-              lineTile(bases, tapWeights, active, first, step, valid - 1, x.run, panel, buffer)
+              lineTile(
+                bases, tapWeights, active, first, step, valid - 1, x.run, panel, Earlier(rows: nil, stride: 0), buffer,
+                nil)
             }
             finishTile(arguments, outputs, valid, x.firstColumn + column, width, buffer)
             first += tileRows
@@ -87,7 +105,8 @@ private func pointer<T>(_ address: Int, _: T.Type) -> UnsafePointer<T> {
 @inline(never)
 private func lineTile<T: ProductScalar>(
   _ bases: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ first: Int, _ step: Int,
-  _ last: Int, _ run: Int, _ panel: UnsafePointer<T>, _ out: UnsafeMutablePointer<T>
+  _ last: Int, _ run: Int, _ panel: UnsafePointer<T>, _ earlier: Earlier<T>, _ out: UnsafeMutablePointer<T>,
+  _ offsets: UnsafePointer<Int>?
 ) {
   let columns = T.tileColumns
   var tile = Tile<T>()
@@ -104,7 +123,11 @@ private func lineTile<T: ProductScalar>(
     } while index < run
     tap += 1
   } while tap < taps
-  tile.put(out, columns, adding: false)
+  if let offsets {
+    tile.put(out, { offsets[$0] }, adding: earlier)
+  } else {
+    tile.put(out, { $0 * columns }, adding: earlier)
+  }
 }
 
 @inline(never)

@@ -1,3 +1,4 @@
+import CIntrinsics
 import KernelTypes
 
 /// Fills in the tables of consecutive tiles of a convolution's implicit matrix (see `RowGeometry`). A tap whose
@@ -160,43 +161,77 @@ struct RowPlace {
 /// like a blocked summation.
 private let accumulatedTerms = 256
 
+/// Bytes of the first-level cache that sources may fill beside a panel of weights.
+private let firstLevelRoom = 24 << 10
+
 /// Tiles of a convolution:
 ///
-///     for each block of output channels (its weight panel stays in the second-level cache)
-///       for each tile of output places
-///         for each tap, for each input channel: a rank-one update of the tile in registers
-///         epilogue on the tile, then its rows go to their places
+///     for each few tiles of output places (all, unless they fit in the first-level cache)
+///       for each block of output channels (its weight panel stays in the second-level cache)
+///         for each tile of output places
+///           for each tap, for each input channel: a rank-one update of the tile in registers
+///           epilogue on the tile, then its rows go to their places
 @inline(__always)
 func convolveRows<T: ProductScalar>(_ arguments: UnsafePointer<ConvolveArguments>, _: T.Type) {
   let x = arguments.pointee
   let columns = T.tileColumns
   let weights = x.weights.assumingMemoryBound(to: T.self)
+  let direct = storesTilesDirectly(x)
+  let bias = x.bias.map { $0.assumingMemoryBound(to: T.self) + x.firstColumn }
+  // Short panels leave room in the first-level cache for the rows of some tiles too.
+  let taps = (x.tableWords - 1 - tileRows) / (1 + tileRows)
+  let tileBytes = taps * x.run * tileRows * MemoryLayout<T>.stride
+  let tilesAtOnce = 4 * tileBytes <= firstLevelRoom ? firstLevelRoom / max(tileBytes, 1) : x.tiles
   TileBuffer<T>.with { buffer in
-    var column = 0
-    while column < x.columns {
-      let width = min(columns, x.columns - column)
-      let narrow = width <= T.Vector.scalarCount
-      let panel = weights + column / columns * x.panelStride
-      for tile in 0..<x.tiles {
-        let table = x.tables + tile * x.tableWords
-        let rows = tile == x.tiles - 1 ? x.lastRows : tileRows
-        if x.depthwise {
-          depthwiseTile(table, x.tableWords, panel, x.firstColumn + column, width, buffer)
-        } else {
-          accumulate(table, x.tableWords, x.run, x.sourceOffset, panel, narrow, buffer)
+    var first = 0
+    while first < x.tiles {
+      let last = min(first + tilesAtOnce, x.tiles)
+      var column = 0
+      while column < x.columns {
+        let width = min(columns, x.columns - column)
+        let narrow = width <= T.Vector.scalarCount
+        let panel = weights + column / columns * x.panelStride
+        for tile in first..<last {
+          let table = x.tables + tile * x.tableWords
+          let rows = tile == x.tiles - 1 ? x.lastRows : tileRows
+          // From the first row of the first tap to that of the next tile.
+          let sources = 1 + tileRows + taps
+          let ahead = tile == x.tiles - 1 ? 0 : table[x.tableWords + sources] &- table[sources]
+          if x.depthwise {
+            depthwiseTile(table, x.tableWords, panel, x.firstColumn + column, width, buffer)
+          } else if direct && width == columns && table[0] > 0 {
+            let out = x.output.assumingMemoryBound(to: T.self) + (x.firstColumn + column)
+            // The lines are on their way while the tile is computed.
+            for row in 0..<rows {
+              sn_prefetch_write(out + table[1 + row])
+              sn_prefetch_write(out + (table[1 + row] + T.Vector.scalarCount))
+            }
+            accumulate(
+              table, x.tableWords, x.run, x.sourceOffset, panel, narrow, ahead, buffer,
+              (out, table + 1, bias.map { $0 + column }))
+            continue
+          } else {
+            accumulate(table, x.tableWords, x.run, x.sourceOffset, panel, narrow, ahead, buffer, nil)
+          }
+          finishTile(arguments, table + 1, rows, x.firstColumn + column, width, buffer)
         }
-        finishTile(arguments, table + 1, rows, x.firstColumn + column, width, buffer)
+        column += columns
       }
-      column += columns
+      first = last
     }
   }
 }
 
-/// All taps of one tile, in stretches of limited length.
+/// Where a tile's sum goes in the end: rows at offsets, with a bias for each column added.
+private typealias TileTarget<T: ProductScalar> = (
+  out: UnsafeMutablePointer<T>, offsets: UnsafePointer<Int>, bias: UnsafePointer<T>?
+)
+
+/// All taps of one tile, in stretches of limited length. Without a target the sum is left in the buffer.
 @inline(__always)
 private func accumulate<T: ProductScalar>(
   _ table: UnsafePointer<Int>, _ tableWords: Int, _ run: Int, _ offset: Int, _ panel: UnsafePointer<T>,
-  _ narrow: Bool, _ buffer: UnsafeMutablePointer<T>
+  _ narrow: Bool, _ ahead: Int, _ buffer: UnsafeMutablePointer<T>, _ target: TileTarget<T>?
 ) {
   let taps = table[0]
   let capacity = (tableWords - 1 - tileRows) / (1 + tileRows)
@@ -209,21 +244,25 @@ private func accumulate<T: ProductScalar>(
   let tapsAtOnce = max(1, accumulatedTerms / run)
   let pieces = (run + accumulatedTerms - 1) / accumulatedTerms
   let piece = (run + pieces - 1) / pieces
-  var adding = false
+  var earlier = Earlier<T>(rows: target?.bias, stride: 0)
   var tap = 0
   while tap < taps {
     let count = min(tapsAtOnce, taps - tap)
     var start = 0
     while start < run {
       let length = min(piece, run - start)
+      let last = tap + count == taps && start + length == run
       if narrow {
         narrowTapTile(
-          addresses + tap * tileRows, tapWeights + tap, count, offset, start, length, panel, buffer, adding)
+          addresses + tap * tileRows, tapWeights + tap, count, offset, start, length, panel, buffer,
+          earlier.rows != nil)
       } else {
+        let place = last ? target : nil
         tapTile(
-          addresses + tap * tileRows, tapWeights + tap, count, offset, start, length, panel, buffer, adding)
+          addresses + tap * tileRows, tapWeights + tap, count, offset, start, length, ahead, panel, earlier,
+          place?.out ?? buffer, place?.offsets)
       }
-      adding = true
+      earlier = Earlier(rows: UnsafePointer(buffer), stride: T.tileColumns)
       start += length
     }
     tap += count
@@ -235,30 +274,40 @@ private func pointer<T>(_ address: Int, _ offset: Int, _: T.Type) -> UnsafePoint
   UnsafePointer<T>(bitPattern: address).unsafelyUnwrapped + offset
 }
 
-/// Elements `start` to `start + length` of the stretches of `taps` (> 0) taps, from addresses of rows.
+/// Elements `start` to `start + length` of the stretches of `taps` (> 0) taps, from addresses of rows. `ahead` bytes
+/// further on lie those of the next tile, which are fetched meanwhile: twelve short streams at a time are more than the
+/// processor follows by itself.
 @inline(never)
 private func tapTile<T: ProductScalar>(
   _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ offset: Int, _ start: Int,
-  _ length: Int,
-  _ panel: UnsafePointer<T>, _ out: UnsafeMutablePointer<T>, _ adding: Bool
+  _ length: Int, _ ahead: Int,
+  _ panel: UnsafePointer<T>, _ earlier: Earlier<T>, _ out: UnsafeMutablePointer<T>, _ offsets: UnsafePointer<Int>?
 ) {
   let columns = T.tileColumns
   var tile = Tile<T>()
   var addresses = addresses
   var tap = 0
   repeat {
-    let rows = RowPointers<T> { pointer(addresses[$0], offset + start, T.self) }
+    let rows = RowPointers<T> { pointer(addresses[$0], offset + start + length, T.self) }
     var b = panel + tapWeights[tap] + start * columns
-    var index = 0
+    var next = pointer(addresses[0] &+ ahead, offset + start, T.self)
+    // Counts up to zero: a register less in a loop that needs them all.
+    var index = -length
     repeat {
+      sn_prefetch_second_level(next)
       tile.add(load(b), load(b + T.Vector.scalarCount)) { rows.six($0, index) }
       b += columns
+      next += tileRows
       index += 1
-    } while index < length
+    } while index != 0
     addresses += tileRows
     tap += 1
   } while tap < taps
-  tile.put(out, columns, adding: adding)
+  if let offsets {
+    tile.put(out, { offsets[$0] }, adding: earlier)
+  } else {
+    tile.put(out, { $0 * columns }, adding: earlier)
+  }
 }
 
 @inline(never)

@@ -87,26 +87,28 @@ func gradientBlock<T: ProductScalar>(_ arguments: UnsafePointer<GradientArgument
   let quads = x.activeTaps * perTap
   let atOnce = gradientTileRows / 4
   TileBuffer<T>.with { dummy in
-    var quad = 0
-    while quad < quads {
-      @inline(__always)
-      func source(_ i: Int) -> (UnsafePointer<Int>, Int, UnsafeMutablePointer<T>) {
-        let q = min(quad + i, quads - 1)
-        let tap = q / perTap
-        let offset = (q - tap * perTap) * 4
-        let out = quad + i < quads ? result + (x.taps[tap] * x.run + offset) * columns : dummy
-        return (x.sources + tap * x.rows, offset * MemoryLayout<T>.stride, out)
-      }
-      if atOnce == 3 {
-        if x.narrow {
-          narrowGradientTile(source(0), source(1), source(2), x.rows, gradient)
-        } else {
-          gradientTile(source(0), source(1), source(2), x.rows, gradient)
+    TileBuffer<T>.with { room in
+      var quad = 0
+      while quad < quads {
+        @inline(__always)
+        func source(_ i: Int) -> (UnsafePointer<Int>, Int, UnsafeMutablePointer<T>) {
+          let q = min(quad + i, quads - 1)
+          let tap = q / perTap
+          let offset = (q - tap * perTap) * 4
+          let out = quad + i < quads ? result + (x.taps[tap] * x.run + offset) * columns : dummy
+          return (x.sources + tap * x.rows, offset * MemoryLayout<T>.stride, out)
         }
-      } else {
-        smallGradientTile(source(0), x.rows, gradient)
+        if atOnce == 3 {
+          if x.narrow {
+            narrowGradientTile(source(0), source(1), source(2), x.rows, gradient, room)
+          } else {
+            gradientTile(source(0), source(1), source(2), x.rows, gradient)
+          }
+        } else {
+          smallGradientTile(source(0), x.rows, gradient)
+        }
+        quad += atOnce
       }
-      quad += atOnce
     }
   }
 }
@@ -153,9 +155,12 @@ private func gradientTile<T: ProductScalar>(
   bottom.forEach { put($0 + 6, $1, $2) }
 }
 
+/// One vector of columns. The tile goes through a buffer: with several places to add its rows to, the compiler would keep
+/// part of it in memory all the time.
 @inline(never)
 private func narrowGradientTile<T: ProductScalar>(
-  _ a: Quad<T>, _ b: Quad<T>, _ c: Quad<T>, _ rows: Int, _ gradient: UnsafePointer<T>
+  _ a: Quad<T>, _ b: Quad<T>, _ c: Quad<T>, _ rows: Int, _ gradient: UnsafePointer<T>,
+  _ buffer: UnsafeMutablePointer<T>
 ) {
   var top = SixNarrowRows<T>(), bottom = SixNarrowRows<T>()
   var g = gradient
@@ -176,13 +181,12 @@ private func narrowGradientTile<T: ProductScalar>(
     g += T.tileColumns
     row += 1
   } while row < rows
-  @inline(__always)
-  func put(_ row: Int, _ l: T.Vector) {
+  top.forEach { store($1, buffer + $0 * T.tileColumns) }
+  bottom.forEach { store($1, buffer + ($0 + 6) * T.tileColumns) }
+  for row in 0..<12 {
     let o = (row < 4 ? a.2 : row < 8 ? b.2 : c.2) + (row & 3) * T.tileColumns
-    store(load(o) + l, o)
+    store(load(o) + load(buffer + row * T.tileColumns) as T.Vector, o)
   }
-  top.forEach { put($0, $1) }
-  bottom.forEach { put($0 + 6, $1) }
 }
 
 /// One quad, for instruction sets with 16 vector registers.

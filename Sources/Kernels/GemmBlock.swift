@@ -59,11 +59,9 @@ func stridedTile<T: ProductScalar>(
   _ out: UnsafeMutablePointer<T>,
   _ outStride: Int, _ adding: Bool
 ) {
-  if adding {
-    for row in 0..<tileRows {
-      sn_prefetch(out + row * outStride)
-      sn_prefetch(out + row * outStride + T.Vector.scalarCount)
-    }
+  for row in 0..<tileRows {
+    sn_prefetch_write(out + row * outStride)
+    sn_prefetch_write(out + row * outStride + T.Vector.scalarCount)
   }
   var tile = Tile<T>()
   var a = a

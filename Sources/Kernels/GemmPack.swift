@@ -1,6 +1,7 @@
+import CIntrinsics
 import KernelTypes
 
-/// Packs items (rows of a, columns of b) into panels [item / width][k][width]; missing items are zero.
+/// Packs items (rows of a, columns of b) into panels [item / width][k][width]; what stands for missing items is not used.
 @inline(__always)
 func packPanels<T: ProductScalar>(
   _ source: UnsafeRawPointer, _ itemStride: Int, _ kStride: Int, _ items: Int, _ k: Int,
@@ -13,14 +14,21 @@ func packPanels<T: ProductScalar>(
   if rest > 0 {
     let panel = out + full * width * k
     let from = source + full * width * itemStride
-    for l in 0..<k {
-      for i in 0..<width { panel[l * width + i] = i < rest ? from[l * kStride + i * itemStride] : 0 }
+    let done = kStride == 1 ? transposePanel(from, itemStride, rest, width, k, panel) : 0
+    for l in done..<k {
+      let row = from + l * kStride, o = panel + l * width
+      for i in 0..<rest { o[i] = row[i * itemStride] }
+      for i in rest..<width { o[i] = 0 }
     }
   }
   if itemStride == 1 {
-    // Rows of the source from end to end, so that the processor sees a stream to prefetch.
+    // Rows of the source from end to end. Each begins on another page, which the processor does not prefetch.
+    let line = 64 / MemoryLayout<T>.stride
     for l in 0..<k {
       let row = source + l * kStride, o = out + l * width
+      if l + 8 < k {
+        for i in stride(from: 0, to: full * width, by: line) { sn_prefetch(row + (8 * kStride + i)) }
+      }
       for panel in 0..<full { copyRow(row + panel * width, o + panel * width * k, width) }
     }
     return
@@ -28,7 +36,7 @@ func packPanels<T: ProductScalar>(
   for panel in 0..<full {
     let from = source + panel * width * itemStride
     let to = out + panel * width * k
-    let done = kStride == 1 ? transposePanel(from, itemStride, width, k, to) : 0
+    let done = kStride == 1 ? transposePanel(from, itemStride, width, width, k, to) : 0
     for l in done..<k {
       let row = from + l * kStride, o = to + l * width
       for i in 0..<width { o[i] = row[i * itemStride] }
@@ -51,22 +59,26 @@ private func copyRow<T: ProductScalar>(_ from: UnsafePointer<T>, _ to: UnsafeMut
 }
 
 /// Writes source[row][column] to out[column][row] in square blocks, for as many columns as that works; returns how
-/// many. A block of fewer rows than a vector has lanes spills into the next column, which is written later.
+/// many. Columns of the result have room for `width` rows; missing rows repeat the last one. A block that is higher than
+/// the room spills into the next column, which is written later.
 @inline(__always)
 private func transposePanel<T: ProductScalar>(
-  _ source: UnsafePointer<T>, _ stride: Int, _ rows: Int, _ columns: Int, _ out: UnsafeMutablePointer<T>
+  _ source: UnsafePointer<T>, _ stride: Int, _ rows: Int, _ width: Int, _ columns: Int, _ out: UnsafeMutablePointer<T>
 ) -> Int {
   let lanes = T.Vector.scalarCount
   var column = 0
   while column + lanes < columns {
     var row = 0
-    while row < rows {
-      let valid = min(lanes, rows - row)
-      if valid == lanes || row == 0 {
-        transposeBlock(source + row * stride + column, stride, valid, out + column * rows + row, rows)
+    while row < width {
+      let first = min(row, rows - 1)
+      let valid = max(1, min(lanes, rows - row))
+      // Too many streams for the processor to prefetch by itself.
+      for i in first..<first + valid { sn_prefetch(source + (i * stride + column + 8 * lanes)) }
+      if row + lanes <= width || row == 0 {
+        transposeBlock(source + first * stride + column, stride, valid, out + column * width + row, width)
       } else {
         for c in column..<column + lanes {
-          for r in row..<rows { out[c * rows + r] = source[r * stride + c] }
+          for r in row..<width { out[c * width + r] = source[min(r, rows - 1) * stride + c] }
         }
       }
       row += lanes
@@ -163,6 +175,11 @@ func transposeMatrix<T: ProductScalar>(
       let width = min(lanes, columns - column)
       let from = source + row * stride + column, to = out + column * outStride + row
       if height == lanes && width == lanes {
+        // Every row of the source and of the result is a stream of its own.
+        for i in 0..<lanes {
+          sn_prefetch(from + (i * stride + 8 * lanes))
+          sn_prefetch_write(to + (i * outStride + 4 * lanes))
+        }
         transposeBlock(from, stride, lanes, to, outStride)
       } else {
         for c in 0..<width {

@@ -209,6 +209,33 @@ struct Tile<T: ProductScalar> {
   }
 }
 
+/// What is added to a tile when it is stored, if anything: rows `stride` apart.
+struct Earlier<T: ProductScalar> {
+  var rows: UnsafePointer<T>?
+  var stride: Int
+}
+
+extension Tile {
+  /// Stores row i at `offset(i)`, with earlier sums added.
+  @inline(__always)
+  func put(_ out: UnsafeMutablePointer<T>, _ offset: (Int) -> Int, adding earlier: Earlier<T>) {
+    let half = V.scalarCount
+    if let rows = earlier.rows {
+      forEach { row, l, r in
+        let p = out + offset(row), e = rows + row * earlier.stride
+        store(load(e) + l, p)
+        store(load(e + half) + r, p + half)
+      }
+    } else {
+      forEach { row, l, r in
+        let p = out + offset(row)
+        store(l, p)
+        store(r, p + half)
+      }
+    }
+  }
+}
+
 /// A tile of `tileRows` rows and one vector, for the last few columns.
 struct NarrowTile<T: ProductScalar> {
   typealias V = T.Vector

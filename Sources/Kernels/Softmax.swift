@@ -14,8 +14,19 @@ import KernelTypes
 @inline(__always)
 private func greatest<V: FloatVector>(_ x: UnsafePointer<V.Scalar>, _ n: Int, _ type: V.Type) -> V.Scalar
 where V.Scalar: BinaryFloatingPoint {
-  var lanes = V(-.infinity)
-  columnBlocks(n, V.scalarCount) { i, count in lanes = maximum(lanes, loadLanes(x + i, count, V.self)) }
+  // Four chains: each comparison would wait for the one before it.
+  let width = V.scalarCount
+  var lanes = V(-.infinity), second = lanes, third = lanes, fourth = lanes
+  var first = 0
+  while first + 4 * width <= n {
+    lanes = maximum(lanes, loadLanes(x + first, width, V.self))
+    second = maximum(second, loadLanes(x + (first + width), width, V.self))
+    third = maximum(third, loadLanes(x + (first + 2 * width), width, V.self))
+    fourth = maximum(fourth, loadLanes(x + (first + 3 * width), width, V.self))
+    first += 4 * width
+  }
+  lanes = maximum(maximum(lanes, second), maximum(third, fourth))
+  columnBlocks(n - first, width) { i, count in lanes = maximum(lanes, loadLanes(x + (first + i), count, V.self)) }
   var best = lanes[0]
   for i in 1..<V.scalarCount where lanes[i] > best || lanes[i] != lanes[i] { best = lanes[i] }
   return best
@@ -43,9 +54,9 @@ where V.Scalar: BinaryFloatingPoint {
           storeLanes(loadLanes(x + i, count, V.self) - top - offset, y + i, count)
         }
       } else {
-        let divisor = V(denominator)
+        let factor = V(1 / denominator)
         columnBlocks(n, V.scalarCount) { i, count in
-          storeLanes(loadLanes(y + i, count, V.self) / divisor, y + i, count)
+          storeLanes(loadLanes(y + i, count, V.self) * factor, y + i, count)
         }
       }
     }

@@ -1,6 +1,10 @@
 import CBFloat16
 import KernelTypes
 
+/// Tiles are float32 until they are rounded on their way out.
+@inline(__always)
+func storesTilesDirectly(_ x: ConvolveArguments) -> Bool { false }
+
 /// The way of a finished tile into the output: plus the bias (float32), rounded to bfloat16 once.
 @inline(never)
 func finishTile<T: ProductScalar>(

@@ -136,6 +136,8 @@ final class ConvolutionTests: XCTestCase {
       shape(2, 20, 33, [9, 9], kernel: [1, 1], stride: 2),
       shape(1, 3, 2, [6, 6], kernel: [1, 1], padding: 1),
       shape(2, 6, 8, [11], kernel: [1]),
+      shape(3, 40, 200, [11, 10], kernel: [1, 1]),
+      shape(2, 300, 70, [7, 7], kernel: [1, 1]),
     ])
   }
 
@@ -180,6 +182,7 @@ final class ConvolutionTests: XCTestCase {
       shape(2, 8, 16, [4, 5, 6], kernel: [3, 3, 3], padding: 1),
       shape(1, 16, 8, [5, 5, 5], kernel: [2, 2, 2], stride: 2),
       shape(1, 4, 4, [3, 3, 3], kernel: [3, 1, 2]),
+      shape(3, 16, 13, [6, 7, 9], kernel: [3, 3, 3]),
     ])
   }
 
@@ -267,6 +270,39 @@ final class ConvolutionTests: XCTestCase {
             let total = stride(from: channel, to: y.count, by: o).reduce(0.0) { $0 + Double(y[$1]) }
             XCTAssertEqual(sums[channel], total, accuracy: 1e-5 * (1 + total))
           }
+        }
+      }
+    }
+  }
+
+  /// Without an epilogue, or with a bias alone, tiles go from registers to their places.
+  func testDirectStores() throws {
+    for name in CPU.available {
+      let table = CPU.kernelTable(named: name)
+      for s in [
+        shape(2, 64, 96, [5, 7], kernel: [1, 1]),
+        shape(2, 20, 65, [9, 9], kernel: [1, 1], stride: 2),
+        shape(1, 530, 64, [7, 7], kernel: [1, 1]),
+        shape(2, 100, 64, [11, 10], kernel: [3, 3], stride: 2, padding: 1),
+        shape(1, 64, 128, [9, 9], kernel: [3, 3], padding: 1, groups: 2),
+        shape(9, 32, 64, [2, 2], kernel: [3, 3], padding: 4),
+      ] {
+        let r = ReferenceConvolution(s, seed: 11)
+        var random = TestRandom(seed: 12)
+        let o = s.outChannels, c = s.inChannels
+        let bias = random.values(o).map { Float($0) }
+        let x = r.inputChannelsLast.map { Float($0) }, w = r.weight.map { Float($0) }
+        let plane = s.input.height * s.input.width * c
+        for withBias in [false, true] {
+          let expected = r.output.enumerated().map { $1 + (withBias ? Double(bias[$0 % o]) : 0) }
+          var y = [Float](repeating: .nan, count: expected.count)
+          try bias.withUnsafeBufferPointer { bias in
+            try convolutionForward(
+              .float32, s, input: x, inputStrides: [plane * s.input.depth, 1, plane, s.input.width * c, c], weight: w,
+              epilogue: ConvolutionEpilogue(bias: withBias ? bias.baseAddress.map { UnsafeRawPointer($0) } : nil),
+              output: &y, using: table)
+          }
+          XCTAssertLessThan(relativeError(y, expected), 3e-6, "\(name) \(s) \(withBias)")
         }
       }
     }

@@ -96,6 +96,39 @@ final class GemmTests: XCTestCase {
     }
   }
 
+  /// Few results of many terms (shared out by terms), few rows of many results (by columns).
+  func testDeepAndWide() throws {
+    for name in CPU.available {
+      let table = CPU.kernelTable(named: name)
+      for (m, n, k) in [(5, 35, 12_500), (13, 1301, 401)] {
+        for (la, lb) in [(Layout.rows, Layout.columns), (.columns, .rows), (.spaced, .reversed)] {
+          try check(m, n, k, la, lb, alpha: 1, beta: 0, Float.self, .float32, tolerance: 3e-6, table: table)
+        }
+        try check(m, n, k, .rows, .rows, alpha: 0.5, beta: -2, Float.self, .float32, tolerance: 3e-6, table: table)
+        try check(
+          m, n, k, .rows, .columns, alpha: 2, beta: 1, Double.self, .float64, tolerance: 1e-13, table: table)
+      }
+    }
+  }
+
+  func testSameBitsForAnyThreadCount() throws {
+    let saved = ThreadPool.shared.threadCount
+    defer { ThreadPool.shared.threadCount = saved }
+    for (m, n, k) in [(5, 35, 12_500), (13, 1301, 401), (300, 130, 500)] {
+      var random = TestRandom(seed: 8)
+      let a = random.values(m * k).map { Float($0) }, b = random.values(k * n).map { Float($0) }
+      var first: [Float]?
+      for threads in [1, 2, 3, 7] {
+        ThreadPool.shared.threadCount = threads
+        var c = [Float](repeating: .nan, count: m * n)
+        try gemm(
+          .float32, m: m, n: n, k: k, alpha: 1, a: a, aRowStride: k, aColumnStride: 1, b: b, bRowStride: n,
+          bColumnStride: 1, beta: 0, c: &c, cRowStride: n)
+        if let first { XCTAssertEqual(first, c, "\(m)x\(n)x\(k) \(threads)") } else { first = c }
+      }
+    }
+  }
+
   func testBatched() throws {
     for name in CPU.available {
       let table = CPU.kernelTable(named: name)

@@ -43,6 +43,9 @@ int sn_available_processors(void);
 
 static inline void sn_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
 
+/// Fetches a line into the second-level cache.
+static inline void sn_prefetch_second_level(const void *p) { __builtin_prefetch(p, 0, 2); }
+
 /// Fetches a line that is about to be written.
 static inline void sn_prefetch_write(const void *p) { __builtin_prefetch(p, 1, 3); }
 

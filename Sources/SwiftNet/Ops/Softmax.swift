@@ -56,7 +56,7 @@ extension Tensor {
     switch lines {
     case .rows:
       let kernel = isLog ? kernels.softmax.logRows[lane] : kernels.softmax.rows[lane]
-      parallelFor(count / n, grain: max(1, 8192 / n)) { start, end in
+      parallelFor(count / n, grain: max(1, (1 << 15) / n)) { start, end in
         kernel(x + start * n * size, y + start * n * size, MatrixShape(rows: end - start, columns: n))
       }
     case .columns(let inner):

@@ -2,7 +2,7 @@ import KernelTypes
 
 /// The weight gradient: for each tap, sources transposed times gradients, summed over the output places.
 ///
-/// Tasks are pairs of a part of the places and a block of output channels. A task walks its places in blocks that
+/// Tasks are pairs of a part of the places and a few panels of output channels, whose sums stay in the second-level cache. A task walks its places in blocks that
 /// stay in the cache and adds to sums of its own; at the end the parts are added in their order. The cut depends
 /// on the shape alone.
 func rowConvolutionWeightGradient(
@@ -44,9 +44,12 @@ func rowConvolutionWeightGradient(
   blockRows = max(16, min(blockRows, (1 << 14) / taps))
   if geometry.imagesInnermost { blockRows = min(blockRows, shape.batch) }
   let blocks = (pass.rows + blockRows - 1) / blockRows
+  // Several panels in a task share the addresses and the input's cache lines.
+  let panelsPerTask = max(1, min(panels, (1 << 18) / max(1, panelSize * size)))
+  let columnTasks = (panels + panelsPerTask - 1) / panelsPerTask
   // Up to 16 parts, less where the sums of a part are large or there are enough tasks anyway.
   let wanted = min(
-    (16 + groups * panels - 1) / (groups * panels), (1 << 25) / max(1, groups * panels * panelSize * size))
+    (16 + groups * columnTasks - 1) / (groups * columnTasks), (1 << 25) / max(1, groups * panels * panelSize * size))
   let parts = max(1, min(16, wanted, blocks))
   let blocksPerPart = (blocks + parts - 1) / parts
   let partSize = groups * panels * panelSize
@@ -55,35 +58,40 @@ func rowConvolutionWeightGradient(
   let tableBytes = (taps * (blockRows + 1)) * 8
   let slots = try ScratchSlots(bytes: tableBytes + 64 + blockRows * columns * size)
 
-  parallelFor(parts * groups * panels, grain: 1) { first, last in
+  parallelFor(parts * groups * columnTasks, grain: 1) { first, last in
     slots.with { scratch in
       let tapList = scratch.assumingMemoryBound(to: Int.self)
       let addresses = tapList + taps
       let panelRows = scratch + (tableBytes + 63) / 64 * 64
       for task in first..<last {
-        let part = task / (groups * panels), group = task / panels % groups, panel = task % panels
-        let result = partial.pointer + (part * partSize + (group * panels + panel) * panelSize) * size
-        memset(result, 0, panelSize * size)
-        let sums = biasPartial.map { $0.of(Double.self) + task * columns }
-        sums?.update(repeating: 0, count: columns)
+        let part = task / (groups * columnTasks), group = task / columnTasks % groups
+        let firstPanel = task % columnTasks * panelsPerTask, lastPanel = min(panels, firstPanel + panelsPerTask)
+        let number = (part * groups + group) * panels
+        let results = partial.pointer + (part * partSize + group * panels * panelSize) * size
+        memset(results + firstPanel * panelSize * size, 0, (lastPanel - firstPanel) * panelSize * size)
+        let sums = biasPartial.map { $0.of(Double.self) + number * columns }
+        if let sums {
+          (sums + firstPanel * columns).update(repeating: 0, count: (lastPanel - firstPanel) * columns)
+        }
         var place = geometry
         place.source += group * channels * size * (depthwise ? 0 : 1)
-        let firstColumn = group * groupColumns + panel * columns
-        let width = min(columns, groupColumns - panel * columns)
         for block in part * blocksPerPart..<max(part * blocksPerPart, min(blocks, (part + 1) * blocksPerPart)) {
           let row = block * blockRows
           let rows = min(blockRows, pass.rows - row)
-          kernels.packGradient(&place, row, rows, gradient.pointer + firstColumn * size, width, panelRows)
-          if let sums { kernels.addColumns(panelRows, rows, columns, sums) }
           let active = kernels.gatherSources(&place, row, rows, tapList, addresses)
-          var arguments = GradientArguments(
-            sources: addresses, rows: rows, taps: tapList, activeTaps: active, run: paddedRun,
-            gradient: panelRows,
-            narrow: 2 * width <= columns, result: result)
-          if depthwise {
-            kernels.depthwiseGradient(&arguments, panel * columns, width)
-          } else {
-            kernels.gradientBlock(&arguments)
+          for panel in firstPanel..<lastPanel {
+            let firstColumn = group * groupColumns + panel * columns
+            let width = min(columns, groupColumns - panel * columns)
+            kernels.packGradient(&place, row, rows, gradient.pointer + firstColumn * size, width, panelRows)
+            if let sums { kernels.addColumns(panelRows, rows, columns, sums + panel * columns) }
+            var arguments = GradientArguments(
+              sources: addresses, rows: rows, taps: tapList, activeTaps: active, run: paddedRun,
+              gradient: panelRows, narrow: 2 * width <= columns, result: results + panel * panelSize * size)
+            if depthwise {
+              kernels.depthwiseGradient(&arguments, panel * columns, width)
+            } else {
+              kernels.gradientBlock(&arguments)
+            }
           }
         }
       }

@@ -77,6 +77,8 @@ private struct MatrixProduct {
   var bColumnStride: Int
   var c: UnsafeMutableRawPointer
   var cRowStride: Int
+  /// False where rows of a come from memory, in more streams than the processor prefetches by itself.
+  var mayKeepA = true
 
   /// Depth of a block: a panel of b of 256 × 32 floats takes 32 KiB. Partial sums this long also keep the
   /// rounding error near that of a blocked summation.
@@ -106,7 +108,7 @@ private struct MatrixProduct {
 
   /// Whether a is used in place instead of being packed: its rows have adjacent elements and too few columns of
   /// b come by to pay for the copy.
-  private var keepsA: Bool { aColumnStride == 1 && n <= 256 }
+  private var keepsA: Bool { mayKeepA && aColumnStride == 1 && n <= 256 }
 
   /// Scratch for `runAlone`.
   var soloScratch: Int {
@@ -145,6 +147,7 @@ private struct MatrixProduct {
   /// The product on all threads.
   func run() throws {
     if try runSkinny() { return }
+    if try runDeep() || runWide() { return }
     if m * n * k <= 1 << 15 {
       let scratch = try Scratch(bytes: soloScratch)
       return runAlone(scratch.pointer)
@@ -194,11 +197,11 @@ private struct MatrixProduct {
     let rows = kernels.rows
     let rowTiles = roundUp(height, rows) / rows
     let columnTiles = roundUp(width, columns) / columns
-    // Chunks of about half a million multiplications or more; up to 8 row tiles, so that the packed rows stay in
-    // the second-level cache; where rows are few, chunks share columns out too.
-    let tileRows = max(1, min(16, rowTiles / (3 * ThreadPool.shared.threadCount)))
+    // Up to 16 row tiles in a chunk, so that the packed rows stay in the second-level cache, and as many chunks for
+    // each thread; where rows are few, chunks share columns out too.
+    let threads = ThreadPool.shared.threadCount
+    let rowChunks = min(rowTiles, roundUp(max((rowTiles + 15) / 16, 3 * threads), threads))
     let tileColumns = rowTiles >= 16 ? columnTiles : max(1, min(columnTiles, columnTiles * rowTiles / 16))
-    let rowChunks = (rowTiles + tileRows - 1) / tileRows
     let columnChunks = (columnTiles + tileColumns - 1) / tileColumns
     if let aPanels, columnChunks > 1 {
       parallelFor(rowTiles, grain: max(1, (1 << 14) / (rows * depth))) { first, last in
@@ -210,8 +213,10 @@ private struct MatrixProduct {
     }
     parallelFor(rowChunks * columnChunks, grain: 1) { first, last in
       for chunk in first..<last {
-        let i = chunk / columnChunks * tileRows * rows, j = chunk % columnChunks * tileColumns * columns
-        let m = min(tileRows * rows, height - i), n = min(tileColumns * columns, width - j)
+        let rowChunk = chunk / columnChunks
+        let i = rowChunk * rowTiles / rowChunks * rows, j = chunk % columnChunks * tileColumns * columns
+        let m = min((rowChunk + 1) * rowTiles / rowChunks * rows, height) - i
+        let n = min(tileColumns * columns, width - j)
         var left = source + i * aRowStride * size
         if let aPanels {
           let panel = aPanels.pointer + i * depth * size
@@ -325,6 +330,75 @@ private struct MatrixProduct {
       }
     }
     if type == .float32 { try run(Float.self) } else { try run(Double.self) }
+  }
+
+  /// Products with few results of many terms each: a task takes a part of the terms, with sums of its own, and the
+  /// parts are added in their order. The cut depends on the shape alone. Returns false where there are results enough
+  /// to share out.
+  private func runDeep() throws -> Bool {
+    let tiles = roundUp(m, kernels.rows) / kernels.rows * (roundUp(n, kernels.columns) / kernels.columns)
+    let unit = 4 * MatrixProduct.kBlock
+    if tiles > 32 || k < 8 * unit { return false }
+    let depth = roundUp((k + 31) / 32, unit)
+    let parts = (k + depth - 1) / depth
+    let sums = try Scratch(bytes: parts * m * n * type.size)
+    let slots = try ScratchSlots(bytes: soloScratch)
+    parallelFor(parts, grain: 1) { first, last in
+      slots.with { scratch in
+        for part in first..<last {
+          var one = self
+          one.a += part * depth * aColumnStride * type.size
+          one.b += part * depth * bRowStride * type.size
+          one.k = min(depth, k - part * depth)
+          one.alpha = 1
+          one.beta = 0
+          one.c = sums.pointer + part * m * n * type.size
+          one.cRowStride = n
+          one.mayKeepA = false
+          one.runAlone(scratch)
+        }
+      }
+    }
+    func addParts<T: BinaryFloatingPoint>(_: T.Type) {
+      let sums = sums.of(T.self)
+      let c = c.assumingMemoryBound(to: T.self)
+      let alpha = T(alpha), beta = T(beta)
+      parallelFor(m, grain: max(1, (1 << 14) / (n * parts))) { start, end in
+        for i in start..<end {
+          let total = sums + i * n
+          for part in 1..<parts {
+            let other = total + part * m * n
+            for j in 0..<n { total[j] += other[j] }
+          }
+          let row = c + i * cRowStride
+          for j in 0..<n { row[j] = beta == 0 ? alpha * total[j] : alpha * total[j] + beta * row[j] }
+        }
+      }
+    }
+    if type == .float32 { addParts(Float.self) } else { addParts(Double.self) }
+    return true
+  }
+
+  /// Products with a few rows of many results: a task packs some columns of b and multiplies them at once, while they
+  /// are in the second-level cache. Returns false for others.
+  private func runWide() throws -> Bool {
+    let depth = min(k, MatrixProduct.kBlock)
+    let width = max(1, (1 << 18) / (depth * kernels.columns * type.size)) * kernels.columns
+    if m > 4 * kernels.rows || n < 8 * width { return false }
+    var slice = self
+    slice.n = width
+    let slots = try ScratchSlots(bytes: slice.soloScratch)
+    try Interrupt.check()
+    parallelFor(n, grain: width) { start, end in
+      slots.with { scratch in
+        var one = self
+        one.b += start * bColumnStride * type.size
+        one.c += start * type.size
+        one.n = end - start
+        one.runAlone(scratch)
+      }
+    }
+    return true
   }
 
   /// A few rows of a times all of b, which is not packed but read where it lies.
