@@ -319,7 +319,8 @@ public enum Engine {
     return gradient.dtype == dtype ? gradient : try gradient.to(dtype)
   }
 
-  private static func accumulate(_ gradient: Tensor, into leaf: AutogradMeta, strides: [Int], createGraph: Bool) throws {
+  private static func accumulate(_ gradient: Tensor, into leaf: AutogradMeta, strides: [Int], createGraph: Bool) throws
+  {
     var gradient = gradient
     let existing = leaf.grad
     if let existing {

@@ -326,7 +326,8 @@ func winogradWeightGradient(
     pointer: gradient.pointer, zeros: zeros.pointer, depth: shape.output.depth,
     batchStride: gradient.strides[0], depthStride: gradient.strides[1], height: shape.output.height,
     width: shape.output.width, heightStride: gradient.strides[2], widthStride: gradient.strides[3],
-    dilationHeight: shape.dilation.height, dilationWidth: shape.dilation.width, paddingHeight: 0, paddingWidth: 0, tilesDown: tilesDown, tilesAcross: tilesAcross, channels: columns)
+    dilationHeight: shape.dilation.height, dilationWidth: shape.dilation.width, paddingHeight: 0, paddingWidth: 0,
+    tilesDown: tilesDown, tilesAcross: tilesAcross, channels: columns)
 
   let width = kernels.columns
   let panels = (columns + width - 1) / width

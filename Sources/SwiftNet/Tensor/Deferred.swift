@@ -41,7 +41,8 @@ final class ElementwiseRecipe {
   /// Whether backward may as well compute the contents again as keep them: a short program over tensors that are held
   /// for backward themselves, or are small.
   var isRepeatable: Bool {
-    guard convolution == nil, program.steps.count <= Deferral.maximumRepeatedSteps, let count = try? Shape.count(shape) else {
+    guard convolution == nil, program.steps.count <= Deferral.maximumRepeatedSteps, let count = try? Shape.count(shape)
+    else {
       return false
     }
     for case .tensor(let tensor) in program.leaves where tensor.count * 8 > count {
@@ -178,7 +179,8 @@ extension ElementwiseProgram {
 extension Tensor {
   /// The program behind a deferred tensor, for this tensor's shape, if it can be taken over into another.
   fileprivate func deferredProgram(lane: Lane) -> ElementwiseProgram? {
-    guard let recipe = memory.recipe, recipe.convolution == nil, recipe.program.lane == lane, recipe.dtype == dtype, offset == 0,
+    guard let recipe = memory.recipe, recipe.convolution == nil, recipe.program.lane == lane, recipe.dtype == dtype,
+      offset == 0,
       recipe.uses.load(ordering: .relaxed) < Deferral.maximumUses
     else { return nil }
     if shape == recipe.shape, strides == recipe.strides {

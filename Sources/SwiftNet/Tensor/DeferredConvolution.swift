@@ -20,10 +20,13 @@ struct PendingConvolution {
 
   func run(into output: UnsafeMutableRawPointer) throws {
     let filters = PreparedFilters.of(weight)
-    let filter = weight.isContiguous ? nil : try PreparedFilters.get(filters, [3], bytes: 4 * weight.count) { copy in
-      let dense = try noGrad { try weight.contiguous() }
-      copy.copyMemory(from: try dense.pointer(), byteCount: 4 * weight.count)
-    }
+    let filter =
+      weight.isContiguous
+      ? nil
+      : try PreparedFilters.get(filters, [3], bytes: 4 * weight.count) { copy in
+        let dense = try noGrad { try weight.contiguous() }
+        copy.copyMemory(from: try dense.pointer(), byteCount: 4 * weight.count)
+      }
     let pointer = try filter.map { UnsafeRawPointer($0.pointer) } ?? weight.pointer()
     try scaled { scale, shift in
       let epilogue = ConvolutionEpilogue(
@@ -45,7 +48,9 @@ struct PendingConvolution {
 
 extension Tensor {
   /// The result of a convolution that is to be computed later, or nil if it should be computed at once.
-  func pendingConvolution(_ sizes: ConvolutionShape, _ weight: Tensor, _ bias: Tensor?, _ shape: [Int]) throws -> Tensor? {
+  func pendingConvolution(_ sizes: ConvolutionShape, _ weight: Tensor, _ bias: Tensor?, _ shape: [Int]) throws
+    -> Tensor?
+  {
     let count = try Shape.count(shape)
     guard dtype == .float32, Deferral.isEnabled, !ThreadState.current.isGradEnabled, count >= Deferral.threshold
     else { return nil }
