@@ -194,9 +194,11 @@ func convolveRows<T: ProductScalar>(_ arguments: UnsafePointer<ConvolveArguments
         for tile in first..<last {
           let table = x.tables + tile * x.tableWords
           let rows = tile == x.tiles - 1 ? x.lastRows : tileRows
-          // From the first row of the first tap to that of the next tile.
+          // From the first row of the first tap to that of the next tile, where both lie close together.
           let sources = 1 + tileRows + taps
-          let ahead = tile == x.tiles - 1 ? 0 : table[x.tableWords + sources] &- table[sources]
+          let distance = tile == x.tiles - 1 ? 0 : table[x.tableWords + sources] &- table[sources]
+          let near = distance > 0 && distance <= 4 * tileRows * x.run * MemoryLayout<T>.stride
+          let ahead = near ? distance : 0
           if x.depthwise {
             depthwiseTile(table, x.tableWords, panel, x.firstColumn + column, width, buffer)
           } else if direct && width == columns && table[0] > 0 {
@@ -275,8 +277,8 @@ private func pointer<T>(_ address: Int, _ offset: Int, _: T.Type) -> UnsafePoint
 }
 
 /// Elements `start` to `start + length` of the stretches of `taps` (> 0) taps, from addresses of rows. `ahead` bytes
-/// further on lie those of the next tile, which are fetched meanwhile: twelve short streams at a time are more than the
-/// processor follows by itself.
+/// further on, unless it is 0, lie those of the next tile, which are fetched meanwhile: twelve short streams at a time
+/// are more than the processor follows by itself.
 @inline(never)
 private func tapTile<T: ProductScalar>(
   _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ offset: Int, _ start: Int,
@@ -290,7 +292,7 @@ private func tapTile<T: ProductScalar>(
   repeat {
     let rows = RowPointers<T> { pointer(addresses[$0], offset + start + length, T.self) }
     var b = panel + tapWeights[tap] + start * columns
-    var next = pointer(addresses[0] &+ ahead, offset + start, T.self)
+    var next = ahead == 0 ? b : pointer(addresses[0] &+ ahead, offset + start * tileRows, T.self)
     // Counts up to zero: a register less in a loop that needs them all.
     var index = -length
     repeat {

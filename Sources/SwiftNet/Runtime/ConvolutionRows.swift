@@ -113,6 +113,11 @@ struct RowConvolution {
       let terms = max(1, convolution.run * taps * panels)
       let wanted = max(16, min(64, (1 << 12) / terms))
       tilesPerChunk = max(1, min(wanted, (1 << 13) / tableWords))
+      if taps == 1 {
+        // The sources of a chunk pass by several panels: 256 KiB of them stay in the second-level cache.
+        let tileSize = max(1, tileRows * convolution.run * convolution.type.size)
+        tilesPerChunk = max(1, min(tilesPerChunk, max(4, (1 << 18) / tileSize)))
+      }
       let estimate = (tiles + tilesPerChunk - 1) / tilesPerChunk * (panels == 1 ? convolution.groups : 1)
       columnChunks = estimate >= 32 ? 1 : min(panels, (32 + estimate - 1) / max(estimate, 1))
       panelsPerChunk = max(1, (panels + columnChunks - 1) / max(columnChunks, 1))
