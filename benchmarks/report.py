@@ -1,0 +1,48 @@
+"""Writes the table of a benchmark's results: python benchmarks/report.py results.json > docs/benchmark.md"""
+
+import json
+import sys
+from pathlib import Path
+
+from run import show_bytes, show_seconds
+
+CUSTOM = "loss written in Python"
+
+
+def main():
+    result = json.loads(Path(sys.argv[1]).read_text())
+    versions = result["versions"]
+    print("# Benchmark\n")
+    print(
+        f"What `make bench` gave on two cores of a Zen 5 server with AVX-512 and nothing else running: swiftnet "
+        f"{versions['swiftnet']} and PyTorch {versions['torch']}, {versions['threads']} threads each, in one process "
+        f"and in turns, medians, each library in the fastest of its settings (row-major or channels last, for networks "
+        f"also torch.compile; evaluation beside OpenVINO as well). The multiply-add peak measured in the same run was "
+        f"{result['peak'] / 1e9:.0f} GFLOP/s. A ratio says how many times faster swiftnet is, for memory how many "
+        f"times less it needs; where it is below 1 the other is faster.\n"
+    )
+    print("| work | swiftnet | best peer | ratio | of peak |\n| --- | --- | --- | --- | --- |")
+    for row in result["rows"]:
+        if row["group"].startswith(CUSTOM):
+            continue
+        show = show_seconds if row["unit"] == "s" else show_bytes
+        ours = min(v for k, v in row["values"].items() if k.startswith("swiftnet"))
+        peers = {k: v for k, v in row["values"].items() if not k.startswith("swiftnet")}
+        best = min(peers, key=peers.get)
+        share = f"{row['share_of_peak']:.0%}" if row["share_of_peak"] else ""
+        print(
+            f"| {row['group']}: {row['name']} | {show(ours)} | {show(peers[best])} ({best}) | {row['ratio']:.2f} "
+            f"| {share} |"
+        )
+    print(
+        "\nA loss written in Python beside the built-in one, on predictions of 16×21×128×128, forward and backward, as "
+        "a multiple of the built-in one's time:\n"
+    )
+    print("| loss | times |\n| --- | --- |")
+    for row in result["rows"]:
+        if row["group"].startswith(CUSTOM):
+            print(f"| {row['name']} | {row['values']['swiftnet'] / row['values']['built in']:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
