@@ -1,14 +1,18 @@
-"""CIFAR-10's two file formats, in miniature, and images in folders."""
+"""Data sets in their official formats, in miniature: CIFAR-10, Pascal VOC, COCO; and images in folders."""
 
+import json
 import pickle
+import sys
 import tarfile
 
 import numpy as np
 import pytest
 import swiftnet
+from data_folders import COCO_GROUPS, write_coco, write_voc
 from PIL import Image
-from swiftnet.datasets import CIFAR10, ImageFolder
-from swiftnet.transforms import ToTensor
+from swiftnet import metrics
+from swiftnet.datasets import CIFAR10, CocoClassification, ImageFolder, VOCClassification, VOCSegmentation
+from swiftnet.transforms import Compose, RandomCrop, RandomHorizontalFlip, RandomScale, ToTensor
 from swiftnet.utils.data import DataLoader
 
 
@@ -120,3 +124,161 @@ def test_image_folder(tmp_path):
     (tmp_path / "empty/a").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match="no images"):
         ImageFolder(tmp_path / "empty")
+
+
+def test_damaged_images_are_named(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/0.png").write_bytes(b"no picture")
+    with pytest.raises(RuntimeError, match=r"0\.png' is damaged"):
+        ImageFolder(tmp_path)[0]
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    with pytest.raises(ImportError, match="pip install pillow"):
+        ImageFolder(tmp_path)[0]
+
+
+def test_voc_segmentation(tmp_path):
+    folder = write_voc(tmp_path)
+    data = VOCSegmentation(tmp_path)
+    assert len(data) == 4
+    assert data.classes[0] == "background"
+    assert data.classes[15] == "person"
+    image, mask = data[1]
+    assert image.mode == "RGB"
+    assert mask.mode == "P"
+    expected = np.zeros((40, 40), np.uint8)
+    expected[4:30, 4:30] = 255
+    expected[5:29, 5:29] = 7
+    np.testing.assert_array_equal(np.asarray(mask), expected)
+    x, y = VOCSegmentation(tmp_path, transform=ToTensor(), target_transform=np.asarray)[1]
+    assert x.shape == (3, 40, 40)
+    np.testing.assert_array_equal(y, expected)
+    together = Compose([RandomScale((0.5, 2)), RandomHorizontalFlip(), RandomCrop(33, pad_if_needed=True), ToTensor()])
+    x, y = next(iter(DataLoader(VOCSegmentation(tmp_path, image_set="val", transforms=together), batch_size=2)))
+    assert x.shape == (2, 3, 33, 33)
+    assert y.shape == (2, 33, 33)
+    assert y.dtype == swiftnet.int64
+    # The folder may be given at each level.
+    for root in (tmp_path / "VOCdevkit", folder):
+        assert VOCSegmentation(root, image_set="trainval").images[0] == str(folder / "JPEGImages/2012_000000.jpg")
+    assert "Split: val" in repr(VOCSegmentation(tmp_path, image_set="val"))
+
+
+@pytest.mark.parametrize("lists", [True, False])
+def test_voc_classification(tmp_path, lists):
+    """The lists of the classes say the same as the objects in Annotations."""
+    folder = write_voc(tmp_path, "2007")
+    if not lists:
+        (folder / "ImageSets/Main/sofa_trainval.txt").unlink()
+    data = VOCClassification(tmp_path, transform=ToTensor())
+    assert data.labels.shape == (6, 20)
+    # Picture i has an object of class i, a difficult one of class i + 1, and persons, one of them difficult.
+    for index, labels in enumerate(data.labels):
+        assert [c for c in range(20) if labels[c] == 1] == [index, 14]
+        assert [c for c in range(20) if labels[c] == 0] == [index + 1]
+    assert sorted(c for group in data.groups.values() for c in group) == list(range(20))
+    assert [data.classes[c] for c in data.groups["animal"]] == ["bird", "cat", "cow", "dog", "horse", "sheep"]
+    x, y = next(iter(DataLoader(data, batch_size=6)))
+    assert x.shape == (6, 3, 40, 40)
+    metric = metrics.AveragePrecision(20, difficult_examples=True)
+    metric.update(y, y)
+    assert metric.value() == 1
+    assert VOCClassification(tmp_path, target_transform=lambda y: y[:2])[0][1].tolist() == [1, 0]
+
+
+def test_voc_that_is_missing(tmp_path):
+    with pytest.raises(FileNotFoundError, match="VOC 2012 is not in .*VOCdevkit/VOC2012"):
+        VOCSegmentation(tmp_path)
+    folder = write_voc(tmp_path)
+    with pytest.raises(FileNotFoundError, match="VOC 2007 is not in"):
+        VOCClassification(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"nonsense\.txt' is missing; .* train, trainval, val"):
+        VOCSegmentation(tmp_path, image_set="nonsense")
+    with pytest.raises(ValueError, match="downloads nothing"):
+        VOCSegmentation(tmp_path, download=True)
+    with pytest.raises(ValueError, match="Only transforms or"):
+        VOCSegmentation(tmp_path, transform=ToTensor(), transforms=ToTensor())
+    mask = folder / "SegmentationClass/2012_000001.png"
+    mask.write_bytes(mask.read_bytes()[:-40])
+    with pytest.raises(RuntimeError, match=r"SegmentationClass/2012_000001\.png' is damaged"):
+        VOCSegmentation(tmp_path)[1]
+    mask.unlink()
+    with pytest.raises(FileNotFoundError, match=r"SegmentationClass/2012_000001\.png' is missing; unpack"):
+        VOCSegmentation(tmp_path)
+    (folder / "Annotations/2012_000002.xml").unlink()
+    (folder / "ImageSets/Main/cow_trainval.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"Annotations/2012_000002\.xml' is missing"):
+        VOCClassification(tmp_path, "2012")
+    (folder / "JPEGImages/2012_000000.jpg").unlink()
+    with pytest.raises(FileNotFoundError, match=r"JPEGImages/2012_000000\.jpg' is missing"):
+        VOCClassification(tmp_path, "2012")
+
+
+VOC_DAMAGE = {
+    "ImageSets/Main/trainval.txt": ["\n", b"\xff\xfe"],
+    "ImageSets/Main/cow_trainval.txt": ["2012_000000 1\n", "\n".join(f"2012_00000{i} 2" for i in range(6)), "2012_000000 x"],
+    "Annotations/2012_000000.xml": [
+        "<annotation><object>", "", "<a><object><name>unicorn</name></object></a>",
+        "<a><object><name>cow</name><difficult>very</difficult></object></a>",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "content"), [(n, c) for n, contents in VOC_DAMAGE.items() for c in contents])
+def test_voc_that_is_damaged(tmp_path, name, content):
+    folder = write_voc(tmp_path)
+    if "Annotations" in name:
+        (folder / "ImageSets/Main/cow_trainval.txt").unlink()
+    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(RuntimeError, match=f"{name}' is damaged"):
+        VOCClassification(tmp_path, "2012")
+
+
+def test_coco(tmp_path):
+    write_coco(tmp_path)
+    data = CocoClassification(tmp_path / "train2017", tmp_path / "annotations/instances_train2017.json", ToTensor())
+    assert len(data.classes) == 80
+    assert list(data.groups) == list(COCO_GROUPS)
+    assert [len(group) for group in data.groups.values()] == [1, 8, 5, 10, 5, 10, 7, 10, 6, 6, 5, 7]
+    assert [c for group in data.groups.values() for c in group] == list(range(80))
+    assert data.classes[:3] == ["person", "vehicle 0", "vehicle 1"]
+    # Picture i, in the order of numbers, has objects of classes i and i + 40, and the fifth none.
+    assert [np.flatnonzero(labels).tolist() for labels in data.labels] == [[i, i + 40] for i in range(4)]
+    x, y = next(iter(DataLoader(data, batch_size=4)))
+    assert x.shape == (4, 3, 40, 40)
+    assert y.dtype == swiftnet.float32
+    everything = CocoClassification(
+        tmp_path / "train2017", tmp_path / "annotations/instances_train2017.json", target_transform=np.sum,
+        unlabelled=True,
+    )  # fmt: skip
+    assert [everything[i][1] for i in range(5)] == [2, 2, 2, 2, 0]
+    assert "Number of datapoints: 4" in repr(data)
+
+
+def test_coco_that_is_missing_or_damaged(tmp_path):
+    with pytest.raises(FileNotFoundError, match="train2017' is missing; get .*cocodataset.org"):
+        CocoClassification(tmp_path / "train2017", tmp_path / "annotations/instances_train2017.json")
+    write_coco(tmp_path)
+    images, path = tmp_path / "train2017", tmp_path / "annotations/instances_train2017.json"
+    good = json.loads(path.read_text())
+    with pytest.raises(FileNotFoundError, match=r"nothing\.json' is missing"):
+        CocoClassification(images, tmp_path / "nothing.json")
+    unknown = {**good, "annotations": [{"image_id": 99, "category_id": 1}]}
+    for content, message in (
+        (path.read_text()[:-20], "is damaged"),
+        ("[]", "is damaged or no instances"),
+        ("{}", "'categories' is missing"),
+        (json.dumps({**good, "images": [{"id": 1}]}), "'file_name' is missing"),
+        (json.dumps({**good, "images": [{"id": 1, "file_name": 7}]}), "is damaged"),
+        (json.dumps(unknown), "99 is missing or wrong"),
+        (json.dumps({**good, "annotations": []}), "no images with objects"),
+    ):
+        path.write_text(content)
+        with pytest.raises(RuntimeError, match=message):
+            CocoClassification(images, path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RuntimeError, match="is damaged"):
+        CocoClassification(images, path)
+    path.write_text(json.dumps(good))
+    (images / good["images"][-1]["file_name"]).unlink()
+    with pytest.raises(FileNotFoundError, match=r"000000000\d+\.jpg' is missing"):
+        CocoClassification(images, path)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import swiftnet
+from data_folders import write_coco, write_voc
 from swiftnet.datasets import CIFAR10
 from swiftnet.transforms import ToTensor
 from swiftnet.utils.data import DataLoader
@@ -84,6 +85,53 @@ SHORT = {
 def test_programs_run(program, tmp_path, capsys, name):
     program(name, *SHORT[name], "--folder", tmp_path / "run")
     assert capsys.readouterr().out
+
+
+# Options that are given count beside --data, whose defaults are for the whole network.
+SMALL = ["--epochs", 1, "--width", 4, "--layers", 1, 1, 1, 1, "--batch-size", 2]
+HEAD = ["--size", 64, "--group-channels", 8, "--class-channels", 4]
+DATA = {
+    "segmentation": ("segmentation", lambda folder: write_voc(folder), ["--size", 33]),
+    "voc": ("multi_label", lambda folder: write_voc(folder, "2007"), HEAD),
+    "coco": ("multi_label", write_coco, HEAD),
+}
+
+
+@pytest.mark.parametrize("case", DATA)
+def test_programs_read_official_data_sets(program, tmp_path, capsys, case):
+    name, write, arguments = DATA[case]
+    write(tmp_path)
+    program(name, "--data", tmp_path, *SMALL, *arguments, "--folder", tmp_path / "run")
+    results = json.loads((tmp_path / "run/results.json").read_text())
+    if name == "segmentation":
+        assert list(results) == ["0.4"]
+        assert (tmp_path / "run/predictions_0.4.png").exists()
+    else:
+        assert all(0 <= run["mAP"] <= 1 for run in results.values())
+    assert capsys.readouterr().out
+
+
+def test_programs_start_from_weights(program, tmp_path):
+    """Backbones from files with torchvision's names, annotations from elsewhere, images read by workers."""
+    write_voc(tmp_path)
+    write_coco(tmp_path, "2014")
+    (tmp_path / "annotations").rename(tmp_path / "elsewhere")
+    elsewhere = ["--annotations", tmp_path / "elsewhere/instances_train2014.json", "--workers", 1]
+    for name, deep, arguments in (("segmentation", True, ["--size", 33]), ("multi_label", False, HEAD + elsewhere)):
+        backbone = swiftnet.models.ResNet("Bottleneck", [1, 1, 1, 1], width=4, deep_base=deep)
+        swiftnet.save(backbone.state_dict(), tmp_path / "backbone.pt")
+        arguments = [*SMALL, *arguments, "--weights-file", tmp_path / "backbone.pt"]
+        program(name, "--data", tmp_path, *arguments, "--folder", tmp_path / name)
+        assert (tmp_path / name / "results.json").exists()
+
+
+@pytest.mark.parametrize("name", ["segmentation", "multi_label"])
+def test_programs_say_which_data_are_missing(program, tmp_path, name):
+    with pytest.raises(FileNotFoundError, match="VOCdevkit"):
+        program(name, "--data", tmp_path)
+    if name == "multi_label":
+        with pytest.raises(ValueError, match="instances_val2017.json"):
+            program(name, "--data", tmp_path, "--annotations", tmp_path / "instances_val2017.json")
 
 
 class Shown(list):

@@ -2,6 +2,7 @@
 
 import os
 
+from swiftnet.datasets._images import read_image
 from swiftnet.utils.data import Dataset
 
 _EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -41,11 +42,8 @@ class ImageFolder(Dataset):
         return len(self.samples)
 
     def __getitem__(self, index):
-        from swiftnet.transforms._pillow import pillow
-
         path, target = self.samples[index]
-        with pillow().open(path) as file:
-            image = file.convert("RGB")
+        image = read_image(path, "RGB")
         if self.transform is not None:
             image = self.transform(image)
         if self.target_transform is not None:

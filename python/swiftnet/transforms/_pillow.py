@@ -12,7 +12,7 @@ def pillow(module="Image"):
 
         return importlib.import_module(f"PIL.{module}")
     except ImportError:
-        raise ImportError("this transform needs Pillow: pip install pillow") from None
+        raise ImportError("this needs Pillow, which is not there: pip install pillow") from None
 
 
 def to_pillow(image):
