@@ -51,8 +51,11 @@ func finishTile<T: ProductScalar>(
             for i in 0..<valid { value[i] += r[i] }
           }
         }
-        if relu { value.replace(with: V(), where: value .< V()) }
         store(value, p)
+        if relu {
+          // Over memory: a comparison of vectors would be made number by number here.
+          for i in 0..<lanes { p[i] = p[i] < 0 ? 0 : p[i] }
+        }
       }
       half += lanes
     }
