@@ -5,7 +5,6 @@ import gc
 import os
 import re
 import signal
-import statistics
 import subprocess
 import sys
 import threading
@@ -29,22 +28,10 @@ def run(program, **environment):
     return done.stdout
 
 
-def test_import_is_quick():
-    # The processor's time, not the clock's: other programs may be running. NumPy's own import is not ours.
-    program = """
-import time, numpy
-start = time.process_time()
-import swiftnet
-print(time.process_time() - start)
-"""
-    run(program)
-    assert statistics.median(float(run(program)) for _ in range(5)) < 0.2
-
-
 def test_import_brings_in_only_what_is_needed():
     program = "import sys, swiftnet; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = set(run(program).split())
-    assert not loaded & {"torch", "scipy", "sklearn", "matplotlib", "multiprocessing", "tqdm"}
+    assert not loaded & {"torch", "numpy", "scipy", "sklearn", "matplotlib", "multiprocessing", "tqdm"}
 
 
 @linux

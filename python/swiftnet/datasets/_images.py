@@ -2,6 +2,24 @@
 
 import os
 
+from swiftnet.utils.data import Dataset
+
+
+class LabelledImages(Dataset):
+    """Images with a vector of labels each: `images` holds paths, `labels` the vectors; `transform` and
+    `target_transform` may be None."""
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        image, labels = read_image(self.images[index], "RGB"), self.labels[index]
+        if self.transform is not None:
+            image = self.transform(image)
+        if self.target_transform is not None:
+            labels = self.target_transform(labels)
+        return image, labels
+
 
 def read_image(path, mode=None):
     """A Pillow image, its pixels read, in the given mode or the file's own."""

@@ -5,13 +5,12 @@ import os
 
 import numpy as np
 
-from swiftnet.datasets._images import read_image, require
-from swiftnet.utils.data import Dataset
+from swiftnet.datasets._images import LabelledImages, require
 
 _WHERE = "get the images and annotations (instances_*.json) from https://cocodataset.org/#download and unpack them"
 
 
-class CocoClassification(Dataset):
+class CocoClassification(LabelledImages):
     """Pictures, and for each class 1 if an object of it is there, otherwise 0. Needs Pillow.
 
     Classes are in the file's order of their groups (supercategories), one group after the other. COCO has 80 classes in
@@ -71,17 +70,6 @@ class CocoClassification(Dataset):
         for path in self.images:
             if path not in there:
                 require(path, _WHERE)
-
-    def __len__(self):
-        return len(self.images)
-
-    def __getitem__(self, index):
-        image, labels = read_image(self.images[index], "RGB"), self.labels[index]
-        if self.transform is not None:
-            image = self.transform(image)
-        if self.target_transform is not None:
-            labels = self.target_transform(labels)
-        return image, labels
 
     def __repr__(self):
         lines = [f"Number of datapoints: {len(self)}", f"Root location: {self.root}"]

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from swiftnet.datasets._images import no_download, read_image, require
+from swiftnet.datasets._images import LabelledImages, no_download, read_image, require
 from swiftnet.utils.data import Dataset
 
 CLASSES = (
@@ -112,7 +112,7 @@ class VOCSegmentation(_VOC):
         return image, mask
 
 
-class VOCClassification(_VOC):
+class VOCClassification(LabelledImages, _VOC):
     """Pictures, and for each of 20 classes 1: it is there; -1: it is not; 0: only objects marked as difficult are.
 
     That is what `swiftnet.metrics.AveragePrecision(20, difficult_examples=True)` expects. Labels come from the lists of
@@ -166,14 +166,6 @@ class VOCClassification(_VOC):
         except (ElementTree.ParseError, ValueError) as error:
             raise RuntimeError(f"{path!r} is damaged: {error}") from None
         return labels
-
-    def __getitem__(self, index):
-        image, labels = read_image(self.images[index], "RGB"), self.labels[index]
-        if self.transform is not None:
-            image = self.transform(image)
-        if self.target_transform is not None:
-            labels = self.target_transform(labels)
-        return image, labels
 
 
 def _lines(path):
