@@ -1,6 +1,7 @@
 """Timing: libraries in turns, so that a slow moment of the machine meets all of them."""
 
 import gc
+import os
 import resource
 import statistics
 import subprocess
@@ -56,8 +57,13 @@ def medians(functions, rounds=7, budget=1.0):
 
 
 def in_child(program, *arguments):
-    """What a Python program prints, as a float, from a process of its own."""
-    done = subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True, text=True)
+    """What a Python program prints, as a float, from a process of its own.
+
+    That process may keep compiled Python files, as it does by default: those of an installed library are there.
+    """
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     return float(done.stdout.strip().splitlines()[-1])
 
 
@@ -66,6 +72,7 @@ IMPORT = "import time; start = time.perf_counter(); import {}; print(time.perf_c
 
 def import_seconds(module, rounds=5):
     """Median seconds of importing a module in a fresh interpreter."""
+    in_child(IMPORT.format(module))
     return statistics.median(in_child(IMPORT.format(module)) for _ in range(rounds))
 
 
