@@ -28,13 +28,14 @@ def seconds(function, repeats):
     return (time.perf_counter() - start) / repeats
 
 
-def medians(functions, rounds=7, budget=1.0):
+def medians(functions, rounds=7, budget=1.0, between=None):
     """Median seconds of each function, run in turns.
 
     Args:
         functions: by name.
         rounds: how many turns.
         budget: seconds that one function may take altogether, about.
+        between: called once in each turn, to measure something of its own.
     """
     repeats = {}
     for name, function in functions.items():
@@ -51,6 +52,8 @@ def medians(functions, rounds=7, budget=1.0):
                 time.sleep(0.005)
                 seconds(function, 1)
                 times[name].append(seconds(function, repeats[name]))
+            if between is not None:
+                between()
     finally:
         gc.enable()
     return {name: statistics.median(values) for name, values in times.items()}
