@@ -1,6 +1,10 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 // SWIFTNET_PORTABLE=1 leaves out every unsafe flag: slower, but usable as a versioned dependency.
 let portable = Context.environment["SWIFTNET_PORTABLE"] == "1"
 
@@ -42,10 +46,22 @@ let dispatchDefines: [SwiftSetting] = kernelNames.count == 4 ? [.define("SN_X86_
 // SwiftNetABI is linked so: the tests use XCTest, which brings the runtime as libraries.
 // SWIFTNET_SYMBOLS=1 keeps the names of functions, for a profiler.
 let keepsSymbols = Context.environment["SWIFTNET_SYMBOLS"] == "1"
+// Exported is what the header declares, nothing of Swift's runtime: it is smaller, and another library's runtime in the
+// same process is none of its business.
+var librarySize = [
+  "-use-ld=lld", "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/SwiftNetABI/exports.map",
+]
+if !keepsSymbols { librarySize += ["-Xlinker", "-s"] }
+#if canImport(Glibc)
+  // Half a megabyte less. Older systems cannot load it; what is built on one of them runs on both.
+  var libc = [CChar](repeating: 0, count: 64)
+  confstr(Int32(_CS_GNU_LIBC_VERSION), &libc, libc.count)
+  if atof(Array(libc.dropFirst("glibc ".count))) >= 2.36 {
+    librarySize += ["-Xlinker", "-z", "-Xlinker", "pack-relative-relocs"]
+  }
+#endif
 let libraryLinkerSettings: [LinkerSetting] =
-  portable
-  ? []
-  : [.unsafeFlags(["-static-stdlib"] + (keepsSymbols ? [] : ["-Xlinker", "-s"]), .when(platforms: [.linux]))]
+  portable ? [] : [.unsafeFlags(["-static-stdlib"] + librarySize, .when(platforms: [.linux]))]
 
 /// Exclusivity is a property of the sources, checked in debug builds; checking it at run time costs a fifth of a small
 /// operation.
@@ -67,7 +83,8 @@ let package = Package(
       swiftSettings: dispatchDefines + librarySettings),
     .target(name: "CSwiftNet"),
     .target(
-      name: "SwiftNetABI", dependencies: ["SwiftNet", "CSwiftNet"], swiftSettings: librarySettings,
+      name: "SwiftNetABI", dependencies: ["SwiftNet", "CSwiftNet"], exclude: ["exports.map"],
+      swiftSettings: librarySettings,
       linkerSettings: libraryLinkerSettings),
     .testTarget(
       name: "KernelsTests", dependencies: ["SwiftNet", "KernelTypes"] + kernelNames,

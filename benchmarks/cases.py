@@ -13,25 +13,30 @@ class Case:
     make: Callable
     # Floating-point operations of one run, where they are worth comparing with the peak.
     operations: float = 0.0
-    # Whether PyTorch is measured with channels-last memory too.
+    # Whether the libraries are measured with channels-last memory too, and PyTorch compiled.
     images: bool = False
+    compiled: bool = False
 
 
 def matrices():
-    def product(m, n, k, batch=(), transposed=False):
+    def product(m, n, k, batch=(), transposed=False, dtype="float32"):
         def make(library):
             a = library.random(*batch, m, k)
             b = library.random(*batch, n, k, seed=1).transpose(-1, -2) if transposed else library.random(*batch, k, n)
+            a, b = (x.to(getattr(library.root, dtype)) for x in (a, b))
             return lambda: a @ b
 
         return make
 
-    for size in (256, 512, 1024, 2048):
+    for size in (256, 512, 1024, 2048, 4096):
         yield Case("matrix product", f"{size}³", product(size, size, size), 2 * size**3)
     yield Case("matrix product", "1024³, b transposed", product(1024, 1024, 1024, transposed=True), 2 * 1024**3)
     yield Case("matrix product", "2048×16×2048", product(2048, 16, 2048), 2 * 2048 * 16 * 2048)
     yield Case("matrix product", "16×2048×2048", product(16, 2048, 2048), 2 * 2048 * 16 * 2048)
     yield Case("matrix product", "64 × 128³", product(128, 128, 128, batch=(64,)), 2 * 64 * 128**3)
+    for size in (1024, 2048):
+        # Without a share: the peak is that of float32.
+        yield Case("matrix product", f"{size}³, bfloat16", product(size, size, size, dtype="bfloat16"))
 
 
 def convolutions():
@@ -190,27 +195,58 @@ def layers():
 
 
 def losses():
-    def make_loss(shape, labels, classes, loss):
+    def make_loss(shape, target, loss):
         def make(library):
-            x = library.random(*shape, requires_grad=True)
-            target = library.labels(*labels, classes=classes) if classes else library.random(*labels, seed=1)
+            x, y = library.random(*shape, requires_grad=True), target(library)
+            function = library.prepare(loss(library))
 
             def run():
                 x.grad = None
-                loss(library.F)(x, target).backward()
+                function(x, y).backward()
                 return x.grad
 
             return run
 
         return make
 
+    def labels(*shape, classes):
+        return lambda library: library.labels(*shape, classes=classes)
+
+    def mask(*shape):
+        return lambda library: (library.fractions(*shape) > 0.5).to(library.root.float32)
+
+    # Dice and focal loss are built in on one side only: on the other the same formula is written out.
+    def dice(library):
+        if library.name.startswith("swiftnet"):
+            return library.root.losses.DiceLoss()
+
+        def formula(x, y):
+            p = x.sigmoid()
+            return 1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)
+
+        return formula
+
+    def focal(library):
+        if library.name.startswith("swiftnet"):
+            return library.root.losses.FocalLoss("binary")
+
+        def formula(x, y):
+            entropy = library.F.binary_cross_entropy_with_logits(x, y, reduction="none")
+            return ((1 - (-entropy).exp()) ** 2 * entropy).mean()
+
+        return formula
+
+    small, large = (4, 21, 128, 128), (16, 21, 128, 128)
     rows = [
-        ("cross entropy, 256×1000", (256, 1000), (256,), 1000, lambda F: F.cross_entropy),
-        ("cross entropy, map of 4×21×128²", (4, 21, 128, 128), (4, 128, 128), 21, lambda F: F.cross_entropy),
-        ("mean squared error, 1024²", (1024, 1024), (1024, 1024), 0, lambda F: F.mse_loss),
+        ("cross entropy, 256×1000", (256, 1000), labels(256, classes=1000), lambda m: m.F.cross_entropy),
+        ("cross entropy, map of 4×21×128²", small, labels(4, 128, 128, classes=21), lambda m: m.F.cross_entropy),
+        ("BCE with logits, map of 16×21×128²", large, mask(*large), lambda m: m.F.binary_cross_entropy_with_logits),
+        ("Dice, map of 16×21×128²", large, mask(*large), dice),
+        ("focal, map of 16×21×128²", large, mask(*large), focal),
+        ("mean squared error, 1024²", (1024, 1024), lambda m: m.random(1024, 1024, seed=1), lambda m: m.F.mse_loss),
     ]
-    for name, shape, labels, classes, loss in rows:
-        yield Case("loss, both ways", name, make_loss(shape, labels, classes, loss))
+    for name, shape, target, loss in rows:
+        yield Case("loss, both ways", name, make_loss(shape, target, loss), compiled=True)
 
 
 def optimizers():

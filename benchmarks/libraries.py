@@ -47,8 +47,12 @@ class Library:
             return tensor.contiguous(memory_format=self.root.channels_last)
         return tensor
 
+    def half(self, wanted=True):
+        """The context of mixed precision in bfloat16, or one that changes nothing."""
+        return self.root.autocast("cpu", self.root.bfloat16, enabled=wanted)
+
     def prepare(self, model):
-        """The model in this setting."""
+        """The model, or function, in this setting."""
         if self.channels_last:
             model = model.to(memory_format=self.root.channels_last)
         return self.root.compile(model) if self.compiled else model

@@ -1,6 +1,7 @@
 """Timing: libraries in turns, so that a slow moment of the machine meets all of them."""
 
 import gc
+import os
 import resource
 import statistics
 import subprocess
@@ -27,13 +28,14 @@ def seconds(function, repeats):
     return (time.perf_counter() - start) / repeats
 
 
-def medians(functions, rounds=7, budget=1.0):
+def medians(functions, rounds=7, budget=1.0, between=None):
     """Median seconds of each function, run in turns.
 
     Args:
         functions: by name.
         rounds: how many turns.
         budget: seconds that one function may take altogether, about.
+        between: called once in each turn, to measure something of its own.
     """
     repeats = {}
     for name, function in functions.items():
@@ -50,14 +52,21 @@ def medians(functions, rounds=7, budget=1.0):
                 time.sleep(0.005)
                 seconds(function, 1)
                 times[name].append(seconds(function, repeats[name]))
+            if between is not None:
+                between()
     finally:
         gc.enable()
     return {name: statistics.median(values) for name, values in times.items()}
 
 
 def in_child(program, *arguments):
-    """What a Python program prints, as a float, from a process of its own."""
-    done = subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True, text=True)
+    """What a Python program prints, as a float, from a process of its own.
+
+    That process may keep compiled Python files, as it does by default: those of an installed library are there.
+    """
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     return float(done.stdout.strip().splitlines()[-1])
 
 
@@ -66,6 +75,7 @@ IMPORT = "import time; start = time.perf_counter(); import {}; print(time.perf_c
 
 def import_seconds(module, rounds=5):
     """Median seconds of importing a module in a fresh interpreter."""
+    in_child(IMPORT.format(module))
     return statistics.median(in_child(IMPORT.format(module)) for _ in range(rounds))
 
 

@@ -111,8 +111,9 @@ def make(library, name, builtin=False):
     return network.builtin(models)
 
 
-def training_step(library, name, builtin=False):
-    """A function that does one step: forward, loss, backward, SGD with momentum and weight decay."""
+def training_step(library, name, builtin=False, half=False):
+    """A function that does one step: forward, loss, backward, SGD with momentum and weight decay; `half`: forward and
+    loss in mixed precision."""
     network = NETWORKS[name]
     model = make(library, name, builtin)
     model.train()
@@ -125,13 +126,18 @@ def training_step(library, name, builtin=False):
 
     def step():
         optimizer.zero_grad()
-        loss = network.loss(library, forward, inputs, labels)
+        with library.half(half):
+            loss = network.loss(library, forward, inputs, labels)
         loss.backward()
         optimizer.step()
         return loss
 
     return step
 
+
+# What is trained and what is evaluated in bfloat16 too.
+HALF = ("ResNet of small images, 128×3×32×32", "ResNet-50, 8×3×224²")
+EVALUATED_HALF = ("ResNet-50, 8×3×224²",)
 
 # What is evaluated: a network and its numbers of images.
 EVALUATED = {
@@ -141,11 +147,13 @@ EVALUATED = {
 }
 
 
-def evaluation(library, name, images, builtin=False):
-    """A function that evaluates a network without gradients."""
+def evaluation(library, name, images, builtin=False, half=False):
+    """A function that evaluates a network without gradients; `half`: weights and images in bfloat16."""
     model = make(library, name, builtin).eval()
-    forward = library.prepare(model)
     inputs = library.random(images, *NETWORKS[name].shape[1:])
+    if half:
+        model, inputs = model.to(library.root.bfloat16), inputs.to(library.root.bfloat16)
+    forward = library.prepare(model)
 
     def run():
         with library.root.inference_mode():
@@ -154,8 +162,8 @@ def evaluation(library, name, images, builtin=False):
     return run
 
 
-def openvino_evaluation(library, name, images, threads):
-    """The same by OpenVINO, in float32, from PyTorch's network."""
+def openvino_evaluation(library, name, images, threads, half=False):
+    """The same by OpenVINO, from PyTorch's network."""
     import openvino
 
     model = make(library, name).eval()
@@ -163,7 +171,11 @@ def openvino_evaluation(library, name, images, threads):
     compiled = openvino.Core().compile_model(
         openvino.convert_model(model, example_input=inputs),
         "CPU",
-        {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"},
+        {
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
+        },
     )
     request = compiled.create_infer_request()
     values = inputs.numpy()

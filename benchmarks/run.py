@@ -5,8 +5,10 @@ the fastest of its settings (images row-major or channels last, compiled or not)
 """
 
 import argparse
+import functools
 import json
 import platform
+import statistics
 import sys
 from pathlib import Path
 
@@ -20,21 +22,29 @@ import networks
 BUILT_IN = "swiftnet built in"
 
 
-def peak_operations():
-    """Floating-point operations per second at best, of all threads."""
-    from swiftnet._core import lib
+class Peak:
+    """Floating-point operations per second at best, of all threads: measured in turns with a row, since a machine that
+    others use too, or that grows hot, changes within minutes."""
 
-    return lib.sn_measure_peak()
+    def __init__(self):
+        self.rates = []
+
+    def __call__(self):
+        from swiftnet._core import lib
+
+        self.rates.append(lib.sn_measure_peak())
+
+    @property
+    def median(self):
+        return statistics.median(self.rates)
 
 
-def settings(images=False, network=False):
+def settings(images=False, compiled=False):
     """The libraries that a row compares."""
     result = [libraries.swiftnet(), libraries.torch()]
     if images:
-        result.append(libraries.swiftnet(channels_last=True))
-    if images or network:
-        result.append(libraries.torch(channels_last=True))
-    if network:
+        result += [libraries.swiftnet(channels_last=True), libraries.torch(channels_last=True)]
+    if compiled:
         result.append(libraries.torch(compiled=True))
     return result
 
@@ -46,7 +56,7 @@ class Table:
         self.rows = []
         self._group = None
 
-    def add(self, group, name, times, share=None, unit="s"):
+    def add(self, group, name, times, operations=None, peak=None, unit="s"):
         if group != self._group:
             self._group = group
             print(f"\n{group}\n{'':36}{'swiftnet':>12}{'PyTorch':>12}{'ratio':>8}{'of peak':>9}")
@@ -54,6 +64,7 @@ class Table:
         peers = {key: value for key, value in times.items() if not key.startswith("swiftnet")}
         best = min(peers, key=peers.get) if peers else None
         ratio = peers[best] / ours if ours and best else None
+        share = operations / ours / peak if operations and ours else None
         show = show_seconds if unit == "s" else show_bytes
         print(
             f"{name:<36}{show(ours):>12}{show(peers.get(best)):>12}"
@@ -61,9 +72,8 @@ class Table:
             f"  {best.removeprefix('torch ') if best else ''}",
             flush=True,
         )
-        self.rows.append(
-            {"group": group, "name": name, "unit": unit, "values": times, "ratio": ratio, "share_of_peak": share}
-        )
+        row = {"group": group, "name": name, "unit": unit, "values": times, "ratio": ratio}
+        self.rows.append({**row, "peak": peak, "share_of_peak": share})
 
 
 def show_seconds(value):
@@ -97,25 +107,27 @@ def wanted(options, group, name):
     return not options.only or any(part in f"{group}: {name}" for part in options.only)
 
 
-def measure_cases(table, options, peak):
+def measure_cases(table, options):
     for case in cases.all_cases():
         if not wanted(options, case.group, case.name):
             continue
-        times = measure.medians(prepared(settings(images=case.images), case.make), options.rounds, options.seconds)
-        ours = min((value for key, value in times.items() if key.startswith("swiftnet")), default=None)
-        share = case.operations / ours / peak if case.operations and ours else None
-        table.add(case.group, case.name, times, share)
+        compared = settings(images=case.images, compiled=case.compiled and options.compile)
+        peak = Peak() if case.operations else None
+        times = measure.medians(prepared(compared, case.make), options.rounds, options.seconds, between=peak)
+        table.add(case.group, case.name, times, case.operations, peak.median if peak else None)
 
 
-def measure_networks(table, options):
+def measure_training(table, options, group, names, half=False):
     """Each network out of plain layers, and the built-in model beside the same peers."""
-    for name in networks.NETWORKS:
-        if wanted(options, "training step", name):
-            compared = settings(network=True) if options.compile else settings(images=True)
-            functions = prepared(compared, lambda library, name=name: networks.training_step(library, name))
-            functions[BUILT_IN] = networks.training_step(libraries.swiftnet(), name, builtin=True)
-            times = measure.medians(functions, options.rounds, 5 * options.seconds)
-            add_both(table, "training step", name, times)
+    for name in names:
+        if wanted(options, group, name):
+            make = functools.partial(networks.training_step, name=name, half=half)
+            functions = prepared(settings(images=True, compiled=options.compile), make)
+            functions[BUILT_IN] = make(libraries.swiftnet(), builtin=True)
+            add_both(table, group, name, measure.medians(functions, options.rounds, 5 * options.seconds))
+
+
+def measure_memory(table, options):
     program = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import networks; "
         "print(networks.measure_memory(*sys.argv[1:]))"
@@ -127,22 +139,22 @@ def measure_networks(table, options):
             add_both(table, "memory of a training step", name, sizes, unit="bytes")
 
 
-def measure_evaluation(table, options):
+def measure_evaluation(table, options, group, names, half=False):
     """Networks without gradients, beside PyTorch and OpenVINO."""
-    for name, numbers in networks.EVALUATED.items():
-        for images in numbers:
+    threads = libraries.versions()["threads"]
+    for name in names:
+        for images in networks.EVALUATED[name]:
             row = f"{name.split(',')[0]}, batch of {images}"
-            if not wanted(options, "evaluation", row):
+            if not wanted(options, group, row):
                 continue
-            compared = settings(network=True) if options.compile else settings(images=True)
-            functions = prepared(compared, lambda library, n=name, i=images: networks.evaluation(library, n, i))
-            functions[BUILT_IN] = networks.evaluation(libraries.swiftnet(), name, images, builtin=True)
-            threads = libraries.versions()["threads"]
+            make = functools.partial(networks.evaluation, name=name, images=images, half=half)
+            functions = prepared(settings(images=True, compiled=options.compile), make)
+            functions[BUILT_IN] = make(libraries.swiftnet(), builtin=True)
             try:
-                functions["openvino"] = networks.openvino_evaluation(libraries.torch(), name, images, threads)
+                functions["openvino"] = networks.openvino_evaluation(libraries.torch(), name, images, threads, half)
             except ImportError:
                 print("  openvino is not installed: pip install openvino", file=sys.stderr)
-            add_both(table, "evaluation", row, measure.medians(functions, options.rounds, 2 * options.seconds))
+            add_both(table, group, row, measure.medians(functions, options.rounds, 2 * options.seconds))
 
 
 def add_both(table, group, name, values, unit="s"):
@@ -196,18 +208,20 @@ def main():
     if options.threads:
         swiftnet.set_num_threads(options.threads)
     torch.set_num_threads(swiftnet.get_num_threads())
-    peak = peak_operations()
-    print(f"{platform.machine()}, {swiftnet.get_num_threads()} threads, multiply-add peak {peak / 1e9:.0f} GFLOP/s")
+    print(f"{platform.machine()}, {swiftnet.get_num_threads()} threads")
     swiftnet.show_config()
     table = Table()
-    measure_cases(table, options, peak)
+    measure_cases(table, options)
     measure_custom_losses(table, options)
-    measure_networks(table, options)
-    measure_evaluation(table, options)
+    measure_training(table, options, "training step", networks.NETWORKS)
+    measure_training(table, options, "training step, bfloat16", networks.HALF, half=True)
+    measure_memory(table, options)
+    measure_evaluation(table, options, "evaluation", networks.EVALUATED)
+    measure_evaluation(table, options, "evaluation, bfloat16", networks.EVALUATED_HALF, half=True)
     if wanted(options, "import", "import"):
         table.add("import", "import", {name: measure.import_seconds(name) for name in ("swiftnet", "torch")})
     if options.json:
-        result = {"machine": platform.platform(), "versions": libraries.versions(), "peak": peak, "rows": table.rows}
+        result = {"machine": platform.platform(), "versions": libraries.versions(), "rows": table.rows}
         options.json.write_text(json.dumps(result, indent=1, ensure_ascii=False))
 
 

@@ -1,11 +1,14 @@
 import CSwiftNet
 import SwiftNet
 
+/// Made once: Python asks for more than a hundred codes when it is imported, and the name of a case is slow to have.
+private let elementwiseCodes = Dictionary(
+  uniqueKeysWithValues: ElementwiseOp.allCases.map { ($0.name, Int32($0.rawValue)) })
+
 @c(sn_elementwise_code) @implementation
 public func sn_elementwise_code(_ name: UnsafePointer<CChar>?) -> Int32 {
   guard let name else { return -1 }
-  let text = String(cString: name)
-  return Int32(ElementwiseOp.allCases.first { $0.name == text }?.rawValue ?? -1)
+  return elementwiseCodes[String(cString: name)] ?? -1
 }
 
 @c(sn_unary) @implementation

@@ -8,7 +8,7 @@ tensor([[2., 4.],
         [6., 8.]])
 """
 
-from swiftnet import amp, autograd, cuda, linalg, memory, nn, optim, random, return_types, special
+from swiftnet import autograd, linalg, nn, return_types
 from swiftnet._core import check as _check
 from swiftnet._core import ffi, lib
 from swiftnet._device import device
@@ -51,8 +51,8 @@ from swiftnet._functions.scans import *  # noqa: F403
 from swiftnet._functions.shapes import *  # noqa: F403
 from swiftnet._functions.sorting import *  # noqa: F403
 from swiftnet._functions.windows import *  # noqa: F403
-from swiftnet._printing import set_printoptions
-from swiftnet._serialization import load, save
+from swiftnet._lazy import TYPE_CHECKING
+from swiftnet._lazy import lazily as _lazily
 from swiftnet._tensor import (
     Size,
     Tensor,
@@ -63,10 +63,7 @@ from swiftnet._tensor import (
     strided,
     tensor,
 )
-from swiftnet.amp.autocast_mode import *  # noqa: F403
 from swiftnet.autograd import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
-
-from swiftnet import _display  # isort: skip - needs tensors and modules
 
 is_anomaly_enabled = autograd.is_anomaly_enabled
 _outputs.install(globals())
@@ -80,22 +77,20 @@ def is_inference_mode_enabled():
 __version__ = "0.1.0"
 
 
-# Imported when they are asked for: data loading brings in multiprocessing, the file formats json and zipfile.
-_LATER = frozenset(
-    ["datasets", "losses", "metrics", "models", "npz", "safetensors", "train", "transforms", "utils"]
+if TYPE_CHECKING:
+    from swiftnet import amp, cuda, losses, metrics, models, optim, random, special, train, transforms, utils
+    from swiftnet._printing import set_printoptions
+    from swiftnet._serialization import load, save
+    from swiftnet._summary import summary
+    from swiftnet.amp.autocast_mode import *  # noqa: F403
+__getattr__, __dir__ = _lazily(
+    __name__,
+    [
+        "amp", "cuda", "datasets", "losses", "memory", "metrics", "models", "npz", "optim", "random", "safetensors",
+        "special", "train", "transforms", "utils",
+    ],
+    ["swiftnet._serialization", "swiftnet._printing", "swiftnet._summary", "swiftnet.amp.autocast_mode"],
 )  # fmt: skip
-
-
-def __getattr__(name):
-    if name in _LATER:
-        import importlib
-
-        return importlib.import_module(f"swiftnet.{name}")
-    if name == "summary":
-        from swiftnet._summary import summary
-
-        return summary
-    raise AttributeError(f"module 'swiftnet' has no attribute '{name}'")
 
 
 def get_num_threads():

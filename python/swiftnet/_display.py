@@ -1,8 +1,5 @@
 """How tensors and modules look in a notebook."""
 
-from swiftnet._tensor import Tensor
-from swiftnet.nn.modules.module import Module
-
 # Rows and columns of a table that are shown at each end.
 _EDGE = 5
 
@@ -54,7 +51,3 @@ def module_html(module, name=""):
     opened = "" if name else " open"
     head = f"<summary>{escape(title)}<b>{escape(module._get_name())}</b>{note}</summary>"
     return f"<details{opened}>{head}<div style='margin-left: 1.5em'>{inner}</div></details>"
-
-
-Tensor._repr_html_ = tensor_html
-Module._repr_html_ = module_html

@@ -3,6 +3,8 @@
 from swiftnet import _dtypes
 from swiftnet._numpy import np
 
+__all__ = ["set_printoptions"]
+
 _options = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80, "sci_mode": None}
 
 

@@ -17,6 +17,8 @@ from swiftnet._files import write_whole
 from swiftnet._numpy import np
 from swiftnet._tensor import Parameter, Size, Tensor, wrap
 
+__all__ = ["load", "save"]
+
 # PyTorch's storage type for each dtype.
 _STORAGES = {
     "FloatStorage": _dtypes.float32,

@@ -5,6 +5,8 @@ import math
 import swiftnet
 from swiftnet._tensor import Tensor
 
+__all__ = ["summary"]
+
 
 class LayerSummary:
     """One module of a network as `summary` saw it.

@@ -408,6 +408,11 @@ class Tensor:
 
         return describe(self)
 
+    def _repr_html_(self):
+        from swiftnet._display import tensor_html
+
+        return tensor_html(self)
+
     def __dir__(self):
         return object.__dir__(self)
 

@@ -1,19 +1,19 @@
 """Automatic differentiation: gradients, and whether operations are recorded."""
 
 from swiftnet._core import NULL, check, ffi, lib
+from swiftnet._lazy import TYPE_CHECKING
+from swiftnet._lazy import lazily as _lazily
 from swiftnet._tensor import Tensor, wrap
-from swiftnet.autograd import function, functional, grad_mode, graph
+from swiftnet.autograd import grad_mode
 from swiftnet.autograd.anomaly_mode import detect_anomaly, is_anomaly_enabled, set_detect_anomaly
-from swiftnet.autograd.function import Function
 from swiftnet.autograd.grad_mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from swiftnet.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from swiftnet.autograd.hooks import RemovableHandle
 
-__all__ = [
-    "Function", "GradcheckError", "RemovableHandle", "backward", "detect_anomaly", "enable_grad", "function",
-    "functional", "grad", "grad_mode", "gradcheck", "gradgradcheck", "graph", "inference_mode", "is_anomaly_enabled",
-    "is_grad_enabled", "no_grad", "set_detect_anomaly", "set_grad_enabled",
-]  # fmt: skip
+if TYPE_CHECKING:
+    from swiftnet.autograd import function, functional, graph
+    from swiftnet.autograd.function import Function
+__getattr__, __dir__ = _lazily(__name__, ["function", "functional", "graph"], ["swiftnet.autograd.function"])
 
 
 def _sequence(value):

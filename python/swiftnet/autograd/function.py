@@ -8,6 +8,8 @@ from swiftnet._functions.creation import keep
 from swiftnet._tensor import Tensor, wrap
 from swiftnet.autograd.grad_mode import enable_grad, no_grad
 
+__all__ = ["Function"]
+
 
 class FunctionCtx:
     """What `forward` leaves for `backward`. Any attribute may be set; tensors that are inputs or outputs belong into

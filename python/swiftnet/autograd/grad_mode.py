@@ -1,9 +1,10 @@
 """Context managers and decorators that say whether operations are recorded, by thread."""
 
 import functools
-import inspect
 
 from swiftnet._core import lib
+
+_CO_GENERATOR = 0x20
 
 
 def is_grad_enabled():
@@ -11,9 +12,17 @@ def is_grad_enabled():
     return bool(lib.sn_is_grad_enabled())
 
 
+def _makes_generator(function):
+    """What `inspect.isgeneratorfunction` tells; that module takes longer to import than all of this library."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    code = getattr(function, "__code__", None)
+    return code is not None and code.co_flags & _CO_GENERATOR != 0
+
+
 class _Mode:
     def __call__(self, function):
-        if inspect.isgeneratorfunction(function):
+        if _makes_generator(function):
 
             @functools.wraps(function)
             def generator(*args, **kwargs):

@@ -7,6 +7,8 @@ SWIFTNET_CUDA_FALLBACK=cpu in the environment.
 import os
 import warnings
 
+from swiftnet._lazy import lazily as _lazily
+
 _falls_back = os.environ.get("SWIFTNET_CUDA_FALLBACK", "").lower() == "cpu"
 _warned = False
 
@@ -70,9 +72,4 @@ def get_device_name(device=None):
     raise RuntimeError("swiftnet has no CUDA device")
 
 
-def __getattr__(name):
-    if name == "amp":
-        import importlib
-
-        return importlib.import_module("swiftnet.cuda.amp")
-    raise AttributeError(f"module 'swiftnet.cuda' has no attribute '{name}'")
+__getattr__, __dir__ = _lazily(__name__, ["amp"])

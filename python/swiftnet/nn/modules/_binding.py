@@ -1,6 +1,6 @@
 """Between Python's modules and the Swift library's: values, members and settings."""
 
-import threading
+import _thread
 import weakref
 
 from swiftnet._core import NULL, check, fail, ffi, keep_exception, lib
@@ -150,7 +150,7 @@ def swiftnet_forward(context, inputs, count, result):
         output = module(*[load(inputs[i]) for i in range(count)])
         memory = []
         store_value(result, output, memory, owned=True)
-        _results[threading.get_ident()] = memory
+        _results[_thread.get_ident()] = memory
         return 0
     except BaseException as error:  # noqa: BLE001 - it is raised again when the Swift call returns
         keep_exception(error)

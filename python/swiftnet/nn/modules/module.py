@@ -2,7 +2,6 @@
 
 import types
 from collections import OrderedDict
-from typing import TypeVar
 
 from swiftnet import _dtypes
 from swiftnet._core import check, fail, ffi, lib
@@ -36,7 +35,8 @@ __all__ = [
     "register_module_parameter_registration_hook",
 ]  # fmt: skip
 
-T_destination = TypeVar("T_destination", bound=dict)
+# What `state_dict` collects into.
+T_destination = dict
 _set = object.__setattr__
 # Parameters of built-in modules that a plain tensor may take the place of, once they are deleted.
 _DERIVED = frozenset(["weight", "bias"])
@@ -542,6 +542,11 @@ class Module(HookRegistration, State):
         if not lines and not children:
             return f"{self._get_name()}()"
         return f"{self._get_name()}(\n  " + "\n  ".join(lines + children) + "\n)"
+
+    def _repr_html_(self):
+        from swiftnet._display import module_html
+
+        return module_html(self)
 
     def compile(self, *args, **kwargs):
         """Does nothing: there is nothing to compile."""

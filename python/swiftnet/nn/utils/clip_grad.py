@@ -1,6 +1,6 @@
 """Limits on gradients."""
 
-import inspect
+import types
 import warnings
 
 from swiftnet._core import check, lib
@@ -21,7 +21,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
         norm_type: p of the norm; may be inf. Default: 2.
         error_if_nonfinite: raise if the norm is not finite. Default: False.
     """
-    is_generator = inspect.isgenerator(parameters)
+    is_generator = isinstance(parameters, types.GeneratorType)
     tensors = _list(parameters)
     if is_generator and not tensors:
         warnings.warn("`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=2)

@@ -1,12 +1,12 @@
 """Modules without initial values."""
 
-import inspect
-
 __all__ = ["skip_init"]
 
 
 def skip_init(module_cls, *args, **kwargs):
     """A module whose parameters have undefined values; no random numbers are drawn."""
+    import inspect
+
     from swiftnet.nn.modules.module import Module
     from swiftnet.random import fork_rng
 
