@@ -7,6 +7,7 @@ python benchmarks/scaling.py [--only batch] [--folder docs/scaling]
 import argparse
 import sys
 from pathlib import Path
+from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -91,22 +92,40 @@ def measure_axis(name, options):
 
 
 def measure_threads(options):
-    """One thread and two: the step of a batch of 64."""
+    """One thread and two, in turns: the step of a batch of 64, and what the processor does without any memory."""
     import swiftnet
     import torch
+    from swiftnet._core import lib
 
     before = swiftnet.get_num_threads()
-    rows = {}
-    for threads in (1, 2):
+    counts, peaks = (1, 2), {1: [], 2: []}
+
+    def use(threads):
         swiftnet.set_num_threads(threads)
         torch.set_num_threads(threads)
-        make = compared(lambda library: step(library, blocks(library, 4), 64, 32))
-        rows[threads] = measure.medians(make, options.rounds, options.seconds)
-        report("threads", threads, rows[threads])
-    for name in rows[1]:
+
+    def on(threads, run):
+        def timed():
+            use(threads)
+            return run()
+
+        return timed
+
+    def peak():
+        for threads in counts:
+            use(threads)
+            peaks[threads].append(lib.sn_measure_peak())
+
+    runs = compared(lambda library: step(library, blocks(library, 4), 64, 32))
+    functions = {(n, name): on(n, run) for name, run in runs.items() for n in counts}
+    times = measure.medians(functions, options.rounds, options.seconds, between=peak)
+    use(before)
+    rows = {n: {name: times[n, name] for name in runs} for n in counts}
+    for n in counts:
+        report("threads", n, rows[n])
+    for name in runs:
         print(f"  two threads, {name}: {rows[1][name] / rows[2][name]:.2f} times as fast as one")
-    swiftnet.set_num_threads(before)
-    torch.set_num_threads(before)
+    print(f"  two threads, multiply-adds in registers: {median(peaks[2]) / median(peaks[1]):.2f}")
     return "threads, batch of 64, 32×32", rows
 
 
