@@ -34,7 +34,10 @@ public struct ProductKernels {
   public var convolveLines: ConvolveLinesKernel = { _, _, _, _, _ in }
   public var gradientLines: GradientLinesKernel = { _, _ in }
   public var packGradient: PackGradientKernel = { _, _, _, _, _, _ in }
-  public var depthwiseGradient: DepthwiseGradientKernel = { _, _, _ in }
+  /// Channels that a group may have in the two kernels below: a power of two up to this.
+  public var groupWidth = 1
+  public var convolveGroupLines: ConvolveLinesKernel = { _, _, _, _, _ in }
+  public var gradientGroupLines: GradientLinesKernel = { _, _ in }
   public var packFilters: PackFiltersKernel = { _, _, _, _, _ in }
   public var unpackFilters: UnpackFiltersKernel = { _, _, _, _, _, _ in }
   public var addColumns: AddColumnsKernel = { _, _, _, _ in }
@@ -191,8 +194,6 @@ public struct ConvolveArguments {
   public var columns: Int
   /// Elements from the tables' addresses to the first channel of this group.
   public var sourceOffset: Int
-  /// Whether row r of channel c uses input channel c only (weights [column block][tap][tile columns]).
-  public var depthwise: Bool
   public var output: UnsafeMutableRawPointer
   public var bias: UnsafeRawPointer?
   public var scale: UnsafePointer<Float>?
@@ -206,7 +207,6 @@ public struct ConvolveArguments {
   public init(
     tables: UnsafePointer<Int>, tableWords: Int, tiles: Int, lastRows: Int, run: Int,
     weights: UnsafeRawPointer, panelStride: Int, firstColumn: Int, columns: Int, sourceOffset: Int = 0,
-    depthwise: Bool,
     output: UnsafeMutableRawPointer, bias: UnsafeRawPointer?, scale: UnsafePointer<Float>?,
     shift: UnsafePointer<Float>?, residual: UnsafeRawPointer?, relu: Bool,
     sums: UnsafeMutablePointer<Double>?, sumsOfSquares: UnsafeMutablePointer<Double>?
@@ -221,7 +221,6 @@ public struct ConvolveArguments {
     self.firstColumn = firstColumn
     self.columns = columns
     self.sourceOffset = sourceOffset
-    self.depthwise = depthwise
     self.output = output
     self.bias = bias
     self.scale = scale
@@ -280,6 +279,12 @@ public typealias ConvolveLinesKernel = (
   UnsafePointer<RowGeometry>, Int, Int, Int, UnsafePointer<ConvolveArguments>
 ) -> Void
 
+/// Words that the kernels of narrow groups need for a line: two for each tap along it, four for each tap at all and
+/// eight more, one for each place.
+@inlinable public func groupLineWords(taps: Int, along: Int, positions: Int) -> Int {
+  2 * along + 4 * (taps + 8) + positions
+}
+
 /// `(geometry, arguments)`: adds to the weight gradient what some output lines contribute.
 public typealias GradientLinesKernel = (
   UnsafePointer<RowGeometry>, UnsafePointer<LineGradientArguments>
@@ -327,9 +332,6 @@ public struct LineGradientArguments {
 public typealias PackGradientKernel = (
   UnsafePointer<RowGeometry>, Int, Int, UnsafeRawPointer, Int, UnsafeMutableRawPointer
 ) -> Void
-
-/// `(arguments, first channel, channels)`: as `GradientBlockKernel` for a depthwise convolution.
-public typealias DepthwiseGradientKernel = (UnsafePointer<GradientArguments>, Int, Int) -> Void
 
 /// `(layout, filters, first panel, panels, output)`.
 public typealias PackFiltersKernel = (FilterLayout, UnsafeRawPointer, Int, Int, UnsafeMutableRawPointer) ->

@@ -13,28 +13,6 @@ public struct MatrixShape: Sendable {
   }
 }
 
-/// What follows the affine map of a normalisation.
-public struct AffineEpilogue {
-  /// Added before the activation; of the output's shape.
-  public var residual: UnsafeRawPointer?
-  public var relu: Bool
-
-  public init(residual: UnsafeRawPointer? = nil, relu: Bool = false) {
-    self.residual = residual
-    self.relu = relu
-  }
-}
-
-/// `(x, y, scale, shift, shape, epilogue)`: y = relu?(x scale[c] + shift[c] + residual). y may be x.
-public typealias AffineRowsKernel = (
-  UnsafeRawPointer, UnsafeMutableRawPointer, UnsafeRawPointer, UnsafeRawPointer, MatrixShape, AffineEpilogue
-) -> Void
-
-/// `(x, y, scale, shift, n, epilogue)`: the same for one plane.
-public typealias AffinePlaneKernel = (
-  UnsafeRawPointer, UnsafeMutableRawPointer, Double, Double, Int, AffineEpilogue
-) -> Void
-
 /// `(x, pivots or nil, accumulators, shape)`: adds sum(x - pivot) of each column to accumulator c and
 /// sum((x - pivot)²) to accumulator columns + c. A pivot near the mean keeps float64 exact.
 public typealias StatisticsRowsKernel = (
@@ -97,8 +75,6 @@ public typealias LayerNormGradientKernel = (
 
 /// By lane (f32, f64).
 public struct NormKernels {
-  public var affineRows: [AffineRowsKernel] = []
-  public var affinePlane: [AffinePlaneKernel] = []
   public var statisticsRows: [StatisticsRowsKernel] = []
   public var statisticsPlane: [StatisticsPlaneKernel] = []
   public var gradientSumsRows: [NormGradientSumsRowsKernel] = []

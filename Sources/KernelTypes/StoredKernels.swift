@@ -3,8 +3,6 @@
 // function as not to be inlined: each vector operation becomes a call. So kernels pass through one of these first.
 
 @inline(never) public func stored(_ kernel: @escaping AdamKernel) -> AdamKernel { kernel }
-@inline(never) public func stored(_ kernel: @escaping AffinePlaneKernel) -> AffinePlaneKernel { kernel }
-@inline(never) public func stored(_ kernel: @escaping AffineRowsKernel) -> AffineRowsKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping ArgReduceKernel) -> ArgReduceKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping AveragePoolKernel) -> AveragePoolKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping CrossEntropyGradientKernel) -> CrossEntropyGradientKernel {

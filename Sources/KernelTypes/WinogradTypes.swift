@@ -121,6 +121,8 @@ public typealias WinogradOutputKernel = (
 
 /// A dense channels-last output and its tiling, of grids as in `WinogradImages`.
 public struct WinogradOutput {
+  /// Elements from one image to the next.
+  public var imageStride: Int
   public var height: Int
   public var width: Int
   public var dilationHeight: Int
@@ -130,8 +132,10 @@ public struct WinogradOutput {
   public var channels: Int
 
   public init(
-    height: Int, width: Int, dilationHeight: Int, dilationWidth: Int, tilesDown: Int, tilesAcross: Int, channels: Int
+    imageStride: Int, height: Int, width: Int, dilationHeight: Int, dilationWidth: Int, tilesDown: Int,
+    tilesAcross: Int, channels: Int
   ) {
+    self.imageStride = imageStride
     self.height = height
     self.width = width
     self.dilationHeight = dilationHeight

@@ -85,7 +85,7 @@ func convolveLines<T: ProductScalar>(
 /// Calls `body(address of the line's first stretch, weight offset, tap number)` for each depth and height tap; the
 /// address is nil in the padding.
 @inline(__always)
-private func forEachLineTap(_ g: RowGeometry, _ place: RowPlace, _ body: (Int?, Int, Int) -> Void) {
+func forEachLineTap(_ g: RowGeometry, _ place: RowPlace, _ body: (Int?, Int, Int) -> Void) {
   for d in 0..<g.depth.taps {
     let depth = g.depth.sources[d * g.depth.positions + place.depth]
     for h in 0..<g.height.taps {

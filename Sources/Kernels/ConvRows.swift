@@ -199,9 +199,7 @@ func convolveRows<T: ProductScalar>(_ arguments: UnsafePointer<ConvolveArguments
           let distance = tile == x.tiles - 1 ? 0 : table[x.tableWords + sources] &- table[sources]
           let near = distance > 0 && distance <= 4 * tileRows * x.run * MemoryLayout<T>.stride
           let ahead = near ? distance : 0
-          if x.depthwise {
-            depthwiseTile(table, x.tableWords, panel, x.firstColumn + column, width, buffer)
-          } else if direct && width == columns && table[0] > 0 {
+          if direct && width == columns && table[0] > 0 {
             let out = x.output.assumingMemoryBound(to: T.self) + (x.firstColumn + column)
             // The lines are on their way while the tile is computed.
             for row in 0..<rows {
@@ -335,37 +333,4 @@ private func narrowTapTile<T: ProductScalar>(
     tap += 1
   } while tap < taps
   tile.put(out, columns, adding: adding)
-}
-
-/// A tile of a depthwise convolution: every channel has its own filter, so rows are multiplied vector by vector.
-@inline(never)
-private func depthwiseTile<T: ProductScalar>(
-  _ table: UnsafePointer<Int>, _ tableWords: Int, _ panel: UnsafePointer<T>, _ channel: Int, _ width: Int,
-  _ out: UnsafeMutablePointer<T>
-) {
-  let taps = table[0]
-  let capacity = (tableWords - 1 - tileRows) / (1 + tileRows)
-  let tapWeights = table + 1 + tileRows
-  var addresses = tapWeights + capacity
-  let columns = T.tileColumns
-  if width < columns {
-    // The last channels: vectors would read beyond the end of the last row.
-    for i in 0..<tileRows * columns { out[i] = 0 }
-    for tap in 0..<taps {
-      let w = panel + tapWeights[tap]
-      for row in 0..<tileRows {
-        let p = pointer(addresses[row], channel, T.self)
-        for c in 0..<width { out[row * columns + c] += p[c] * w[c] }
-      }
-      addresses += tileRows
-    }
-    return
-  }
-  var tile = Tile<T>()
-  for tap in 0..<taps {
-    let w = panel + tapWeights[tap]
-    tile.addVectors(load(w), load(w + T.Vector.scalarCount)) { pointer(addresses[$0], channel, T.self) }
-    addresses += tileRows
-  }
-  tile.put(out, columns, adding: false)
 }

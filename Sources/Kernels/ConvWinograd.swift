@@ -241,7 +241,7 @@ func winogradProducts(
           let rows = min(4, (x.height - top + x.dilationHeight - 1) / x.dilationHeight)
           let across = min(4, (x.width - left + x.dilationWidth - 1) / x.dilationWidth)
           if rows <= 0 || across <= 0 { continue }
-          let first = ((image * x.height + top) * x.width + left) * x.channels
+          let first = image * x.imageStride + (top * x.width + left) * x.channels
           for i in 0..<rows {
             for j in 0..<across {
               let place = first + (i * x.dilationHeight * x.width + j * x.dilationWidth) * x.channels

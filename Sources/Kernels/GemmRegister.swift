@@ -22,7 +22,9 @@ private func productKernels<T: ProductScalar>(_: T.Type) -> ProductKernels {
   kernels.gatherSources = { gatherSourceAddresses($0, $1, $2, $3, $4) }
   kernels.packGradient = { packGradientRows($0, $1, $2, $3, $4, $5, T.self) }
   kernels.gradientBlock = { gradientBlock($0, T.self) }
-  kernels.depthwiseGradient = { depthwiseGradient($0, $1, $2, T.self) }
+  kernels.convolveGroupLines = { convolveGroupLines($0, $1, $2, $3, $4, T.self) }
+  kernels.gradientGroupLines = { gradientGroupLines($0, $1, T.self) }
+  kernels.groupWidth = T.spreads ? 8 : 1
   kernels.packFilters = { packFilters($0, $1, $2, $3, $4, T.self) }
   kernels.unpackFilters = { unpackFilters($0, $1, $2, stretch: $3, paddedRun: $4, $5, T.self) }
   kernels.convolveLines = { convolveLines($0, $1, $2, $3, $4, T.self) }

@@ -1,3 +1,4 @@
+import CIntrinsics
 import KernelTypes
 
 /// An element type of the matrix kernels, with the widest vector of this build's instruction set.
@@ -5,6 +6,19 @@ protocol ProductScalar: BinaryFloatingPoint, SIMDScalar {
   associatedtype Vector: SIMD where Vector.Scalar == Self
   /// The elements of two vectors in turn: a0 b0 a1 b1 …; the first halves' and the second halves'.
   static func riffle(_ a: Vector, _ b: Vector) -> (Vector, Vector)
+  /// Whether `spread` is there.
+  static var spreads: Bool { get }
+  /// Which lane each lane takes.
+  associatedtype Selector = Int
+  /// Groups of `run` lanes, a power of two: each lane takes number `index` of its group.
+  static func spreading(_ index: Int, _ run: Int) -> Selector
+  static func spread(_ vector: Vector, _ lanes: Selector) -> Vector
+}
+
+extension ProductScalar where Selector == Int {
+  @inline(__always) static var spreads: Bool { false }
+  @inline(__always) static func spreading(_ index: Int, _ run: Int) -> Int { index }
+  @inline(__always) static func spread(_ vector: Vector, _ lanes: Int) -> Vector { vector }
 }
 
 extension Float {
@@ -36,13 +50,37 @@ extension Double {
 }
 
 #if SN_V4
-  extension Float: ProductScalar { typealias Vector = SIMD16<Float> }
+  extension Float: ProductScalar {
+    typealias Vector = SIMD16<Float>
+    @inline(__always) static var spreads: Bool { true }
+    @inline(__always)
+    static func spreading(_ index: Int, _ run: Int) -> SIMD16<Int32> {
+      let lanes = SIMD16<Int32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+      return (lanes & SIMD16(repeating: Int32(truncatingIfNeeded: -run)))
+        &+ SIMD16(
+          repeating: Int32(truncatingIfNeeded: index))
+    }
+    @inline(__always)
+    static func spread(_ vector: Vector, _ lanes: SIMD16<Int32>) -> Vector { sn_permute_f16(vector, lanes) }
+  }
   extension Double: ProductScalar { typealias Vector = SIMD8<Double> }
   /// 12 rows of two vectors fill 24 of the 32 vector registers; two more hold a row of b.
   let tileRows = 12
   let gradientTileRows = 12
 #elseif SN_V3
-  extension Float: ProductScalar { typealias Vector = SIMD8<Float> }
+  extension Float: ProductScalar {
+    typealias Vector = SIMD8<Float>
+    @inline(__always) static var spreads: Bool { true }
+    @inline(__always)
+    static func spreading(_ index: Int, _ run: Int) -> SIMD8<Int32> {
+      let lanes = SIMD8<Int32>(0, 1, 2, 3, 4, 5, 6, 7)
+      return (lanes & SIMD8(repeating: Int32(truncatingIfNeeded: -run)))
+        &+ SIMD8(
+          repeating: Int32(truncatingIfNeeded: index))
+    }
+    @inline(__always)
+    static func spread(_ vector: Vector, _ lanes: SIMD8<Int32>) -> Vector { sn_permute_f8(vector, lanes) }
+  }
   extension Double: ProductScalar { typealias Vector = SIMD4<Double> }
   /// 6 rows of two vectors fill 12 of the 16 vector registers.
   let tileRows = 6
@@ -94,24 +132,6 @@ struct SixRows<T: ProductScalar> {
     multiplyAdd(&r4, x.4, r)
     multiplyAdd(&l5, x.5, l)
     multiplyAdd(&r5, x.5, r)
-  }
-
-  /// Row i times its own vectors: x.i holds channels, as a depthwise convolution needs.
-  @inline(__always)
-  mutating func add(_ x: Six<UnsafePointer<T>>, at offset: Int, _ l: V, _ r: V) {
-    let half = V.scalarCount
-    multiplyAdd(&l0, load(x.0 + offset), l)
-    multiplyAdd(&r0, load(x.0 + offset + half), r)
-    multiplyAdd(&l1, load(x.1 + offset), l)
-    multiplyAdd(&r1, load(x.1 + offset + half), r)
-    multiplyAdd(&l2, load(x.2 + offset), l)
-    multiplyAdd(&r2, load(x.2 + offset + half), r)
-    multiplyAdd(&l3, load(x.3 + offset), l)
-    multiplyAdd(&r3, load(x.3 + offset + half), r)
-    multiplyAdd(&l4, load(x.4 + offset), l)
-    multiplyAdd(&r4, load(x.4 + offset + half), r)
-    multiplyAdd(&l5, load(x.5 + offset), l)
-    multiplyAdd(&r5, load(x.5 + offset + half), r)
   }
 
   /// Calls `body(row, left, right)` for each row.
@@ -169,15 +189,6 @@ struct Tile<T: ProductScalar> {
     top.add(a(0), l, r)
     #if SN_V4
       bottom.add(a(6), l, r)
-    #endif
-  }
-
-  /// Row i times its own vectors, at `address(i)`.
-  @inline(__always)
-  mutating func addVectors(_ l: V, _ r: V, _ address: (Int) -> UnsafePointer<T>) {
-    top.add((address(0), address(1), address(2), address(3), address(4), address(5)), at: 0, l, r)
-    #if SN_V4
-      bottom.add((address(6), address(7), address(8), address(9), address(10), address(11)), at: 0, l, r)
     #endif
   }
 

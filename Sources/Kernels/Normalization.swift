@@ -95,55 +95,6 @@ func total<V: WideningVector>(_ wide: V.Wide, _ type: V.Type) -> Double {
 /// Rows that one pass over the columns takes, so that they stay in the first-level cache.
 private let rowTile = 16
 
-// MARK: Affine map
-
-@inline(__always)
-private func affine<V: FloatVector>(_ x: V, _ scale: V, _ shift: V) -> V { shift.adding(x, times: scale) }
-
-@inline(__always)
-private func relu<V: FloatVector>(_ x: V) -> V { V.select(x .< V.zero, V.zero, x) }
-
-@inline(__always)
-private func affineRow<V: FloatVector>(
-  _ x: UnsafePointer<V.Scalar>, _ y: UnsafeMutablePointer<V.Scalar>, _ residual: UnsafePointer<V.Scalar>?,
-  _ columns: Int, _ isRelu: Bool, _ type: V.Type, _ parameters: (Int, Int) -> (V, V)
-) {
-  columnBlocks(columns, V.scalarCount) { c, count in
-    let (scale, shift) = parameters(c, count)
-    var value = affine(loadLanes(x + c, count, V.self), scale, shift)
-    if let residual { value = value + loadLanes(residual + c, count, V.self) }
-    if isRelu { value = relu(value) }
-    storeLanes(value, y + c, count)
-  }
-}
-
-@inline(__always)
-private func affineRows<V: FloatVector>(_ vector: V.Type) -> AffineRowsKernel {
-  { x, y, scale, shift, shape, epilogue in
-    let x = x.assumingMemoryBound(to: V.Scalar.self), y = y.assumingMemoryBound(to: V.Scalar.self)
-    let scale = scale.assumingMemoryBound(to: V.Scalar.self)
-    let shift = shift.assumingMemoryBound(to: V.Scalar.self)
-    let residual = epilogue.residual?.assumingMemoryBound(to: V.Scalar.self)
-    for row in 0..<shape.rows {
-      let at = row * shape.columns
-      affineRow(x + at, y + at, residual.map { $0 + at }, shape.columns, epilogue.relu, V.self) { c, count in
-        (loadLanes(scale + c, count, V.self), loadLanes(shift + c, count, V.self))
-      }
-    }
-  }
-}
-
-@inline(__always)
-private func affinePlane<V: FloatVector>(_ vector: V.Type) -> AffinePlaneKernel {
-  { x, y, scale, shift, n, epilogue in
-    let parameters = (V(scale), V(shift))
-    affineRow(
-      x.assumingMemoryBound(to: V.Scalar.self), y.assumingMemoryBound(to: V.Scalar.self),
-      epilogue.residual?.assumingMemoryBound(to: V.Scalar.self), n, epilogue.relu, V.self
-    ) { _, _ in parameters }
-  }
-}
-
 // MARK: Statistics
 
 @inline(__always)
@@ -370,14 +321,6 @@ where V.Scalar: BinaryFloatingPoint {
 }
 
 func registerNormalization(_ table: inout NormKernels) {
-  table.affineRows = [
-    stored(affineRows(Floats.self)),
-    stored(affineRows(Doubles.self)),
-  ]
-  table.affinePlane = [
-    stored(affinePlane(Floats.self)),
-    stored(affinePlane(Doubles.self)),
-  ]
   table.statisticsRows = [
     stored(statisticsRows(Floats.self)),
     stored(statisticsRows(Doubles.self)),

@@ -1,3 +1,4 @@
+import CIntrinsics
 import KernelTypes
 
 #if canImport(Glibc)
@@ -9,7 +10,8 @@ import KernelTypes
 #endif
 
 // Three passes: the greatest value, the sum of exponentials of what lies below it, the result. Exponentials of
-// float32 are float32; their sum is in Double.
+// float32 are float32, as is their sum within a block; blocks add up in Double. While a row is computed the next one is
+// fetched: the first pass would wait for memory, and the second, which computes most, leaves it idle.
 
 @inline(__always)
 private func greatest<V: FloatVector>(_ x: UnsafePointer<V.Scalar>, _ n: Int, _ type: V.Type) -> V.Scalar
@@ -32,6 +34,9 @@ where V.Scalar: BinaryFloatingPoint {
   return best
 }
 
+/// Elements whose exponentials are added up before the sum goes on in Double.
+private let softmaxBlock = 512
+
 @inline(__always)
 private func softmaxRows<V: WideningVector>(_ vector: V.Type, isLog: Bool) -> SoftmaxRowsKernel
 where V.Scalar: BinaryFloatingPoint {
@@ -42,10 +47,21 @@ where V.Scalar: BinaryFloatingPoint {
       let y = y.assumingMemoryBound(to: V.Scalar.self) + row * n
       let top = V(repeating: greatest(x, n, V.self))
       var sum = V.wideZero
-      columnBlocks(n, V.scalarCount) { i, count in
-        let e = (loadLanes(x + i, count, V.self) - top).exponential
-        if !isLog { storeLanes(e, y + i, count) }
-        sum = V.add(sum, withoutTail(e, count).widened)
+      let ahead = row + 1 < shape.rows ? n : 0
+      var first = 0
+      while first < n {
+        let size = min(softmaxBlock, n - first)
+        var part = V.zero
+        columnBlocks(size, V.scalarCount) { k, count in
+          let i = first + k
+          let e = (loadLanes(x + i, count, V.self) - top).exponential
+          sn_prefetch(x + (i + ahead))
+          if !isLog { storeLanes(e, y + i, count) }
+          sn_prefetch_write(y + (i + ahead))
+          part = part + withoutTail(e, count)
+        }
+        sum = V.add(sum, part.widened)
+        first += size
       }
       let denominator = total(sum, V.self)
       if isLog {

@@ -174,7 +174,27 @@ final class ConvolutionTests: XCTestCase {
       shape(1, 24, 36, [6, 5], kernel: [3, 3], stride: 2, padding: 1, groups: 3),
       shape(1, 7, 7, [5, 5, 5], kernel: [3, 3, 3], padding: 1, groups: 7),
       shape(1, 64, 64, [6, 6], kernel: [1, 1], groups: 2),
+      // More groups than one depthwise filter each.
+      shape(1, 24, 48, [7, 6], kernel: [3, 3], padding: 1, groups: 24),
     ])
+  }
+
+  /// Groups of 1, 2, 4 and 8 channels, which have kernels of their own: numbers of channels that leave a part of a vector,
+  /// lines shorter and longer than a tile, every kind of edge.
+  func testNarrowGroups() throws {
+    for width in [1, 2, 4, 8] {
+      try check([
+        shape(2, 24, 24, [5, 13], kernel: [3, 3], padding: 1, groups: 24 / width),
+        shape(1, 40, 40, [6, 21], kernel: [3, 3], stride: 2, padding: 1, groups: 40 / width),
+        shape(1, 16, 16, [9, 12], kernel: [3, 3], padding: 2, dilation: 2, groups: 16 / width),
+        shape(2, 24, 24, [7, 11], kernel: [3, 3], stride: 2, padding: 2, dilation: 3, groups: 24 / width),
+        shape(1, 32, 32, [8, 30], kernel: [5, 7], padding: 3, groups: 32 / width),
+        shape(2, 16, 16, [3, 2], kernel: [3, 3], padding: 2, groups: 16 / width),
+        shape(1, 16, 16, [11, 10], kernel: [2, 2], stride: 3, groups: 16 / width),
+        shape(1, 16, 16, [4, 5, 9], kernel: [3, 3, 3], padding: 1, groups: 16 / width),
+        shape(3, 16, 16, [19], kernel: [4], padding: 2, groups: 16 / width),
+      ])
+    }
   }
 
   func testThreeDimensions() throws {
@@ -215,6 +235,18 @@ final class ConvolutionTests: XCTestCase {
       ], winograd: true)
   }
 
+  func testWinogradOfVolumes() throws {
+    try check(
+      [
+        shape(2, 16, 16, [6, 9, 10], kernel: [3, 3, 3]),
+        shape(1, 32, 40, [5, 6, 7], kernel: [3, 3, 3], padding: 1),
+        shape(2, 16, 32, [2, 8, 5], kernel: [3, 3, 3], padding: 2),
+        shape(1, 16, 16, [9, 7, 6], kernel: [2, 3, 3], padding: 1),
+        shape(1, 16, 32, [9, 8, 9], kernel: [3, 3, 3], padding: 2, dilation: 2),
+        shape(3, 16, 16, [8, 5, 6], kernel: [3, 3, 3], dilation: 2),
+      ], winograd: true)
+  }
+
   func testEpilogue() throws {
     for winograd in [false, true] {
       let saved = Backends.winograd
@@ -228,6 +260,8 @@ final class ConvolutionTests: XCTestCase {
           shape(2, 3, 40, [10, 9], kernel: [3, 3], stride: 2),
           shape(1, 1, 16, [6, 6, 6], kernel: [3, 3, 3]),
           shape(2, 40, 40, [10, 9], kernel: [3, 3], padding: 1, groups: 40),
+          shape(2, 40, 40, [10, 19], kernel: [3, 3], padding: 1, groups: 10),
+          shape(1, 16, 32, [5, 10, 9], kernel: [3, 3, 3], padding: 1),
         ] {
           let r = ReferenceConvolution(s, seed: 3)
           var random = TestRandom(seed: 9)
@@ -285,6 +319,8 @@ final class ConvolutionTests: XCTestCase {
         shape(1, 530, 64, [7, 7], kernel: [1, 1]),
         shape(2, 100, 64, [11, 10], kernel: [3, 3], stride: 2, padding: 1),
         shape(1, 64, 128, [9, 9], kernel: [3, 3], padding: 1, groups: 2),
+        shape(2, 24, 24, [9, 15], kernel: [3, 3], padding: 1, groups: 24),
+        shape(2, 24, 24, [9, 5], kernel: [3, 3], padding: 1, groups: 6),
         shape(9, 32, 64, [2, 2], kernel: [3, 3], padding: 4),
       ] {
         let r = ReferenceConvolution(s, seed: 11)
@@ -315,6 +351,8 @@ final class ConvolutionTests: XCTestCase {
       shape(5, 32, 48, [14, 14], kernel: [3, 3], padding: 1),
       shape(4, 1, 16, [12, 12, 12], kernel: [3, 3, 3]),
       shape(4, 24, 24, [14, 14], kernel: [3, 3], padding: 1, groups: 24),
+      shape(4, 32, 32, [14, 14], kernel: [3, 3], padding: 1, groups: 8),
+      shape(5, 16, 16, [8, 12, 12], kernel: [3, 3, 3]),
       shape(3, 16, 64, [20, 20], kernel: [1, 1]),
     ] {
       let r = ReferenceConvolution(s, seed: 5)

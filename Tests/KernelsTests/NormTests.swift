@@ -16,20 +16,6 @@ final class NormTests: XCTestCase {
       let label = "\(table.name) \(rows)x\(n)"
       let x: [T] = random.lanes(rows * n, T.self), g: [T] = random.lanes(rows * n, T.self)
       let residual: [T] = random.lanes(rows * n, T.self)
-      let scale: [T] = random.lanes(n, T.self), shift: [T] = random.lanes(n, T.self)
-      for (hasResidual, relu) in [(false, false), (true, false), (false, true), (true, true)] {
-        var y = [T](repeating: .nan, count: rows * n)
-        residual.withUnsafeBytes {
-          let epilogue = AffineEpilogue(residual: hasResidual ? $0.baseAddress : nil, relu: relu)
-          kernels.affineRows[T.index](x, &y, scale, shift, shape, epilogue)
-        }
-        let expected = x.indices.map { i -> Double in
-          let affine = Double(x[i]) * Double(scale[i % n]) + Double(shift[i % n])
-          let value = affine + (hasResidual ? Double(residual[i]) : 0)
-          return relu ? max(value, 0) : value
-        }
-        expect(y, expected, "affine \(label)")
-      }
       for hasPivots in [false, true] {
         let pivots = random.values(n)
         var sums = [Double](repeating: 1, count: 2 * n)
@@ -89,11 +75,6 @@ final class NormTests: XCTestCase {
     for n in [1, 7, 16, 33, 200] {
       let label = "\(table.name) plane of \(n)"
       let x: [T] = random.lanes(n, T.self), g: [T] = random.lanes(n, T.self), output: [T] = random.lanes(n, T.self)
-      var y = [T](repeating: .nan, count: n)
-      output.withUnsafeBytes {
-        kernels.affinePlane[T.index](x, &y, 0.5, -0.25, n, AffineEpilogue(residual: $0.baseAddress, relu: true))
-      }
-      expect(y, x.indices.map { max(0, Double(x[$0]) * 0.5 - 0.25 + Double(output[$0])) }, "affine \(label)")
       var sums = [0.0, 0.0]
       kernels.statisticsPlane[T.index](x, n, 0.25, &sums)
       let deviations = doubles(x).map { $0 - 0.25 }

@@ -19,6 +19,13 @@ CASES = [
     ("conv2d", (2, 3, 8, 9), (4, 3, 3, 3), True, {"padding": "valid"}),
     ("conv2d", (2, 4, 8, 8), (4, 1, 3, 3), True, {"groups": 4, "padding": 1}),
     ("conv2d", (2, 4, 8, 8), (8, 1, 3, 3), True, {"groups": 4, "padding": 1}),
+    ("conv2d", (2, 24, 9, 13), (24, 1, 3, 3), True, {"groups": 24, "padding": 1}),
+    ("conv2d", (2, 40, 11, 10), (40, 1, 3, 3), True, {"groups": 40, "padding": 1, "stride": 2}),
+    ("conv2d", (1, 16, 9, 11), (16, 1, 5, 7), False, {"groups": 16, "padding": (2, 3)}),
+    ("conv2d", (1, 18, 10, 12), (36, 1, 3, 3), True, {"groups": 18, "dilation": 2, "stride": (1, 2)}),
+    ("conv2d", (2, 24, 7, 11), (24, 4, 3, 3), True, {"groups": 6, "padding": 1}),
+    ("conv2d", (1, 40, 8, 9), (40, 8, 3, 3), False, {"groups": 5, "padding": 2, "dilation": 2, "stride": 2}),
+    ("conv2d", (1, 32, 6, 7), (32, 16, 3, 3), True, {"groups": 2, "padding": 1}),
     ("conv2d", (2, 16, 6, 6), (32, 16, 1, 1), True, {}),
     ("conv2d", (2, 16, 6, 6), (32, 16, 1, 1), False, {"stride": 2}),
     ("conv2d", (2, 3, 3, 3), (4, 3, 3, 3), True, {"padding": 3}),
@@ -27,6 +34,9 @@ CASES = [
     ("conv3d", (2, 3, 5, 6, 7), (4, 3, 3, 3, 3), True, {"padding": 1}),
     ("conv3d", (2, 1, 5, 6, 7), (4, 1, 2, 3, 3), True, {"stride": (1, 2, 1), "padding": (0, 1, 2)}),
     ("conv3d", (3, 5, 6, 7), (4, 3, 3, 3, 3), False, {"padding": "same"}),
+    ("conv3d", (2, 16, 6, 9, 10), (16, 16, 3, 3, 3), True, {}),
+    ("conv3d", (1, 32, 4, 5, 6), (16, 32, 3, 3, 3), True, {"padding": (2, 1, 0)}),
+    ("conv3d", (1, 16, 4, 5, 9), (16, 1, 3, 3, 3), True, {"padding": 1, "groups": 16}),
     ("conv_transpose1d", (2, 3, 10), (3, 4, 3), True, {}),
     ("conv_transpose1d", (3, 10), (3, 4, 3), True, {"stride": 2, "output_padding": 1}),
     ("conv_transpose2d", (2, 3, 6, 7), (3, 4, 3, 3), True, {"stride": 2, "padding": 1, "output_padding": 1}),
@@ -60,6 +70,16 @@ def test_convolution_second_derivative(case):
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_narrow(dtype):
     compare(lambda f, lib, *a: f.conv2d(*a, padding=1), values_of(CASES[4]), dtype, tolerance=(2e-2, 1e-2))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("options", [{"padding": 1}, {"padding": 1, "stride": 2}, {"padding": 2, "dilation": 2}])
+@pytest.mark.parametrize("width", [1, 2, 4, 8, 12])
+def test_groups_of_channels_last_images(width, options, dtype):
+    def call(f, lib, x, w, b):
+        return f.conv2d(x.contiguous(memory_format=lib.channels_last), w, b, groups=24 // width, **options)
+
+    compare(call, arrays((2, 24, 9, 14), (24, width, 3, 3), (24,), dtype=dtype))
 
 
 def test_layouts():

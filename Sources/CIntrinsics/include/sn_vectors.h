@@ -3,11 +3,15 @@
 #define SWIFTNET_VECTORS_H
 
 #include <stdint.h>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 // clang's extended vectors; Swift imports them as SIMD16<Float>, SIMD8<Double> and so on.
 typedef float sn_float16 __attribute__((ext_vector_type(16)));
 typedef int32_t sn_int16 __attribute__((ext_vector_type(16)));
 typedef float sn_float8 __attribute__((ext_vector_type(8)));
+typedef int32_t sn_int8 __attribute__((ext_vector_type(8)));
 typedef double sn_double8 __attribute__((ext_vector_type(8)));
 typedef int64_t sn_long8 __attribute__((ext_vector_type(8)));
 
@@ -37,6 +41,17 @@ SN_INLINE sn_float16 sn_select_f16(sn_int16 mask, sn_float16 a, sn_float16 b) {
 SN_INLINE sn_double8 sn_select_d8(sn_long8 mask, sn_double8 a, sn_double8 b) {
   return (sn_double8)((mask & (sn_long8)a) | (~mask & (sn_long8)b));
 }
+
+// Lane i of the result is lane `lanes[i]` of x: one instruction.
+#if defined(__AVX512F__)
+SN_INLINE sn_float16 sn_permute_f16(sn_float16 x, sn_int16 lanes) {
+  return (sn_float16)_mm512_permutexvar_ps((__m512i)lanes, (__m512)x);
+}
+#elif defined(__AVX2__)
+SN_INLINE sn_float8 sn_permute_f8(sn_float8 x, sn_int8 lanes) {
+  return (sn_float8)_mm256_permutevar8x32_ps((__m256)x, (__m256i)lanes);
+}
+#endif
 
 // Halves of a vector as doubles, and back. Taken as shuffles: lane by lane the compiler would take the
 // arithmetic around them apart as well.

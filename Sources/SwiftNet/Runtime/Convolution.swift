@@ -25,6 +25,10 @@ func convolutionForward(
     return try winograd.run(
       source: input, strides: inputStrides, weight: weight, epilogue: epilogue, output: output, prepared: prepared)
   }
+  if let groups = GroupConvolution(type, shape, kernels: kernels) {
+    return try groups.run(
+      source: input, strides: inputStrides, weight: weight, epilogue: epilogue, output: output, prepared: prepared)
+  }
   if shape.mergesWidth {
     return try lineConvolutionForward(
       type, shape, input: input, inputStrides: inputStrides, weight: weight, epilogue: epilogue,
@@ -58,6 +62,11 @@ func convolutionDataGradient(
       source: gradOutput, strides: gradOutputStrides, weight: weight, epilogue: ConvolutionEpilogue(),
       output: gradInput)
   }
+  if let groups = GroupConvolution(type, shape, gradient: true, kernels: kernels) {
+    return try groups.run(
+      source: gradOutput, strides: gradOutputStrides, weight: weight, epilogue: ConvolutionEpilogue(),
+      output: gradInput)
+  }
   try rowConvolutionDataGradient(
     type, shape, gradOutput: gradOutput, gradOutputStrides: gradOutputStrides, weight: weight,
     gradInput: gradInput, kernels: kernels)
@@ -87,6 +96,11 @@ func convolutionWeightGradient(
     gradOutputStrides: gradOutputStrides, gradWeight: gradWeight, gradBias: gradBias, type: type, table: table
   ) {
     return
+  }
+  if let groups = GroupConvolution(type, shape, kernels: kernels) {
+    return try groups.weightGradient(
+      input: input, inputStrides: inputStrides, gradOutput: gradOutput, gradOutputStrides: gradOutputStrides,
+      gradWeight: gradWeight, gradBias: gradBias)
   }
   if shape.mergesWidth {
     return try lineConvolutionWeightGradient(

@@ -155,7 +155,13 @@ extension ConvolutionShape {
     return merged
   }
 
-  var isDepthwise: Bool { groups > 1 && groupInChannels == 1 && groupOutChannels == 1 }
+  /// Whether the kernels of narrow groups compute this convolution: groups of one width on both sides, and at least
+  /// a vector of channels.
+  func hasNarrowGroups(_ kernels: ProductKernels) -> Bool {
+    let width = groupInChannels
+    return groups > 1 && width == groupOutChannels && width <= kernels.groupWidth && width & (width - 1) == 0
+      && width > 0 && outChannels >= kernels.columns / 2
+  }
 }
 
 /// An image tensor whose channels are adjacent, as the row kernels need it: the caller's memory, or a copy.
@@ -199,15 +205,17 @@ struct ChannelsLast {
     copy = memory
     // The part of each row that has a source; a window may end before the source does.
     let count = max(0, min(extents.width, width - paddingBefore))
-    let planes = batch * extents.depth
     if paddedWidth == nil && s[4] == 1 && s[3] == extents.width && channels > 4 {
-      let pixels = extents.height * extents.width
-      let block = 64
+      // Planes that follow each other without gaps count as one. Long pieces: every channel is a stream of its own,
+      // which the processor must find out each time.
+      let depth = s[2] == extents.height * extents.width ? 1 : extents.depth
+      let pixels = extents.count / max(depth, 1)
+      let block = max(64, (1 << 14) / channels / 64 * 64)
       let blocks = (pixels + block - 1) / block
-      parallelFor(planes * blocks, grain: max(1, (1 << 14) / (block * channels))) { first, last in
+      parallelFor(batch * depth * blocks, grain: max(1, (1 << 14) / (block * channels))) { first, last in
         for item in first..<last {
           let plane = item / blocks, start = item % blocks * block
-          let from = source + (plane / extents.depth * s[0] + plane % extents.depth * s[2] + start) * size
+          let from = source + (plane / depth * s[0] + plane % depth * s[2] + start) * size
           kernels.transpose(
             from, s[1], channels, min(block, pixels - start),
             memory.pointer + (plane * pixels + start) * channels * size, channels)

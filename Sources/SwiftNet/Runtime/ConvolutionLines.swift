@@ -62,7 +62,7 @@ func lineConvolutionForward(
           tables: UnsafePointer(scratch.assumingMemoryBound(to: Int.self)), tableWords: 0, tiles: 0,
           lastRows: 0,
           run: run, weights: packed.pointer, panelStride: panelStride, firstColumn: 0, columns: columns,
-          depthwise: false, output: output, bias: epilogue.bias, scale: epilogue.scale, shift: epilogue.shift,
+          output: output, bias: epilogue.bias, scale: epilogue.scale, shift: epilogue.shift,
           residual: epilogue.residual, relu: epilogue.relu, sums: epilogue.sums == nil ? nil : sums,
           sumsOfSquares: epilogue.sumsOfSquares == nil ? nil : sums.map { $0 + columns })
         let start = chunk * linesPerChunk

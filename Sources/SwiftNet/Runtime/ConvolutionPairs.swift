@@ -74,22 +74,7 @@ func pairConvolutionForward(
   let source = try ChannelsLast(
     pairsOf: input, kernels: kernels, batch: shape.batch, channels: shape.inChannels, groups: shape.groups,
     extents: shape.input, strides: inputStrides)
-  let run = (shape.groupInChannels + 1) / 2
-  let outputStrides = channelsLastStrides(shape.output, shape.outChannels)
-  let axes = shape.forwardAxes(
-    sourceStrides: Array(source.strides[1...]), outputStrides: Array(outputStrides[1...]), mergedWidth: false)
-  let pass = ConvolutionPass(batch: shape.batch, axes: axes, elementSize: 4, tapUnit: run * kernels.columns)
-  let taps = shape.kernel.count
-  let filter = shape.groupInChannels * taps
-  let layout = FilterLayout(
-    columns: shape.groupOutChannels, columnStride: filter, run: shape.groupInChannels, runStride: taps, taps: taps,
-    tapStride: 1, merged: 1, groupStride: 0)
-  try RowConvolution(
-    type: .float32, kernels: kernels, batch: shape.batch, passes: [pass], source: source, groups: shape.groups,
-    run: run, groupSourceChannels: run, groupColumns: layout.columns, taps: taps, layout: layout,
-    groupFilterStride: shape.groupOutChannels * filter, depthwise: false, outputBatchStride: outputStrides[0],
-    filterSize: 2
-  ).run(
+  try RowConvolution(.float32, kernels, shape, gradient: false, source: source, pairs: true).run(
     weight: weight, epilogue: ConvolutionEpilogue(bias: bias), columns: shape.outChannels, output: output)
 }
 
@@ -101,20 +86,6 @@ func pairConvolutionDataGradient(
   let source = try ChannelsLast(
     pairsOf: gradOutput, kernels: kernels, batch: shape.batch, channels: shape.outChannels, groups: shape.groups,
     extents: shape.output, strides: gradOutputStrides)
-  let run = (shape.groupOutChannels + 1) / 2
-  let outputStrides = channelsLastStrides(shape.input, shape.inChannels)
-  let passes = shape.dataGradientAxes(
-    sourceStrides: Array(source.strides[1...]), outputStrides: Array(outputStrides[1...])
-  ).map { ConvolutionPass(batch: shape.batch, axes: $0, elementSize: 4, tapUnit: run * kernels.columns) }
-  let taps = shape.kernel.count
-  let filter = shape.groupInChannels * taps
-  let layout = FilterLayout(
-    columns: shape.groupInChannels, columnStride: taps, run: shape.groupOutChannels, runStride: filter, taps: taps,
-    tapStride: 1, merged: 1, groupStride: 0)
-  try RowConvolution(
-    type: .float32, kernels: kernels, batch: shape.batch, passes: passes, source: source, groups: shape.groups,
-    run: run, groupSourceChannels: run, groupColumns: layout.columns, taps: taps, layout: layout,
-    groupFilterStride: shape.groupOutChannels * filter, depthwise: false, outputBatchStride: outputStrides[0],
-    filterSize: 2
-  ).run(weight: weight, epilogue: ConvolutionEpilogue(), columns: shape.inChannels, output: gradInput)
+  try RowConvolution(.float32, kernels, shape, gradient: true, source: source, pairs: true).run(
+    weight: weight, epilogue: ConvolutionEpilogue(), columns: shape.inChannels, output: gradInput)
 }

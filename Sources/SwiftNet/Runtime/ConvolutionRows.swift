@@ -17,7 +17,6 @@ struct RowConvolution {
   var layout: FilterLayout
   /// Elements from one group's filters to the next's.
   var groupFilterStride: Int
-  var depthwise: Bool
   var outputBatchStride: Int
   /// Bytes of a number of the filters as the caller has them.
   var filterSize: Int
@@ -34,7 +33,7 @@ struct RowConvolution {
       pack(weight, $0, panels: panels, panelStride: panelStride)
     }
     // Every group reads the padding at its own offset.
-    let zeroCount = depthwise ? totalColumns : groups * groupSourceChannels
+    let zeroCount = groups * groupSourceChannels
     let zeros = try Scratch(bytes: zeroCount * size)
     memset(zeros.pointer, 0, zeroCount * size)
 
@@ -69,8 +68,7 @@ struct RowConvolution {
               lastRows: rows - (tiles - 1) * kernels.rows, run: run,
               weights: packed.pointer + (group * panels + firstPanel) * panelStride * size,
               panelStride: panelStride, firstColumn: group * groupColumns + firstPanel * kernels.columns,
-              columns: columns, sourceOffset: group * groupSourceChannels, depthwise: depthwise,
-              output: output,
+              columns: columns, sourceOffset: group * groupSourceChannels, output: output,
               bias: epilogue.bias, scale: epilogue.scale, shift: epilogue.shift, residual: epilogue.residual,
               relu: epilogue.relu, sums: epilogue.sums == nil ? nil : sums,
               sumsOfSquares: epilogue.sumsOfSquares == nil ? nil : sums.map { $0 + totalColumns })
@@ -139,40 +137,48 @@ func channelsLastStrides(_ extents: Extents, _ channels: Int) -> [Int] {
   [extents.count * channels, extents.height * extents.width * channels, extents.width * channels, channels]
 }
 
+extension RowConvolution {
+  /// The forward pass, or the data gradient, over sources that are there as channels-last images, `merged` groups
+  /// computed as one. With `pairs`, an element is two numbers that are adjacent channels.
+  init(
+    _ type: DType, _ kernels: ProductKernels, _ shape: ConvolutionShape, gradient: Bool, source: ChannelsLast,
+    merged: Int = 1, pairs: Bool = false
+  ) {
+    let numbers = (gradient ? shape.groupOutChannels : shape.groupInChannels) * merged
+    let columns = (gradient ? shape.groupInChannels : shape.groupOutChannels) * merged
+    let run = pairs ? (numbers + 1) / 2 : numbers
+    let taps = shape.kernel.count, filter = shape.groupInChannels * taps
+    let outputStrides = channelsLastStrides(
+      gradient ? shape.input : shape.output, gradient ? shape.inChannels : shape.outChannels)
+    let (from, to) = (Array(source.strides[1...]), Array(outputStrides[1...]))
+    let axes =
+      gradient
+      ? shape.dataGradientAxes(sourceStrides: from, outputStrides: to)
+      : [shape.forwardAxes(sourceStrides: from, outputStrides: to, mergedWidth: false)]
+    self.init(
+      type: type, kernels: kernels, batch: shape.batch,
+      passes: axes.map {
+        ConvolutionPass(batch: shape.batch, axes: $0, elementSize: type.size, tapUnit: run * kernels.columns)
+      }, source: source, groups: shape.groups / merged, run: run, groupSourceChannels: run, groupColumns: columns,
+      taps: taps,
+      layout: FilterLayout(
+        columns: columns, columnStride: gradient ? taps : filter, run: numbers, runStride: gradient ? filter : taps,
+        taps: taps, tapStride: 1, merged: merged, groupStride: merged > 1 ? shape.groupOutChannels * filter : 0),
+      groupFilterStride: merged * shape.groupOutChannels * filter, outputBatchStride: outputStrides[0],
+      filterSize: pairs ? 2 : type.size)
+  }
+}
+
 func rowConvolutionForward(
   _ type: DType, _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int],
   weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue, output: UnsafeMutableRawPointer,
   prepared: PreparedFilters? = nil, kernels: ProductKernels
 ) throws {
-  let depthwise = shape.isDepthwise
-  let merged = depthwise ? 1 : shape.mergedGroups(lanes: kernels.columns / 2)
   let source = try ChannelsLast(
     input, type: type, kernels: kernels, batch: shape.batch, channels: shape.inChannels, extents: shape.input,
     strides: inputStrides, slack: false)
-  let taps = shape.kernel.count
-  let run = shape.groupInChannels * merged
-  let outputStrides = channelsLastStrides(shape.output, shape.outChannels)
-  let axes = shape.forwardAxes(
-    sourceStrides: Array(source.strides[1...]), outputStrides: Array(outputStrides[1...]), mergedWidth: false)
-  let pass = ConvolutionPass(
-    batch: shape.batch, axes: axes, elementSize: type.size, tapUnit: (depthwise ? 1 : run) * kernels.columns)
-  let filter = shape.groupInChannels * taps
-  let layout =
-    depthwise
-    ? FilterLayout(
-      columns: shape.outChannels, columnStride: taps, run: 1, runStride: taps, taps: taps, tapStride: 1,
-      merged: 1,
-      groupStride: 0)
-    : FilterLayout(
-      columns: shape.groupOutChannels * merged, columnStride: filter, run: run, runStride: taps, taps: taps,
-      tapStride: 1, merged: merged, groupStride: shape.groupOutChannels * filter)
   try RowConvolution(
-    type: type, kernels: kernels, batch: shape.batch, passes: [pass], source: source,
-    groups: depthwise ? 1 : shape.groups / merged, run: depthwise ? 1 : run,
-    groupSourceChannels: run, groupColumns: layout.columns,
-    taps: taps, layout: layout,
-    groupFilterStride: merged * shape.groupOutChannels * filter, depthwise: depthwise,
-    outputBatchStride: outputStrides[0], filterSize: type.size
+    type, kernels, shape, gradient: false, source: source, merged: shape.mergedGroups(lanes: kernels.columns / 2)
   ).run(weight: weight, epilogue: epilogue, columns: shape.outChannels, output: output, prepared: prepared)
 }
 
@@ -180,35 +186,10 @@ func rowConvolutionDataGradient(
   _ type: DType, _ shape: ConvolutionShape, gradOutput: UnsafeRawPointer, gradOutputStrides: [Int],
   weight: UnsafeRawPointer, gradInput: UnsafeMutableRawPointer, kernels: ProductKernels
 ) throws {
-  let depthwise = shape.isDepthwise
-  let merged = depthwise ? 1 : shape.mergedGroups(lanes: kernels.columns / 2)
   let source = try ChannelsLast(
     gradOutput, type: type, kernels: kernels, batch: shape.batch, channels: shape.outChannels,
     extents: shape.output, strides: gradOutputStrides, slack: false)
-  let taps = shape.kernel.count
-  let run = shape.groupOutChannels * merged
-  let outputStrides = channelsLastStrides(shape.input, shape.inChannels)
-  let passes = shape.dataGradientAxes(
-    sourceStrides: Array(source.strides[1...]), outputStrides: Array(outputStrides[1...])
-  ).map {
-    ConvolutionPass(
-      batch: shape.batch, axes: $0, elementSize: type.size, tapUnit: (depthwise ? 1 : run) * kernels.columns)
-  }
-  let filter = shape.groupInChannels * taps
-  let layout =
-    depthwise
-    ? FilterLayout(
-      columns: shape.inChannels, columnStride: taps, run: 1, runStride: taps, taps: taps, tapStride: 1,
-      merged: 1,
-      groupStride: 0)
-    : FilterLayout(
-      columns: shape.groupInChannels * merged, columnStride: taps, run: run, runStride: filter, taps: taps,
-      tapStride: 1, merged: merged, groupStride: shape.groupOutChannels * filter)
   try RowConvolution(
-    type: type, kernels: kernels, batch: shape.batch, passes: passes, source: source,
-    groups: depthwise ? 1 : shape.groups / merged, run: depthwise ? 1 : run, groupSourceChannels: run,
-    groupColumns: layout.columns, taps: taps, layout: layout,
-    groupFilterStride: merged * shape.groupOutChannels * filter, depthwise: depthwise,
-    outputBatchStride: outputStrides[0], filterSize: type.size
+    type, kernels, shape, gradient: true, source: source, merged: shape.mergedGroups(lanes: kernels.columns / 2)
   ).run(weight: weight, epilogue: ConvolutionEpilogue(), columns: shape.inChannels, output: gradInput)
 }

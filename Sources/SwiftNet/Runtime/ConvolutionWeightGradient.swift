@@ -11,14 +11,13 @@ func rowConvolutionWeightGradient(
   gradBias: UnsafeMutableRawPointer?, kernels: ProductKernels
 ) throws {
   let size = type.size
-  let depthwise = shape.isDepthwise
-  let merged = depthwise ? 1 : shape.mergedGroups(lanes: kernels.columns / 2)
-  let groups = depthwise ? 1 : shape.groups / merged
+  let merged = shape.mergedGroups(lanes: kernels.columns / 2)
+  let groups = shape.groups / merged
   let channels = shape.groupInChannels * merged
   let taps = shape.kernel.count
   let run = channels
   // Tiles read quads: up to three numbers behind a stretch.
-  let paddedRun = depthwise ? 1 : (run + 3) / 4 * 4
+  let paddedRun = (run + 3) / 4 * 4
   let source = try ChannelsLast(
     input, type: type, kernels: kernels, batch: shape.batch, channels: shape.inChannels, extents: shape.input,
     strides: inputStrides, slack: paddedRun != run)
@@ -34,7 +33,7 @@ func rowConvolutionWeightGradient(
   memset(zeros.pointer, 0, zeroCount * size)
 
   let columns = kernels.columns
-  let groupColumns = depthwise ? shape.outChannels : shape.groupOutChannels * merged
+  let groupColumns = shape.groupOutChannels * merged
   let panels = (groupColumns + columns - 1) / columns
   let panelSize = taps * paddedRun * columns
   let geometry = pass.geometry(
@@ -74,7 +73,7 @@ func rowConvolutionWeightGradient(
           (sums + firstPanel * columns).update(repeating: 0, count: (lastPanel - firstPanel) * columns)
         }
         var place = geometry
-        place.source += group * channels * size * (depthwise ? 0 : 1)
+        place.source += group * channels * size
         for block in part * blocksPerPart..<max(part * blocksPerPart, min(blocks, (part + 1) * blocksPerPart)) {
           let row = block * blockRows
           let rows = min(blockRows, pass.rows - row)
@@ -87,11 +86,7 @@ func rowConvolutionWeightGradient(
             var arguments = GradientArguments(
               sources: addresses, rows: rows, taps: tapList, activeTaps: active, run: paddedRun,
               gradient: panelRows, narrow: 2 * width <= columns, result: results + panel * panelSize * size)
-            if depthwise {
-              kernels.depthwiseGradient(&arguments, panel * columns, width)
-            } else {
-              kernels.gradientBlock(&arguments)
-            }
+            kernels.gradientBlock(&arguments)
           }
         }
       }
@@ -125,15 +120,9 @@ func rowConvolutionWeightGradient(
   if type == .float32 { addParts(Float.self) } else { addParts(Double.self) }
 
   let filter = shape.groupInChannels * shape.kernel.count
-  let layout =
-    depthwise
-    ? FilterLayout(
-      columns: shape.outChannels, columnStride: shape.kernel.count, run: 1, runStride: 1,
-      taps: shape.kernel.count,
-      tapStride: 1, merged: 1, groupStride: 0)
-    : FilterLayout(
-      columns: groupColumns, columnStride: filter, run: channels, runStride: shape.kernel.count,
-      taps: shape.kernel.count, tapStride: 1, merged: merged, groupStride: shape.groupOutChannels * filter)
+  let layout = FilterLayout(
+    columns: groupColumns, columnStride: filter, run: channels, runStride: shape.kernel.count,
+    taps: shape.kernel.count, tapStride: 1, merged: merged, groupStride: shape.groupOutChannels * filter)
   parallelFor(groups * panels, grain: max(1, (1 << 14) / max(1, panelSize))) { first, last in
     for item in first..<last {
       let group = item / panels

@@ -2,6 +2,10 @@ import KernelTypes
 
 /// A 3×3 convolution with stride 1 by Winograd's algorithm, forward or its data gradient (which is a forward
 /// convolution with flipped filters and the padding turned round).
+///
+/// Volumes: each of the kernel's planes is such a convolution of planes, and the products of all of them are summed
+/// before they are transformed back. A tile is then one of a whole stack of planes; work walks down the stack, so that
+/// every plane is transformed once.
 struct WinogradConvolution {
   private let table: KernelTable
   private let shape: ConvolutionShape
@@ -16,8 +20,10 @@ struct WinogradConvolution {
   private var source: Extents { gradient ? shape.output : shape.input }
   private var result: Extents { gradient ? shape.input : shape.output }
   /// Whether the tiles are few, so that the work is cut by columns.
-  private var sharesTiles: Bool { tiles <= 256 && columns >= 4 * table.gemm.f32.columns }
-  private var tiles: Int { shape.batch * result.depth * shape.grids * tilesDown * tilesAcross }
+  private var sharesTiles: Bool { shape.kernel.depth == 1 && tiles <= 256 && columns >= 4 * table.gemm.f32.columns }
+  private var tiles: Int { shape.stacks(result) * shape.grids * tilesDown * tilesAcross }
+  /// Planes of a stack.
+  private var planes: Int { shape.kernel.depth == 1 ? 1 : result.depth }
 
   /// nil where the shape is not one for Winograd, or where the row kernels are expected to be faster.
   init?(_ type: DType, _ shape: ConvolutionShape, gradient: Bool, table: KernelTable) {
@@ -36,7 +42,7 @@ struct WinogradConvolution {
     let images = shape.batch * result.depth
     let tiles = images * shape.grids * tilesDown * tilesAcross
     let cost = WinogradCost(kernels: table.gemm.f32, lanes: table.winograd.lanes)
-    let winograd = cost.forward(tiles: tiles, channels: channels, columns: columns)
+    let winograd = cost.forward(shape, tiles: tiles, channels: channels, columns: columns)
     let direct = cost.direct(
       shape, channels: channels, columns: columns, places: images * result.height * result.width)
     if winograd >= direct && !Backends.alwaysWinograd { return nil }
@@ -56,7 +62,8 @@ struct WinogradConvolution {
     let zeros = try Scratch(bytes: channels * 4)
     memset(zeros.pointer, 0, channels * 4)
     let images = WinogradImages(
-      pointer: input.pointer, zeros: zeros.pointer, depth: source.depth, batchStride: input.strides[0],
+      pointer: input.pointer, zeros: zeros.pointer, depth: planes == 1 ? source.depth : 1,
+      batchStride: input.strides[0],
       depthStride: input.strides[1], height: source.height, width: source.width,
       heightStride: input.strides[2], widthStride: input.strides[3], dilationHeight: shape.dilation.height,
       dilationWidth: shape.dilation.width,
@@ -65,17 +72,18 @@ struct WinogradConvolution {
       tilesAcross: tilesAcross, channels: channels)
     let width = kernels.columns
     let panels = (columns + width - 1) / width
+    let taps = shape.kernel.count
     let layout =
       gradient
       ? FilterLayout(
-        columns: columns, columnStride: 9, run: channels, runStride: columns * 9, taps: 9, tapStride: 1,
-        merged: 1,
-        groupStride: 0)
+        columns: columns, columnStride: taps, run: channels, runStride: columns * taps, taps: taps, tapStride: 1,
+        merged: 1, groupStride: 0)
       : FilterLayout(
-        columns: columns, columnStride: channels * 9, run: channels, runStride: 9, taps: 9, tapStride: 1,
+        columns: columns, columnStride: channels * taps, run: channels, runStride: taps, taps: taps, tapStride: 1,
         merged: 1, groupStride: 0)
     var arguments = Arguments(
-      output: output, epilogue: epilogue, images: images, layout: layout, weight: weight, panels: panels)
+      output: output, epilogue: epilogue, images: images, planeStride: input.strides[1], layout: layout,
+      weight: weight, panels: panels)
     let statistics = epilogue.sums != nil || epilogue.sumsOfSquares != nil
     let sumChunks = sharesTiles ? 1 : (tiles + blockTiles - 1) / blockTiles
     let partial = statistics ? try Scratch(bytes: sumChunks * 2 * columns * 8) : nil
@@ -90,6 +98,8 @@ struct WinogradConvolution {
     var output: UnsafeMutableRawPointer
     var epilogue: ConvolutionEpilogue
     var images: WinogradImages
+    /// From one plane of a stack to the next.
+    var planeStride: Int
     var layout: FilterLayout
     var weight: UnsafeRawPointer
     var panels: Int
@@ -101,7 +111,8 @@ struct WinogradConvolution {
   private var panelSize: Int { channels * tileColumns }
   private var outputTiling: WinogradOutput {
     WinogradOutput(
-      height: result.height, width: result.width, dilationHeight: shape.dilation.height,
+      imageStride: result.count / (planes == 1 ? result.depth : 1) * columns, height: result.height,
+      width: result.width, dilationHeight: shape.dilation.height,
       dilationWidth: shape.dilation.width, tilesDown: tilesDown, tilesAcross: tilesAcross, channels: columns)
   }
 
@@ -109,25 +120,35 @@ struct WinogradConvolution {
     (tiles + table.gemm.f32.rows - 1) / table.gemm.f32.rows * table.gemm.f32.rows
   }
 
-  /// The direct form [9][channels][columns] of one panel of filters.
+  /// The direct form [tap][channels][columns] of one panel of filters.
   private func packFilters(_ x: Arguments, _ panel: Int, _ packed: UnsafeMutableRawPointer) {
     // The kernel writes a panel at its number times its size.
-    table.gemm.f32.packFilters(x.layout, x.weight, panel, 1, packed - panel * 9 * panelSize * 4)
+    table.gemm.f32.packFilters(x.layout, x.weight, panel, 1, packed - panel * x.layout.taps * panelSize * 4)
   }
 
-  /// Output transform and epilogue of some tiles for one panel of columns.
+  /// The plane of the source that a plane of the kernel sees from one of the result; nil in the padding.
+  private func sourcePlane(_ plane: Int, _ tap: Int) -> Int? {
+    if planes == 1 { return 0 }
+    let offset = tap * shape.dilation.depth - shape.padding.depth
+    let seen = gradient ? plane - offset : plane + offset
+    return seen >= 0 && seen < source.depth ? seen : nil
+  }
+
+  /// Output transform and epilogue of some tiles in one plane of their stacks for one panel of columns.
   private func finish(
-    _ x: Arguments, _ products: UnsafePointer<Float>, _ firstTile: Int, _ count: Int, _ panel: Int, chunk: Int
+    _ x: Arguments, _ products: UnsafePointer<Float>, _ firstTile: Int, _ count: Int, _ plane: Int, _ panel: Int,
+    chunk: Int
   ) {
     var tiling = outputTiling
+    let bytes = plane * result.height * result.width * columns * 4
     let sums = x.partial.map { $0 + chunk * 2 * columns }
     let e = x.epilogue
     var arguments = ConvolveArguments(
       tables: UnsafePointer(x.images.zeros.assumingMemoryBound(to: Int.self)), tableWords: 0, tiles: 0,
       lastRows: 0, run: 0, weights: x.weight, panelStride: 0, firstColumn: panel * tileColumns,
-      columns: min(columns - panel * tileColumns, tileColumns), depthwise: false, output: x.output,
-      bias: e.bias,
-      scale: e.scale, shift: e.shift, residual: e.residual, relu: e.relu, sums: e.sums == nil ? nil : sums,
+      columns: min(columns - panel * tileColumns, tileColumns), output: x.output + bytes, bias: e.bias,
+      scale: e.scale, shift: e.shift, residual: e.residual.map { $0 + bytes }, relu: e.relu,
+      sums: e.sums == nil ? nil : sums,
       sumsOfSquares: e.sumsOfSquares == nil ? nil : sums.map { $0 + columns })
     table.winograd.transformProducts(products, firstTile, count, &tiling, &arguments)
   }
@@ -141,18 +162,23 @@ struct WinogradConvolution {
     let tileStride = 36 * channels + 16
     let sourceSize = blockTiles * tileStride
     let productSize = 36 * roundUp(blockTiles) * tileColumns
-    let slots = try ScratchSlots(bytes: max(sourceSize + productSize, 9 * panelSize) * 4)
+    // The planes that one plane of the result sees are kept, each in its place of a ring.
+    let depthTaps = shape.kernel.depth
+    let ring = (depthTaps - 1) * shape.dilation.depth + 1
+    let slots = try ScratchSlots(bytes: max(ring * sourceSize + productSize, 9 * depthTaps * panelSize) * 4)
     let x = x
     let form = [2, gradient ? 1 : 0, tileColumns] + x.layout.form
-    let filters = try PreparedFilters.get(prepared, form, bytes: panels * filterSize * 4) { transformed in
+    let filters = try PreparedFilters.get(prepared, form, bytes: panels * depthTaps * filterSize * 4) { transformed in
       let target = transformed.assumingMemoryBound(to: Float.self)
       parallelFor(panels, grain: 1) { first, last in
         slots.with { scratch in
           for panel in first..<last {
             packFilters(x, panel, scratch)
-            table.winograd.transformFilter(
-              scratch.assumingMemoryBound(to: Float.self), channels, (0, channels), gradient,
-              target + panel * filterSize)
+            for tap in 0..<depthTaps {
+              table.winograd.transformFilter(
+                scratch.assumingMemoryBound(to: Float.self) + tap * 9 * panelSize, channels, (0, channels), gradient,
+                target + (panel * depthTaps + tap) * filterSize)
+            }
           }
         }
       }
@@ -160,18 +186,32 @@ struct WinogradConvolution {
     parallelFor(blocks, grain: 1) { start, end in
       slots.with { scratch in
         let transformed = scratch.assumingMemoryBound(to: Float.self)
-        let products = transformed + sourceSize
-        var images = x.images
+        let products = transformed + ring * sourceSize
         for block in start..<end {
           let first = block * blockTiles, count = min(blockTiles, tiles - first)
-          table.winograd.transformSource(&images, first, count, transformed, tileStride, channels)
-          for panel in 0..<panels {
-            var work = WinogradProducts(
-              source: transformed, tileStride: tileStride, pointStride: channels, tiles: count,
-              filters: filters.of(Float.self) + panel * filterSize, channels: channels,
-              narrow: 2 * (columns - panel * tileColumns) <= tileColumns, adding: false, products: products)
-            table.winograd.multiply(&work)
-            finish(x, products, first, count, panel, chunk: block)
+          var known = 0
+          for plane in 0..<planes {
+            let seen = (0..<depthTaps).compactMap { tap in sourcePlane(plane, tap).map { (tap: tap, plane: $0) } }
+            let needed = (seen.map(\.plane).max() ?? -1) + 1
+            while known < needed {
+              var images = x.images
+              images.pointer += known * x.planeStride * 4
+              table.winograd.transformSource(
+                &images, first, count, transformed + known % ring * sourceSize, tileStride, channels)
+              known += 1
+            }
+            if seen.isEmpty { memset(products, 0, productSize * 4) }
+            for panel in 0..<panels {
+              for (number, item) in seen.enumerated() {
+                var work = WinogradProducts(
+                  source: transformed + item.plane % ring * sourceSize, tileStride: tileStride, pointStride: channels,
+                  tiles: count, filters: filters.of(Float.self) + (panel * depthTaps + item.tap) * filterSize,
+                  channels: channels, narrow: 2 * (columns - panel * tileColumns) <= tileColumns, adding: number > 0,
+                  products: products)
+                table.winograd.multiply(&work)
+              }
+              finish(x, products, first, count, plane, panel, chunk: block)
+            }
           }
         }
       }
@@ -211,7 +251,7 @@ struct WinogradConvolution {
               products: products)
             table.winograd.multiply(&work)
           }
-          finish(x, products, 0, tiles, panel, chunk: 0)
+          finish(x, products, 0, tiles, 0, panel, chunk: 0)
         }
       }
     }
@@ -221,10 +261,13 @@ struct WinogradConvolution {
 extension ConvolutionShape {
   /// Whether Winograd's algorithm computes this convolution at all.
   func allowsWinograd(_ type: DType) -> Bool {
-    Backends.winograd && type == .float32 && groups == 1 && inChannels > 0 && kernel == Extents(1, 3, 3)
+    Backends.winograd && type == .float32 && groups == 1 && inChannels > 0 && kernel.height == 3 && kernel.width == 3
       && stride == Extents(1, 1, 1) && padding.height % dilation.height == 0 && padding.width % dilation.width == 0
-      && padding.depth == 0 && input.depth == output.depth
+      && (kernel.depth > 1 || padding.depth == 0 && input.depth == output.depth)
   }
+
+  /// Images that count as one: planes, or stacks of them where the kernel has a depth.
+  func stacks(_ extents: Extents) -> Int { kernel.depth == 1 ? batch * extents.depth : batch }
 
   /// The images that a dilated convolution falls into: each of every dilation-th row and column.
   var grids: Int { dilation.height * dilation.width }
@@ -239,13 +282,14 @@ struct WinogradCost {
 
   private func panels(_ columns: Int) -> Int { (columns + kernels.columns - 1) / kernels.columns }
 
-  func forward(tiles: Int, channels: Int, columns: Int) -> Double {
+  /// `tiles`: those of all planes.
+  func forward(_ shape: ConvolutionShape, tiles: Int, channels: Int, columns: Int) -> Double {
     let rows = (tiles + kernels.rows - 1) / kernels.rows * kernels.rows
-    let products = 36 * rows * channels * panels(columns) * 2
+    let products = 36 * rows * channels * panels(columns) * 2 * shape.kernel.depth
     // A transform of one vector of channels takes about as long as 250 (input, output) or 200 (filter)
     // multiplications.
     let transforms = tiles * (channels + columns) / lanes * 250
-    let filters = channels * panels(columns) * 2 * 200
+    let filters = channels * panels(columns) * 2 * 200 * shape.kernel.depth
     return Double(products + transforms + filters)
   }
 
@@ -266,7 +310,7 @@ struct WinogradCost {
       tiny
       ? used(shape.output.height, shape.padding.height, shape.input.height, shape.dilation.height)
         * used(shape.output.width, shape.padding.width, shape.input.width, shape.dilation.width) : 9
-    return taps * Double(places * channels * panels(columns) * 2) * 1.05
+    return taps * Double(shape.kernel.depth * places * channels * panels(columns) * 2) * 1.05
   }
 }
 
@@ -282,7 +326,8 @@ extension WinogradConvolution {
     let places = shape.batch * result.count
     let direct = cost.direct(shape, channels: winograd.channels, columns: winograd.columns, places: places)
     let elements = Double(places) * Double(winograd.channels + winograd.columns) / Double(table.winograd.lanes)
-    let transformed = cost.forward(tiles: winograd.tiles, channels: winograd.channels, columns: winograd.columns)
+    let transformed = cost.forward(
+      shape, tiles: winograd.tiles * winograd.planes, channels: winograd.channels, columns: winograd.columns)
     return transformed + conversion * elements < direct / 2
   }
 }
@@ -301,10 +346,12 @@ func winogradWeightGradient(
   }
   let tilesDown = WinogradConvolution.tiles(shape.output.height, shape.dilation.height)
   let tilesAcross = WinogradConvolution.tiles(shape.output.width, shape.dilation.width)
-  let tiles = shape.batch * shape.output.depth * shape.grids * tilesDown * tilesAcross
+  let tiles = shape.stacks(shape.output) * shape.grids * tilesDown * tilesAcross
+  let depthTaps = shape.kernel.depth
+  let planes = depthTaps == 1 ? 1 : shape.output.depth
   let cost = WinogradCost(kernels: kernels, lanes: winograd.lanes)
   let direct = cost.direct(shape, channels: channels, columns: columns, places: shape.outputPixels)
-  let winogradCost = cost.forward(tiles: tiles, channels: channels, columns: columns)
+  let winogradCost = cost.forward(shape, tiles: tiles * planes, channels: channels, columns: columns)
   if winogradCost >= direct && !Backends.alwaysWinograd { return false }
 
   let source = try ChannelsLast(
@@ -317,13 +364,14 @@ func winogradWeightGradient(
   let zeros = try Scratch(bytes: zeroBytes)
   memset(zeros.pointer, 0, zeroBytes)
   let inputs = WinogradImages(
-    pointer: source.pointer, zeros: zeros.pointer, depth: shape.input.depth, batchStride: source.strides[0],
+    pointer: source.pointer, zeros: zeros.pointer, depth: planes == 1 ? shape.input.depth : 1,
+    batchStride: source.strides[0],
     depthStride: source.strides[1], height: shape.input.height, width: shape.input.width,
     heightStride: source.strides[2], widthStride: source.strides[3], dilationHeight: shape.dilation.height,
     dilationWidth: shape.dilation.width, paddingHeight: shape.gridPadding.height,
     paddingWidth: shape.gridPadding.width, tilesDown: tilesDown, tilesAcross: tilesAcross, channels: channels)
   let gradients = WinogradImages(
-    pointer: gradient.pointer, zeros: zeros.pointer, depth: shape.output.depth,
+    pointer: gradient.pointer, zeros: zeros.pointer, depth: planes == 1 ? shape.output.depth : 1,
     batchStride: gradient.strides[0], depthStride: gradient.strides[1], height: shape.output.height,
     width: shape.output.width, heightStride: gradient.strides[2], widthStride: gradient.strides[3],
     dilationHeight: shape.dilation.height, dilationWidth: shape.dilation.width, paddingHeight: 0, paddingWidth: 0,
@@ -332,55 +380,69 @@ func winogradWeightGradient(
   let width = kernels.columns
   let panels = (columns + width - 1) / width
   let pointSize = winogradPointStride(channels, width)
-  let panelSize = 36 * pointSize
+  // Of one plane of the kernel, and of all.
+  let planeSize = 36 * pointSize
+  let panelSize = depthTaps * planeSize
+  let taps = shape.kernel.count
   let layout = FilterLayout(
-    columns: columns, columnStride: channels * 9, run: channels, runStride: 9, taps: 9, tapStride: 1,
-    merged: 1,
-    groupStride: 0)
+    columns: columns, columnStride: channels * taps, run: channels, runStride: taps, taps: taps, tapStride: 1,
+    merged: 1, groupStride: 0)
   func finish(_ panel: Int, _ sums: UnsafePointer<Float>, _ scratch: UnsafeMutablePointer<Float>) {
-    winograd.transformFilterGradient(sums, channels, scratch)
+    for tap in 0..<depthTaps {
+      winograd.transformFilterGradient(sums + tap * planeSize, channels, scratch + tap * 9 * channels * width)
+    }
     kernels.unpackFilters(layout, scratch, panel, 1, channels, gradWeight)
   }
   // Blocks of tiles: so many that adding to the sums, which are in the third-level cache, costs little.
-  let blockTiles = min(tiles, 96)
+  let blockTiles = min(tiles, depthTaps == 1 ? 96 : 32)
   let blocks = (tiles + blockTiles - 1) / blockTiles
   let sourceSize = 36 * winogradPointStride(blockTiles, channels)
   let gradientSize = 36 * winogradPointStride(blockTiles, width)
-  /// Adds a block of tiles to the sums of some panels; `local` is room for the panels' gradients.
+  /// The planes of the input that one plane of the output sees are kept, each in its place of a ring.
+  let ring = (depthTaps - 1) * shape.dilation.depth + 1
+  /// Adds a block of tiles in one plane to the sums of some panels; `local` is room for the panels' gradients.
   func add(
-    _ block: Int, _ transformed: UnsafePointer<Float>, _ first: Int, _ last: Int, adding: Bool,
+    _ block: Int, _ plane: Int, _ transformed: UnsafePointer<Float>, _ first: Int, _ last: Int, adding: Bool,
     _ local: UnsafeMutablePointer<Float>, _ sums: UnsafeMutablePointer<Float>
   ) {
     let tile = block * blockTiles, count = min(blockTiles, tiles - block * blockTiles)
     var images = gradients
+    images.pointer += plane * gradient.strides[1] * 4
     for panel in first..<last {
       winograd.transformGradient(
         &images, tile, count, panel * width, min(width, columns - panel * width),
         local + (panel - first) * gradientSize)
     }
-    for point in 0..<36 {
-      for panel in first..<last {
-        winograd.accumulate(
-          transformed + point * winogradPointStride(count, channels), channels,
-          local + ((panel - first) * gradientSize + point * winogradPointStride(count, width)), count,
-          2 * (columns - panel * width) <= width, adding,
-          sums + ((panel - first) * panelSize + point * pointSize))
+    for tap in 0..<depthTaps {
+      let seen = depthTaps == 1 ? 0 : plane + tap * shape.dilation.depth - shape.padding.depth
+      if seen < 0 || seen >= shape.input.depth { continue }
+      let from = transformed + seen % ring * sourceSize
+      for point in 0..<36 {
+        for panel in first..<last {
+          winograd.accumulate(
+            from + point * winogradPointStride(count, channels), channels,
+            local + ((panel - first) * gradientSize + point * winogradPointStride(count, width)), count,
+            2 * (columns - panel * width) <= width, adding,
+            sums + ((panel - first) * panelSize + tap * planeSize + point * pointSize))
+        }
       }
     }
   }
-  func transform(_ block: Int, _ out: UnsafeMutablePointer<Float>) {
+  func transform(_ block: Int, _ plane: Int, _ out: UnsafeMutablePointer<Float>) {
     let tile = block * blockTiles, count = min(blockTiles, tiles - block * blockTiles)
     var images = inputs
-    winograd.transformSource(&images, tile, count, out, channels, winogradPointStride(count, channels))
+    images.pointer += plane * source.strides[1] * 4
+    winograd.transformSource(
+      &images, tile, count, out + plane % ring * sourceSize, channels, winogradPointStride(count, channels))
   }
 
-  if panels >= 8 && (blocks * sourceSize <= 1 << 22 || 2 * blocks * sourceSize < panels * panelSize) {
+  if depthTaps == 1 && panels >= 8 && (blocks * sourceSize <= 1 << 22 || 2 * blocks * sourceSize < panels * panelSize) {
     // Few tiles, or filters whose sums would take more memory than all tiles: the tiles are transformed once for all
     // panels, a task takes a panel.
     let shared = try Scratch(bytes: blocks * sourceSize * 4)
     let slots = try ScratchSlots(bytes: (panelSize + gradientSize + 9 * channels * width) * 4)
     parallelFor(blocks, grain: 1) { first, last in
-      for block in first..<last { transform(block, shared.of(Float.self) + block * sourceSize) }
+      for block in first..<last { transform(block, 0, shared.of(Float.self) + block * sourceSize) }
     }
     parallelFor(panels, grain: 1) { first, last in
       slots.with { scratch in
@@ -388,7 +450,7 @@ func winogradWeightGradient(
         for panel in first..<last {
           for block in 0..<blocks {
             add(
-              block, shared.of(Float.self) + block * sourceSize, panel, panel + 1, adding: block > 0,
+              block, 0, shared.of(Float.self) + block * sourceSize, panel, panel + 1, adding: block > 0,
               sums + panelSize, sums)
           }
           finish(panel, sums, sums + panelSize + gradientSize)
@@ -398,7 +460,7 @@ func winogradWeightGradient(
   } else {
     // Tasks are pairs of a part of the tiles and a group of panels, with sums of their own. The cut depends on
     // the shape alone.
-    let panelsPerTask = min(panels, max(1, (1 << 19) / (36 * channels * width)))
+    let panelsPerTask = min(panels, max(1, (1 << 19) / (36 * channels * width * depthTaps)))
     let columnTasks = (panels + panelsPerTask - 1) / panelsPerTask
     let parts = max(
       1, min(blocks, min((8 + columnTasks - 1) / columnTasks, max(2, (1 << 22) / (panels * panelSize)))))
@@ -406,7 +468,7 @@ func winogradWeightGradient(
     let usedParts = (blocks + blocksPerPart - 1) / blocksPerPart
     let sums = try Scratch(bytes: usedParts * panels * panelSize * 4)
     let slots = try ScratchSlots(
-      bytes: (sourceSize + max(panelsPerTask * gradientSize, 9 * channels * width)) * 4)
+      bytes: (ring * sourceSize + max(panelsPerTask * gradientSize, taps * channels * width)) * 4)
     parallelFor(usedParts * columnTasks, grain: 1) { start, end in
       slots.with { scratch in
         let transformed = scratch.assumingMemoryBound(to: Float.self)
@@ -414,11 +476,19 @@ func winogradWeightGradient(
           let part = task / columnTasks
           let first = task % columnTasks * panelsPerTask, last = min(panels, first + panelsPerTask)
           let mine = sums.of(Float.self) + (part * panels + first) * panelSize
+          if depthTaps > 1 { memset(mine, 0, (last - first) * panelSize * 4) }
           for block in part * blocksPerPart..<min(blocks, (part + 1) * blocksPerPart) {
-            transform(block, transformed)
-            add(
-              block, transformed, first, last, adding: block > part * blocksPerPart, transformed + sourceSize,
-              mine)
+            var known = 0
+            for plane in 0..<planes {
+              let needed = planes == 1 ? 1 : min(shape.input.depth, plane + ring - shape.padding.depth)
+              while known < needed {
+                transform(block, known, transformed)
+                known += 1
+              }
+              add(
+                block, plane, transformed, first, last, adding: depthTaps > 1 || block > part * blocksPerPart,
+                transformed + ring * sourceSize, mine)
+            }
           }
         }
       }

@@ -1,0 +1,194 @@
+import KernelTypes
+
+/// Convolutions of narrow groups, depthwise ones among them, whose kernels work line by line (`ConvGroups.swift`). Serves
+/// the forward pass, the data gradient and the weight gradient.
+struct GroupConvolution {
+  let type: DType
+  let kernels: ProductKernels
+  let shape: ConvolutionShape
+  /// Whether sources are the output's gradients and columns the input's channels.
+  let gradient: Bool
+
+  /// nil where the kernels do not apply.
+  init?(_ type: DType, _ shape: ConvolutionShape, gradient: Bool = false, kernels: ProductKernels) {
+    guard shape.hasNarrowGroups(kernels) else { return nil }
+    (self.type, self.kernels, self.shape, self.gradient) = (type, kernels, shape, gradient)
+  }
+
+  private var channels: Int { shape.outChannels }
+  /// Channels of a group.
+  private var run: Int { shape.groupInChannels }
+  private var lanes: Int { kernels.columns / 2 }
+  private var vectors: Int { (channels + lanes - 1) / lanes }
+  private var taps: Int { shape.kernel.count }
+  /// Weights of one vector of columns: [tap][run][lanes].
+  private var panelSize: Int { taps * run * lanes }
+
+  /// Elements of the filters [column][run][tap] from lane 0 and number 0 of a group to another, for the lanes of a
+  /// vector: the last one ends with the last channel.
+  private func offset(_ vector: Int, _ lane: Int) -> Int {
+    let column = min(vector * lanes, channels - lanes) + lane
+    return gradient ? (column / run * run * run + column % run) * taps : column * run * taps
+  }
+  private var runStride: Int { gradient ? run * taps : taps }
+
+  private func pack<T>(_ weight: UnsafeRawPointer, _ packed: UnsafeMutableRawPointer, _: T.Type) {
+    let weight = weight.assumingMemoryBound(to: T.self), packed = packed.assumingMemoryBound(to: T.self)
+    parallelFor(vectors, grain: max(1, (1 << 13) / panelSize)) { first, last in
+      for vector in first..<last {
+        for lane in 0..<lanes {
+          let from = weight + offset(vector, lane), to = packed + (vector * panelSize + lane)
+          for index in 0..<run {
+            for tap in 0..<taps { to[(tap * run + index) * lanes] = from[index * runStride + tap] }
+          }
+        }
+      }
+    }
+  }
+
+  /// Tasks for so many lines of a pass: some ten thousand multiplications each.
+  private func tasks(_ lines: Int) -> Int {
+    let places = shape.batch * (gradient ? shape.input : shape.output).count
+    return max(1, min(64, lines, places * vectors * taps * run / (1 << 14)))
+  }
+
+  private func lines(_ pass: ConvolutionPass, _ geometry: RowGeometry) -> Int {
+    geometry.width.positions == 0 ? 0 : pass.rows / geometry.width.positions
+  }
+
+  /// Forward or data gradient.
+  func run(
+    source pointer: UnsafeRawPointer, strides: [Int], weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue,
+    output: UnsafeMutableRawPointer, prepared: PreparedFilters? = nil
+  ) throws {
+    let size = type.size
+    let result = gradient ? shape.input : shape.output
+    let source = try ChannelsLast(
+      pointer, type: type, kernels: kernels, batch: shape.batch, channels: channels,
+      extents: gradient ? shape.output : shape.input, strides: strides, slack: false)
+    let outputStrides = channelsLastStrides(result, channels)
+    let (from, to) = (Array(source.strides[1...]), Array(outputStrides[1...]))
+    let axes =
+      gradient
+      ? shape.dataGradientAxes(sourceStrides: from, outputStrides: to)
+      : [shape.forwardAxes(sourceStrides: from, outputStrides: to, mergedWidth: false)]
+    let passes = axes.map {
+      ConvolutionPass(batch: shape.batch, axes: $0, elementSize: size, tapUnit: run * lanes)
+    }
+    let form = [3, gradient ? 1 : 0, shape.groups, run, taps, lanes, size]
+    let packed = try PreparedFilters.get(prepared, form, bytes: vectors * panelSize * size) {
+      if type == .float32 { pack(weight, $0, Float.self) } else { pack(weight, $0, Double.self) }
+    }
+    let zeros = try Scratch(bytes: lanes * size)
+    memset(zeros.pointer, 0, lanes * size)
+    let geometries = passes.map {
+      var geometry = $0.geometry(
+        source: source.pointer, zeros: UnsafeRawPointer(zeros.pointer), batch: shape.batch,
+        batchStride: source.strides[0] * size, outputBatchStride: outputStrides[0])
+      geometry.imagesInnermost = false
+      return geometry
+    }
+    let tasks = tasks(shape.batch * result.depth * result.height)
+    let statistics = epilogue.sums != nil || epilogue.sumsOfSquares != nil
+    let partial = statistics ? try Scratch(bytes: tasks * 2 * channels * 8) : nil
+    if let partial { memset(partial.pointer, 0, tasks * 2 * channels * 8) }
+    let words = groupLineWords(taps: taps, along: shape.kernel.width, positions: result.width)
+    let slots = try ScratchSlots(bytes: words * 8 + result.width * kernels.columns * size)
+    let step = source.strides[3] * (gradient ? 1 : shape.stride.width)
+    parallelFor(tasks, grain: 1) { first, last in
+      slots.with { room in
+        for task in first..<last {
+          let sums = partial.map { $0.of(Double.self) + task * 2 * channels }
+          var arguments = ConvolveArguments(
+            tables: room.assumingMemoryBound(to: Int.self), tableWords: words, tiles: 0, lastRows: 0, run: run,
+            weights: packed.pointer, panelStride: panelSize, firstColumn: 0, columns: channels, output: output,
+            bias: epilogue.bias, scale: epilogue.scale, shift: epilogue.shift, residual: epilogue.residual,
+            relu: epilogue.relu, sums: epilogue.sums == nil ? nil : sums,
+            sumsOfSquares: epilogue.sumsOfSquares == nil ? nil : sums.map { $0 + channels })
+          // A part of every pass, so that those of a data gradient with a stride meet the same lines in the cache.
+          for (pass, geometry) in zip(passes, geometries) {
+            let lines = lines(pass, geometry)
+            let start = lines * task / tasks, end = lines * (task + 1) / tasks
+            var geometry = geometry
+            kernels.convolveGroupLines(&geometry, start, end - start, step, &arguments)
+          }
+        }
+      }
+    }
+    withExtendedLifetime(passes) {}
+    if let partial { epilogue.addStatistics(partial.of(Double.self), chunks: tasks, channels: channels) }
+  }
+
+  /// Weight gradient: tasks sum parts of the lines, the parts are added in order.
+  func weightGradient(
+    input: UnsafeRawPointer, inputStrides: [Int], gradOutput: UnsafeRawPointer, gradOutputStrides: [Int],
+    gradWeight: UnsafeMutableRawPointer, gradBias: UnsafeMutableRawPointer?
+  ) throws {
+    let size = type.size
+    let source = try ChannelsLast(
+      input, type: type, kernels: kernels, batch: shape.batch, channels: channels, extents: shape.input,
+      strides: inputStrides, slack: false)
+    let gradient = try ChannelsLast(
+      gradOutput, type: type, kernels: kernels, batch: shape.batch, channels: channels, extents: shape.output,
+      strides: gradOutputStrides, slack: false)
+    let axes = shape.forwardAxes(
+      sourceStrides: Array(source.strides[1...]), outputStrides: Array(gradient.strides[1...]), mergedWidth: false)
+    let pass = ConvolutionPass(batch: shape.batch, axes: axes, elementSize: size, tapUnit: run * lanes)
+    let zeros = try Scratch(bytes: lanes * size)
+    memset(zeros.pointer, 0, lanes * size)
+    var geometry = pass.geometry(
+      source: source.pointer, zeros: UnsafeRawPointer(zeros.pointer), batch: shape.batch,
+      batchStride: source.strides[0] * size, outputBatchStride: gradient.strides[0])
+    geometry.imagesInnermost = false
+    let lines = lines(pass, geometry)
+    let parts = min(32, tasks(lines))
+    let partSize = vectors * panelSize
+    let partial = try Scratch(bytes: parts * partSize * size)
+    let biasPartial = gradBias == nil ? nil : try Scratch(bytes: parts * channels * 8)
+    let slots = try ScratchSlots(bytes: groupLineWords(taps: taps, along: shape.kernel.width, positions: 0) * 8)
+    let place = geometry
+    parallelFor(parts, grain: 1) { first, last in
+      slots.with { room in
+        for part in first..<last {
+          let result = partial.pointer + part * partSize * size
+          memset(result, 0, partSize * size)
+          let sums = biasPartial.map { $0.of(Double.self) + part * channels }
+          sums?.update(repeating: 0, count: channels)
+          let start = lines * part / parts, end = lines * (part + 1) / parts
+          var geometry = place
+          var arguments = LineGradientArguments(
+            firstLine: start, lines: end - start, step: source.strides[3] * shape.stride.width, run: run,
+            gradient: gradient.pointer, gradientStep: gradient.strides[3], columns: channels, result: result,
+            sums: sums, room: room)
+          kernels.gradientGroupLines(&geometry, &arguments)
+        }
+      }
+    }
+    withExtendedLifetime(pass) {}
+    func finish<T: BinaryFloatingPoint>(_: T.Type) {
+      let values = partial.of(T.self), weight = gradWeight.assumingMemoryBound(to: T.self)
+      parallelFor(vectors, grain: max(1, (1 << 15) / (panelSize * parts))) { first, last in
+        for vector in first..<last {
+          let total = values + vector * panelSize
+          for part in 1..<max(1, parts) {
+            let other = total + part * partSize
+            for i in 0..<panelSize { total[i] += other[i] }
+          }
+          for lane in 0..<lanes {
+            let to = weight + offset(vector, lane), from = total + lane
+            for index in 0..<run {
+              for tap in 0..<taps { to[index * taps + tap] = from[(tap * run + index) * lanes] }
+            }
+          }
+        }
+      }
+      guard let biasPartial, let gradBias else { return }
+      for channel in 0..<channels {
+        var sum = 0.0
+        for part in 0..<parts { sum += biasPartial.of(Double.self)[part * channels + channel] }
+        gradBias.assumingMemoryBound(to: T.self)[channel] = T(sum)
+      }
+    }
+    if type == .float32 { finish(Float.self) } else { finish(Double.self) }
+  }
+}
