@@ -29,9 +29,16 @@ struct RowConvolution {
     let panels = (groupColumns + kernels.columns - 1) / kernels.columns
     let panelStride = taps * run * kernels.columns
     let form = [1, groups, groupFilterStride, kernels.columns] + layout.form
-    let packed = try PreparedFilters.get(prepared, form, bytes: groups * panels * panelStride * size) {
-      pack(weight, $0, panels: panels, panelStride: panelStride)
-    }
+    let work = Work(self, panels: panels)
+    // Where one chunk of rows is all there is, its tasks pack the filters that they multiply, and nobody else needs them.
+    let packsInTasks = prepared == nil && work.rowChunks.count == 1
+    let packed =
+      packsInTasks
+      ? nil
+      : try PreparedFilters.get(prepared, form, bytes: groups * panels * panelStride * size) {
+        pack(weight, $0, panels: panels, panelStride: panelStride)
+      }
+    let ownPanels = packsInTasks ? work.panelsPerChunk * panelStride * size : 0
     // Every group reads the padding at its own offset.
     let zeroCount = groups * groupSourceChannels
     let zeros = try Scratch(bytes: zeroCount * size)
@@ -39,11 +46,11 @@ struct RowConvolution {
 
     // Work is cut by output places, and where these are few, by columns. Sizes depend on the shape alone: the
     // batch statistics are combined chunk by chunk.
-    let work = Work(self, panels: panels)
     let statistics = epilogue.sums != nil || epilogue.sumsOfSquares != nil
     let partial = statistics ? try Scratch(bytes: work.rowChunks.count * 2 * totalColumns * 8) : nil
     if let partial { memset(partial.pointer, 0, work.rowChunks.count * 2 * totalColumns * 8) }
-    let slots = try ScratchSlots(bytes: work.tilesPerChunk * work.tableWords * 8)
+    let tableBytes = (work.tilesPerChunk * work.tableWords * 8 + 63) / 64 * 64
+    let slots = try ScratchSlots(bytes: tableBytes + ownPanels)
     // All groups of a chunk in one task: they share tables and the input's cache lines.
     let groupsPerTask = work.rowChunks.count * work.columnChunks >= 16 ? groups : 1
     let groupTasks = groups / groupsPerTask
@@ -63,10 +70,19 @@ struct RowConvolution {
           kernels.gatherRows(&geometry, firstRow, rows, tiles, tables)
           let sums = partial.map { $0.of(Double.self) + rowChunk * 2 * totalColumns }
           for group in firstGroup..<firstGroup + groupsPerTask {
+            var panelStart = UnsafeRawPointer(scratch + tableBytes)
+            if let packed {
+              panelStart = UnsafeRawPointer(packed.pointer + (group * panels + firstPanel) * panelStride * size)
+            } else {
+              kernels.packFilters(
+                layout, weight + group * groupFilterStride * filterSize, firstPanel,
+                (columns + kernels.columns - 1) / kernels.columns,
+                scratch + (tableBytes - firstPanel * panelStride * size))
+            }
             var arguments = ConvolveArguments(
               tables: tables, tableWords: geometry.tableWords(tileRows: kernels.rows), tiles: tiles,
               lastRows: rows - (tiles - 1) * kernels.rows, run: run,
-              weights: packed.pointer + (group * panels + firstPanel) * panelStride * size,
+              weights: panelStart,
               panelStride: panelStride, firstColumn: group * groupColumns + firstPanel * kernels.columns,
               columns: columns, sourceOffset: group * groupSourceChannels, output: output,
               bias: epilogue.bias, scale: epilogue.scale, shift: epilogue.shift, residual: epilogue.residual,

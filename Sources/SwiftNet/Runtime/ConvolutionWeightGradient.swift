@@ -2,9 +2,10 @@ import KernelTypes
 
 /// The weight gradient: for each tap, sources transposed times gradients, summed over the output places.
 ///
-/// Tasks are pairs of a part of the places and a few panels of output channels, whose sums stay in the second-level cache. A task walks its places in blocks that
-/// stay in the cache and adds to sums of its own; at the end the parts are added in their order. The cut depends
-/// on the shape alone.
+/// Tasks are pairs of a part of the places and a few panels of output channels, whose sums stay in the second-level
+/// cache. A task walks its places in blocks that stay in the cache and adds to sums of its own; at the end the parts are
+/// added in their order. The cut depends on the shape alone. Where there is one part, a task's sums are the result: they
+/// live in its thread's scratch memory and go from there into the gradient.
 func rowConvolutionWeightGradient(
   _ type: DType, _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int],
   gradOutput: UnsafeRawPointer, gradOutputStrides: [Int], gradWeight: UnsafeMutableRawPointer,
@@ -52,10 +53,20 @@ func rowConvolutionWeightGradient(
   let parts = max(1, min(16, wanted, blocks))
   let blocksPerPart = (blocks + parts - 1) / parts
   let partSize = groups * panels * panelSize
-  let partial = try Scratch(bytes: parts * partSize * size)
+  let partial = try Scratch(bytes: parts == 1 ? 0 : parts * partSize * size)
   let biasPartial = gradBias == nil ? nil : try Scratch(bytes: parts * groups * panels * columns * 8)
   let tableBytes = (taps * (blockRows + 1)) * 8
-  let slots = try ScratchSlots(bytes: tableBytes + 64 + blockRows * columns * size)
+  let filter = shape.groupInChannels * taps
+  let layout = FilterLayout(
+    columns: groupColumns, columnStride: filter, run: channels, runStride: taps, taps: taps, tapStride: 1,
+    merged: merged, groupStride: shape.groupOutChannels * filter)
+  func unpack(_ sums: UnsafeRawPointer, _ group: Int, _ panel: Int) {
+    kernels.unpackFilters(
+      layout, sums, panel, 1, paddedRun, gradWeight + group * merged * shape.groupOutChannels * filter * size)
+  }
+  let ownSums = parts == 1 ? panelsPerTask * panelSize * size : 0
+  let rowBytes = (blockRows * columns * size + 63) / 64 * 64
+  let slots = try ScratchSlots(bytes: tableBytes + 64 + rowBytes + ownSums)
 
   parallelFor(parts * groups * columnTasks, grain: 1) { first, last in
     slots.with { scratch in
@@ -66,8 +77,11 @@ func rowConvolutionWeightGradient(
         let part = task / (groups * columnTasks), group = task / columnTasks % groups
         let firstPanel = task % columnTasks * panelsPerTask, lastPanel = min(panels, firstPanel + panelsPerTask)
         let number = (part * groups + group) * panels
-        let results = partial.pointer + (part * partSize + group * panels * panelSize) * size
-        memset(results + firstPanel * panelSize * size, 0, (lastPanel - firstPanel) * panelSize * size)
+        let results =
+          parts == 1
+          ? panelRows + rowBytes
+          : partial.pointer + (part * partSize + (group * panels + firstPanel) * panelSize) * size
+        memset(results, 0, (lastPanel - firstPanel) * panelSize * size)
         let sums = biasPartial.map { $0.of(Double.self) + number * columns }
         if let sums {
           (sums + firstPanel * columns).update(repeating: 0, count: (lastPanel - firstPanel) * columns)
@@ -85,8 +99,14 @@ func rowConvolutionWeightGradient(
             if let sums { kernels.addColumns(panelRows, rows, columns, sums + panel * columns) }
             var arguments = GradientArguments(
               sources: addresses, rows: rows, taps: tapList, activeTaps: active, run: paddedRun,
-              gradient: panelRows, narrow: 2 * width <= columns, result: results + panel * panelSize * size)
+              gradient: panelRows, narrow: 2 * width <= columns,
+              result: results + (panel - firstPanel) * panelSize * size)
             kernels.gradientBlock(&arguments)
+          }
+        }
+        if parts == 1 {
+          for panel in firstPanel..<lastPanel {
+            unpack(results + (panel - firstPanel) * panelSize * size, group, panel)
           }
         }
       }
@@ -119,16 +139,8 @@ func rowConvolutionWeightGradient(
   }
   if type == .float32 { addParts(Float.self) } else { addParts(Double.self) }
 
-  let filter = shape.groupInChannels * shape.kernel.count
-  let layout = FilterLayout(
-    columns: groupColumns, columnStride: filter, run: channels, runStride: shape.kernel.count,
-    taps: shape.kernel.count, tapStride: 1, merged: merged, groupStride: shape.groupOutChannels * filter)
+  if parts == 1 { return }
   parallelFor(groups * panels, grain: max(1, (1 << 14) / max(1, panelSize))) { first, last in
-    for item in first..<last {
-      let group = item / panels
-      kernels.unpackFilters(
-        layout, partial.pointer + item * panelSize * size, item % panels, 1, paddedRun,
-        gradWeight + group * merged * shape.groupOutChannels * filter * size)
-    }
+    for item in first..<last { unpack(partial.pointer + item * panelSize * size, item / panels, item % panels) }
   }
 }

@@ -333,10 +333,12 @@ extension WinogradConvolution {
 }
 
 /// The weight gradient by Winograd's algorithm; false where it does not apply or would not be faster.
+///
+/// - Parameter filterChannels: input channels of the filters, if `shape` is the convolution of some of them only.
 func winogradWeightGradient(
   _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int], gradOutput: UnsafeRawPointer,
   gradOutputStrides: [Int], gradWeight: UnsafeMutableRawPointer, gradBias: UnsafeMutableRawPointer?,
-  type: DType, table: KernelTable
+  type: DType, table: KernelTable, filterChannels: Int? = nil
 ) throws -> Bool {
   let kernels = table.gemm.f32
   let winograd = table.winograd
@@ -353,6 +355,35 @@ func winogradWeightGradient(
   let direct = cost.direct(shape, channels: channels, columns: columns, places: shape.outputPixels)
   let winogradCost = cost.forward(shape, tiles: tiles * planes, channels: channels, columns: columns)
   if winogradCost >= direct && !Backends.alwaysWinograd { return false }
+
+  let width = kernels.columns
+  let panels = (columns + width - 1) / width
+  let pointSize = winogradPointStride(channels, width)
+  // Of one plane of the kernel, and of all.
+  let planeSize = 36 * pointSize
+  let panelSize = depthTaps * planeSize
+  // Blocks of tiles: so many that adding to the sums, which are in the third-level cache, costs little.
+  let blockTiles = min(tiles, depthTaps == 1 ? 96 : 32)
+  let blocks = (tiles + blockTiles - 1) / blockTiles
+  let sourceSize = 36 * winogradPointStride(blockTiles, channels)
+  let gradientSize = 36 * winogradPointStride(blockTiles, width)
+  // Few tiles, or filters whose sums would take more memory than all tiles: the tiles are transformed once for all
+  // panels, a task takes a panel.
+  let sharesTiles =
+    depthTaps == 1 && panels >= 8 && (blocks * sourceSize <= 1 << 22 || 2 * blocks * sourceSize < panels * panelSize)
+  if sharesTiles, filterChannels == nil, let count = slices(channels, blocks * sourceSize, winograd.lanes) {
+    // Together they would take more memory than the layer itself: some channels at a time.
+    var part = shape
+    part.inChannels = channels / count
+    for first in stride(from: 0, to: channels, by: part.inChannels) {
+      let isDone = try winogradWeightGradient(
+        part, input: input + first * inputStrides[1] * 4, inputStrides: inputStrides, gradOutput: gradOutput,
+        gradOutputStrides: gradOutputStrides, gradWeight: gradWeight + first * shape.kernel.count * 4,
+        gradBias: first == 0 ? gradBias : nil, type: type, table: table, filterChannels: channels)
+      if !isDone { return false }
+    }
+    return true
+  }
 
   let source = try ChannelsLast(
     input, type: type, kernels: kernels, batch: shape.batch, channels: channels, extents: shape.input,
@@ -377,15 +408,10 @@ func winogradWeightGradient(
     dilationHeight: shape.dilation.height, dilationWidth: shape.dilation.width, paddingHeight: 0, paddingWidth: 0,
     tilesDown: tilesDown, tilesAcross: tilesAcross, channels: columns)
 
-  let width = kernels.columns
-  let panels = (columns + width - 1) / width
-  let pointSize = winogradPointStride(channels, width)
-  // Of one plane of the kernel, and of all.
-  let planeSize = 36 * pointSize
-  let panelSize = depthTaps * planeSize
   let taps = shape.kernel.count
   let layout = FilterLayout(
-    columns: columns, columnStride: channels * taps, run: channels, runStride: taps, taps: taps, tapStride: 1,
+    columns: columns, columnStride: (filterChannels ?? channels) * taps, run: channels, runStride: taps, taps: taps,
+    tapStride: 1,
     merged: 1, groupStride: 0)
   func finish(_ panel: Int, _ sums: UnsafePointer<Float>, _ scratch: UnsafeMutablePointer<Float>) {
     for tap in 0..<depthTaps {
@@ -393,11 +419,6 @@ func winogradWeightGradient(
     }
     kernels.unpackFilters(layout, scratch, panel, 1, channels, gradWeight)
   }
-  // Blocks of tiles: so many that adding to the sums, which are in the third-level cache, costs little.
-  let blockTiles = min(tiles, depthTaps == 1 ? 96 : 32)
-  let blocks = (tiles + blockTiles - 1) / blockTiles
-  let sourceSize = 36 * winogradPointStride(blockTiles, channels)
-  let gradientSize = 36 * winogradPointStride(blockTiles, width)
   /// The planes of the input that one plane of the output sees are kept, each in its place of a ring.
   let ring = (depthTaps - 1) * shape.dilation.depth + 1
   /// Adds a block of tiles in one plane to the sums of some panels; `local` is room for the panels' gradients.
@@ -436,9 +457,7 @@ func winogradWeightGradient(
       &images, tile, count, out + plane % ring * sourceSize, channels, winogradPointStride(count, channels))
   }
 
-  if depthTaps == 1 && panels >= 8 && (blocks * sourceSize <= 1 << 22 || 2 * blocks * sourceSize < panels * panelSize) {
-    // Few tiles, or filters whose sums would take more memory than all tiles: the tiles are transformed once for all
-    // panels, a task takes a panel.
+  if sharesTiles {
     let shared = try Scratch(bytes: blocks * sourceSize * 4)
     let slots = try ScratchSlots(bytes: (panelSize + gradientSize + 9 * channels * width) * 4)
     parallelFor(blocks, grain: 1) { first, last in
@@ -510,6 +529,13 @@ func winogradWeightGradient(
     try sumChannels(gradient, shape, kernels: kernels, to: gradBias.assumingMemoryBound(to: Float.self))
   }
   return true
+}
+
+/// Equal slices of the channels whose share of so many floats is 32 MB or little less; nil where one will do.
+private func slices(_ channels: Int, _ floats: Int, _ lanes: Int) -> Int? {
+  let wanted = floats >> 23
+  if wanted <= 1 { return nil }
+  return (wanted...2 * wanted).first { channels % ($0 * lanes) == 0 && channels / $0 >= 256 }
 }
 
 /// Sums over batch and places of each channel, in chunks that depend on the shape alone.
