@@ -100,6 +100,52 @@ public typealias UpdateKernel = ([UnsafeMutableRawPointer], Int, UpdateStep) -> 
 /// Multiplies n gradients by a factor; whether one of them was not finite. `(gradients, n, factor)`
 public typealias UnscaleKernel = (UnsafeMutableRawPointer, Int, Double) -> Bool
 
+/// One parameter of an Adafactor step: its matrices, one after the other, and what is remembered of their squares.
+public struct FactoredUpdate {
+  public var parameter: UnsafeMutableRawPointer
+  public var gradient: UnsafeMutableRawPointer
+  /// One per row of each matrix; nil if the squares themselves are remembered, as `columnMeans` of single rows.
+  public var rowMeans: UnsafeMutableRawPointer?
+  /// One per column of each matrix.
+  public var columnMeans: UnsafeMutableRawPointer
+  /// The mean of a matrix's row means, one per matrix.
+  public var matrixMeans: UnsafeMutablePointer<Double>
+  /// Sizes of a matrix.
+  public var rows: Int
+  public var columns: Int
+  /// How far the means go towards those of this step.
+  public var newness: Double
+  /// Least mean of row means; its square is the least mean of squares.
+  public var eps: Double
+  /// What the parameter is multiplied with, and what the change is multiplied with.
+  public var shrink = 1.0
+  public var rate = 0.0
+
+  public init(
+    parameter: UnsafeMutableRawPointer, gradient: UnsafeMutableRawPointer, rowMeans: UnsafeMutableRawPointer?,
+    columnMeans: UnsafeMutableRawPointer, matrixMeans: UnsafeMutablePointer<Double>, rows: Int, columns: Int,
+    newness: Double, eps: Double
+  ) {
+    self.parameter = parameter
+    self.gradient = gradient
+    self.rowMeans = rowMeans
+    self.columnMeans = columnMeans
+    self.matrixMeans = matrixMeans
+    self.rows = rows
+    self.columns = columns
+    self.newness = newness
+    self.eps = eps
+  }
+
+  /// Columns that are added up at a time.
+  public static var stripColumns: Int { 128 }
+  /// Strips of a matrix.
+  public var strips: Int { (columns + FactoredUpdate.stripColumns - 1) / FactoredUpdate.stripColumns }
+}
+
+/// A part of a step, for some rows or strips, counted through all matrices: `(update, first, last)`. Returns a sum.
+public typealias FactoredKernel = (FactoredUpdate, Int, Int) -> Double
+
 /// By lane (f32, f64).
 public struct OptimizerKernels {
   public var sgd: [SGDKernel] = []
@@ -123,6 +169,11 @@ public struct OptimizerKernels {
   public var lion: [UpdateKernel] = []
   /// Parameter, gradient, mean, mean of squares, and where the direction goes.
   public var lamb: [UpdateKernel] = []
+  /// Adafactor's parts in their order: row means (returns Σ p²), column means, Σ change², and the change itself.
+  public var factoredRows: [FactoredKernel] = []
+  public var factoredColumns: [FactoredKernel] = []
+  public var factoredSize: [FactoredKernel] = []
+  public var factoredStep: [FactoredKernel] = []
   public var unscale: [UnscaleKernel] = []
 
   public init() {}

@@ -11,6 +11,7 @@
   kernel
 }
 @inline(never) public func stored(_ kernel: @escaping CrossEntropyKernel) -> CrossEntropyKernel { kernel }
+@inline(never) public func stored(_ kernel: @escaping FactoredKernel) -> FactoredKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping LayerNormGradientKernel) -> LayerNormGradientKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping LayerNormKernel) -> LayerNormKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping MaxPoolGradientKernel) -> MaxPoolGradientKernel { kernel }

@@ -74,4 +74,5 @@ func registerOptimizers(_ table: inout OptimizerKernels) {
   ]
   registerAdaptiveOptimizers(&table)
   registerSignOptimizers(&table)
+  registerFactoredOptimizers(&table)
 }

@@ -52,6 +52,24 @@ def test_strided_products(dtype):
     compare(lambda t, a, b: t.mm(a[1:, 1:98], b[:, 1:]), (a, b), sums=True)
 
 
+@NARROW
+def test_products_with_an_addend(dtype):
+    """Rounded once: the product stays float32 until the addend joins it."""
+    matrix, rows = values((70, 33), dtype, 1), values((33, 41), dtype, 2)
+    addend, options = values((70, 41), dtype, 3), {"beta": 0.5, "alpha": 2}
+    compare(lambda t, c, a, b: t.addmm(c, a, b, **options), (addend, matrix, rows), sums=True)
+    compare(lambda t, c, a, b: t.addmm(c[:1], a, b), (addend, matrix, rows), sums=True)
+    compare(lambda t, c, a, b: t.addmv(c[:, 0], a, b[:, 0], **options), (addend, matrix, rows), sums=True)
+    stacks = (values((5, 7, 33), dtype, 4), values((5, 33, 6), dtype, 5))
+    compare(lambda t, c, a, b: t.baddbmm(c, a, b, **options), (values((5, 7, 6), dtype, 6), *stacks), sums=True)
+    compare(lambda t, c, a, b: t.addbmm(c, a, b, **options), (values((7, 6), dtype, 7), *stacks), sums=True)
+    wide = values((70, 33), "float32", 1), values((33, 41), "float32", 2), values((70, 41), "float32", 3)
+    kind = getattr(swiftnet, dtype)
+    a, b, c = (swiftnet.tensor(v).to(kind) for v in wide)
+    whole = (c.double() + a.double() @ b.double()).to(kind)
+    assert (swiftnet.addmm(c, a, b) - whole).abs().max() <= 2 * swiftnet.finfo(kind).eps * whole.abs().max()
+
+
 # input, weight, options
 CONVOLUTIONS = [
     ((2, 16, 9, 9), (32, 16, 3, 3), {"padding": 1}),
@@ -68,6 +86,8 @@ CONVOLUTIONS = [
     ((2, 3, 20, 20), (16, 3, 7, 7), {"stride": 2, "padding": 3}),
     ((2, 32, 8, 8), (32, 1, 3, 3), {"padding": 1, "groups": 32}),
     ((0, 16, 8, 8), (16, 16, 3, 3), {}),
+    # Several blocks of images where these are widened block by block.
+    ((23, 16, 60, 40), (20, 16, 3, 3), {"padding": 1, "stride": 2}),
 ]
 
 

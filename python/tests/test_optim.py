@@ -99,6 +99,26 @@ def test_300_steps(name, options, dtype, tolerance):
     close(*found, tolerance)
 
 
+@pytest.mark.parametrize("options", [{}, {"d": 1.2, "weight_decay": 0.1, "maximize": True}])
+def test_adafactor_of_many_shapes(options):
+    """Rows that are shared out over threads, wide and narrow matrices, many small ones, vectors, strided parameters."""
+    shapes = [(300, 200), (3, 70001), (70001, 2), (64, 33, 3, 3), (5, 1), (1, 5), (40000,), (1,), (130, 129)]
+    generator = np.random.default_rng(3)
+    values = [generator.standard_normal(shape) for shape in shapes]
+    gradients = [[generator.standard_normal(shape) * 10.0**-k for shape in shapes] for k in range(4)]
+    found = []
+    for library in LIBRARIES:
+        params = [library.nn.Parameter(library.tensor(value)) for value in values]
+        params[8] = library.nn.Parameter(library.tensor(values[8]).t())
+        optimizer = library.optim.Adafactor(params, lr=0.02, **options)
+        for step in gradients:
+            for position, (param, gradient) in enumerate(zip(params, step, strict=True)):
+                param.grad = library.tensor(gradient.T if position == 8 else gradient)
+            optimizer.step()
+        found.append(params)
+    close(*found, 1e-11)
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision(dtype):
     params = parameters(swiftnet, dtype)

@@ -134,7 +134,9 @@ public enum Engine {
         var produced: [Tensor?] = []
         if gradients.contains(where: { $0 != nil }) {
           produced = try backward(
-            BackwardContext(node: node, gradients: gradients, createsGraph: createGraph, wanted: wanted))
+            BackwardContext(
+              node: node, gradients: gradients, createsGraph: createGraph, wanted: wanted,
+              parts: createGraph ? nil : run))
         }
         gradients = []
         if ThreadState.current.checksAnomaly { try checkNumbers(produced, of: node) }
@@ -185,11 +187,13 @@ public enum Engine {
   }
 
   /// One backward: the nodes it has claimed and the leaves it will reach.
-  private final class Run {
+  private final class Run: PartCollector {
     let id: Int
     var nodes: [GradNode] = []
     var leaves: [ObjectIdentifier: Leaf] = [:]
     var queue = ReadyQueue()
+    /// Sums that nobody else holds, so that more can be added in place.
+    private var own: Set<ObjectIdentifier> = []
 
     init(id: Int) { self.id = id }
 
@@ -237,19 +241,47 @@ public enum Engine {
       }
     }
 
-    func add(_ gradient: Tensor, to edge: GradNode.Edge) throws {
+    /// Replaces what has come for an edge.
+    private func change(_ edge: GradNode.Edge, _ body: (Tensor?) throws -> Tensor) throws {
       let node = edge.node
       if node.isLeaf {
         let state = leaf(node)
-        state.sum = try state.sum?.adding(gradient) ?? gradient
+        state.sum = try body(state.sum)
         return
       }
       if node.buffer.isEmpty { node.buffer = Array(repeating: nil, count: max(node.outputs.count, 1)) }
-      if let present = node.buffer[edge.index] {
-        node.buffer[edge.index] = nil
-        node.buffer[edge.index] = try present.adding(gradient)
-      } else {
-        node.buffer[edge.index] = gradient
+      let present = node.buffer[edge.index]
+      node.buffer[edge.index] = nil
+      node.buffer[edge.index] = try body(present)
+    }
+
+    func add(_ gradient: Tensor, to edge: GradNode.Edge) throws {
+      try change(edge) { present in
+        guard let present else { return gradient }
+        if own.isEmpty || !own.contains(ObjectIdentifier(present)) { return try present.adding(gradient) }
+        try present.addInPlace(gradient)
+        return present
+      }
+    }
+
+    func add(_ gradient: Tensor, at part: Geometry, to edge: GradNode.Edge) throws {
+      try change(edge) { present in
+        if let present, own.contains(ObjectIdentifier(present)) {
+          try present.part(part).addInPlace(gradient)
+          return present
+        }
+        let (shape, dtype) = edge.node.outputs[edge.index]
+        let sum: Tensor
+        if let present {
+          sum = try Tensor(empty: shape, dtype: dtype)
+          try copyElements(from: present, to: sum)
+          try sum.part(part).addInPlace(gradient)
+        } else {
+          sum = try Tensor.zeros(shape, dtype: dtype)
+          try copyElements(from: gradient, to: sum.part(part))
+        }
+        own.insert(ObjectIdentifier(sum))
+        return sum
       }
     }
 
@@ -271,9 +303,11 @@ public enum Engine {
       if node.isLeaf {
         let state = leaf(node)
         defer { state.sum = nil }
+        if let sum = state.sum { own.remove(ObjectIdentifier(sum)) }
         return [state.sum]
       }
       defer { node.buffer = [] }
+      if !own.isEmpty { for case let sum? in node.buffer { own.remove(ObjectIdentifier(sum)) } }
       return node.buffer.isEmpty ? Array(repeating: nil, count: max(node.outputs.count, 1)) : node.buffer
     }
   }

@@ -123,6 +123,8 @@ public struct BackwardContext {
   public let createsGraph: Bool
   /// The nodes whose gradients somebody asked for, if not all.
   var wanted: Set<ObjectIdentifier>?
+  /// Takes gradients of parts of an input; nil where backward is recorded.
+  var parts: (any PartCollector)?
 
   /// The gradient of the first output.
   public var grad: Tensor {
@@ -149,6 +151,25 @@ public struct BackwardContext {
 
   /// A saved tensor. Throws if it was changed in place since.
   public func saved(_ index: Int) throws -> Tensor { try node.saved[index].unpack(for: node) }
+}
+
+/// Adds up gradients of parts of a tensor, such as slices, in one tensor of its whole size.
+protocol PartCollector: AnyObject {
+  /// Adds the gradient of a part, whose geometry is given within the whole laid out row-major from 0, to what has come
+  /// for the edge.
+  func add(_ gradient: Tensor, at part: Geometry, to edge: GradNode.Edge) throws
+}
+
+extension BackwardContext {
+  /// What backward of a view of its only input returns: the gradient where the view lies, zeros elsewhere.
+  func scattered(_ part: Geometry, into whole: Geometry) throws -> [Tensor?] {
+    let gradient = try grad
+    guard let parts, let edge = node.edges[0], edge.node.outputs[edge.index].dtype == gradient.dtype else {
+      return [try gradient.scattered(part, into: whole)]
+    }
+    try parts.add(gradient, at: part, to: edge)
+    return [nil]
+  }
 }
 
 /// A tensor kept for backward, together with its place in the graph.

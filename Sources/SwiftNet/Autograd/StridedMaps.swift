@@ -32,6 +32,11 @@ extension Tensor {
     return (asBase, asView)
   }
 
+  /// A part of this tensor, which is row-major from 0.
+  func part(_ part: Geometry) throws -> Tensor {
+    try alias(shape: part.shape, strides: part.strides, offset: part.offset, count: try Shape.count(part.shape))
+  }
+
   /// The elements of this tensor, which has the base's shape, that a view of the base selects.
   func read(_ view: Geometry, of base: Geometry) throws -> Tensor {
     let result = try noGrad {

@@ -49,7 +49,7 @@ extension Tensor {
     let whole = Geometry(shape: shape, strides: dense, offset: 0)
     let part = try cut(items, dense, 0, whole: rank - used)
     return try view(BasicIndex.name(items), shape: own.shape, strides: own.strides, offset: own.offset) {
-      [try $0.grad.scattered(part, into: whole)]
+      try $0.scattered(part, into: whole)
     }
   }
 
@@ -74,7 +74,7 @@ extension Tensor {
       let dense = Shape.contiguousStrides(whole)
       var part = Geometry(shape: grad.shape, strides: dense, offset: length > 0 ? first * dense[0] : 0)
       part.strides[0] = dense[0] &* stride
-      return [try grad.scattered(part, into: Geometry(shape: whole, strides: dense, offset: 0))]
+      return try context.scattered(part, into: Geometry(shape: whole, strides: dense, offset: 0))
     }
   }
 

@@ -57,7 +57,7 @@ extension Tensor {
     let (m, n, k) = (x.shape[0], weight.shape[0], x.shape[1])
     let out = try Tensor(empty: [m, n], dtype: dtype)
     if out.count == 0 { return out }
-    if (dtype == .bfloat16 || dtype == .float16) && (bias.count == n || bias.count == 1) {
+    if dtype.isNarrow && (bias.count == n || bias.count == 1) {
       try narrowGemm(
         dtype, m: m, n: n, k: k, a: try x.pointer(), aRowStride: x.strides[0], aColumnStride: x.strides[1],
         b: try weight.pointer(), bRowStride: weight.strides[1], bColumnStride: weight.strides[0],
@@ -65,10 +65,8 @@ extension Tensor {
         c: try out.mutablePointer(), cRowStride: n)
       return out
     }
-    if dtype == .bfloat16 || dtype == .float16 {
-      return try noGrad {
-        try (product(x.to(.float32), weight.to(.float32).transpose(0, 1)) + bias.to(.float32)).to(dtype)
-      }
+    if dtype.isNarrow {
+      return try noGrad { try (product(x, weight.transpose(0, 1), as: .float32) + bias.to(.float32)).to(dtype) }
     }
     try copyElements(from: bias, to: out)
     try gemm(

@@ -3,15 +3,20 @@ extension Tensor {
   /// The product of two matrices.
   public func mm(_ other: Tensor) throws -> Tensor {
     if let out = try autocast(.lower, [self, other], { try $0[0].mm($0[1]) }) { return out }
+    return try mm(other, as: dtype)
+  }
+
+  /// The product of two matrices, in another dtype: float32 instead of half precision keeps the sums as they are.
+  func mm(_ other: Tensor, as result: DType) throws -> Tensor {
     try require(rank == 2, "self must be a matrix")
     try require(other.rank == 2, "mat2 must be a matrix")
     try require(
       shape[1] == other.shape[0],
       "mat1 and mat2 shapes cannot be multiplied (\(shape[0])x\(shape[1]) and \(other.shape[0])x\(other.shape[1]))")
     try Tensor.checkSameDType(self, other, "mm")
-    let out = try Tensor.product(self, other)
+    let out = try Tensor.product(self, other, as: result)
     return try out.recorded("Mm", self, other, saving: [self, other]) { context in
-      let grad = try context.grad
+      let grad = try context.grad.to(try context.saved(0).dtype)
       return [
         context.needs(0) ? try grad.mm(try context.saved(1).transpose(0, 1)) : nil,
         context.needs(1) ? try context.saved(0).transpose(0, 1).mm(grad) : nil,
@@ -28,19 +33,20 @@ extension Tensor {
   }
 
   /// The product of the last two dimensions, without recording; leading dimensions are equal in both.
-  static func product(_ a: Tensor, _ b: Tensor) throws -> Tensor {
+  static func product(_ a: Tensor, _ b: Tensor, as result: DType? = nil) throws -> Tensor {
     let rank = a.rank
     let (m, k, n) = (a.shape[rank - 2], a.shape[rank - 1], b.shape[rank - 1])
     let shape = Array(a.shape.dropLast(2)) + [m, n]
     if !a.dtype.isFloatingPoint { return try integerProduct(a, b) }
-    let out = try Tensor(empty: shape, dtype: a.dtype)
+    let out = try Tensor(empty: shape, dtype: result ?? a.dtype)
     if out.count == 0 { return out }
     let batch = out.count / (m * n)
-    if a.dtype == .bfloat16 || a.dtype == .float16 {
+    if a.dtype.isNarrow {
       let (x, y) = batch == 1 ? (a, b) : (try batched(a), try batched(b))
       let (i, j) = (x.rank - 2, x.rank - 1)
       try narrowGemm(
-        a.dtype, batch: batch, m: m, n: n, k: k, a: try x.pointer(), aBatchStride: batch == 1 ? 0 : x.strides[0],
+        a.dtype, result: out.dtype, batch: batch, m: m, n: n, k: k, a: try x.pointer(),
+        aBatchStride: batch == 1 ? 0 : x.strides[0],
         aRowStride: x.strides[i], aColumnStride: x.strides[j], b: try y.pointer(),
         bBatchStride: batch == 1 ? 0 : y.strides[0], bRowStride: y.strides[i], bColumnStride: y.strides[j],
         c: try out.mutablePointer(), cBatchStride: m * n, cRowStride: n)
@@ -68,10 +74,27 @@ extension Tensor {
     return try noGrad { try x.reshape([x.shape.dropLast(2).reduce(1, *)] + matrix) }
   }
 
+  /// In 64 bits; what is beyond them or the dtype falls away, as it does in sums.
   private static func integerProduct(_ a: Tensor, _ b: Tensor) throws -> Tensor {
-    try noGrad {
-      try (a.unsqueeze(-1) * b.unsqueeze(-3)).sum([-2], dtype: .int64).to(a.dtype)
+    let (m, k, n) = (a.shape[a.rank - 2], a.shape[a.rank - 1], b.shape[b.rank - 1])
+    let out = try Tensor(empty: Array(a.shape.dropLast()) + [n], dtype: .int64)
+    let (x, y) = try noGrad { (try a.to(.int64).contiguous(), try b.to(.int64).contiguous()) }
+    let left = try x.pointer().assumingMemoryBound(to: Int64.self)
+    let right = try y.pointer().assumingMemoryBound(to: Int64.self)
+    let sums = try out.mutablePointer().assumingMemoryBound(to: Int64.self)
+    parallelFor(out.count / max(n, 1), grain: max(1, (1 << 16) / max(1, k * n))) { first, last in
+      for row in first..<last {
+        let sum = sums + row * n
+        sum.update(repeating: 0, count: n)
+        for l in 0..<k {
+          let factor = left[row * k + l]
+          let line = right + (row / m * k + l) * n
+          for j in 0..<n { sum[j] &+= factor &* line[j] }
+        }
+      }
     }
+    withExtendedLifetime((x, y)) {}
+    return try noGrad { try out.to(a.dtype) }
   }
 
   /// Batched matrix product with PyTorch's rules: vectors are taken as rows or columns, leading dimensions
@@ -111,15 +134,20 @@ extension Tensor {
   /// The products of two stacks of matrices.
   public func bmm(_ other: Tensor) throws -> Tensor {
     if let out = try autocast(.lower, [self, other], { try $0[0].bmm($0[1]) }) { return out }
+    return try bmm(other, as: dtype)
+  }
+
+  /// The products of two stacks of matrices, in another dtype; see `mm`.
+  func bmm(_ other: Tensor, as result: DType) throws -> Tensor {
     try require(rank == 3 && other.rank == 3, "batch1 and batch2 must be 3D tensors, got \(rank)D and \(other.rank)D")
     try require(
       shape[0] == other.shape[0] && shape[2] == other.shape[1],
       "Expected size for first two dimensions of batch2 tensor to be: [\(shape[0]), \(shape[2])] but got: "
         + "[\(other.shape[0]), \(other.shape[1])].")
     try Tensor.checkSameDType(self, other, "bmm")
-    let out = try Tensor.product(self, other)
+    let out = try Tensor.product(self, other, as: result)
     return try out.recorded("Bmm", self, other, saving: [self, other]) { context in
-      let grad = try context.grad
+      let grad = try context.grad.to(try context.saved(0).dtype)
       return [
         context.needs(0) ? try grad.bmm(try context.saved(1).transpose(1, 2)) : nil,
         context.needs(1) ? try context.saved(0).transpose(1, 2).bmm(grad) : nil,

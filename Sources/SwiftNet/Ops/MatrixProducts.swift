@@ -8,7 +8,9 @@ extension Tensor {
   }
 
   /// Matrix times vector.
-  public func mv(_ vector: Tensor) throws -> Tensor {
+  public func mv(_ vector: Tensor) throws -> Tensor { try mv(vector, as: dtype) }
+
+  private func mv(_ vector: Tensor, as result: DType) throws -> Tensor {
     try require(
       rank == 2 && vector.rank == 1,
       "vector + matrix @ vector expected, got 1, \(rank), \(vector.rank)")
@@ -16,7 +18,7 @@ extension Tensor {
       shape[1] == vector.shape[0],
       "size mismatch, got input (\(shape[0])), mat (\(shape[0])x\(shape[1])), vec (\(vector.shape[0]))")
     try Tensor.checkProduct(self, vector, "mv")
-    return try Autocast.suspended { try mm(vector.unsqueeze(1)).squeeze([1]) }
+    return try Autocast.suspended { try mm(vector.unsqueeze(1), as: result).squeeze([1]) }
   }
 
   /// Σ a·b of two vectors.
@@ -68,20 +70,25 @@ extension Tensor {
     return try Binary.apply(.add, .tensor(scaled), .tensor(addend), alpha: beta)
   }
 
-  /// Runs a product of half-precision operands in float32, so that it is rounded once.
-  private static func inFull(
-    _ tensors: [Tensor], _ name: String, _ body: ([Tensor]) throws -> Tensor
+  /// beta · self + alpha · product, where the product of half-precision operands stays float32 until it is added, so
+  /// that the whole is rounded once.
+  ///
+  /// - Parameter product: of the operands, in the dtype that it is given.
+  private func plusProduct(
+    _ operands: [Tensor], _ name: String, beta: Scalar, alpha: Scalar, rows: [Int],
+    _ product: (DType) throws -> Tensor
   ) throws -> Tensor {
-    let dtype = tensors[0].dtype
-    for tensor in tensors {
+    for tensor in operands {
       try require(
         tensor.dtype == dtype,
         "\(name): expected all tensors to have the same dtype, but got \(dtype.cTypeName) and "
           + tensor.dtype.cTypeName)
     }
     try require(dtype != .bool, .notImplemented, "\"\(name)\" not implemented for 'Bool'")
-    guard dtype == .float16 || dtype == .bfloat16 else { return try body(tensors) }
-    return try body(tensors.map { try $0.to(.float32) }).to(dtype)
+    guard dtype.isNarrow else { return try plus(beta, try product(dtype), alpha, rows: rows) }
+    return try Autocast.suspended {
+      try to(.float32).plus(beta, try product(.float32), alpha, rows: rows).to(dtype)
+    }
   }
 
   /// beta · self + alpha · a b
@@ -91,8 +98,8 @@ extension Tensor {
     }
     try require(a.rank == 2, "mat1 must be a matrix, got \(a.rank)-D tensor")
     try require(b.rank == 2, "mat2 must be a matrix, got \(b.rank)-D tensor")
-    return try Tensor.inFull([self, a, b], "addmm") {
-      try $0[0].plus(beta, try $0[1].mm($0[2]), alpha, rows: [a.shape[0], b.shape[1]])
+    return try plusProduct([a, b], "addmm", beta: beta, alpha: alpha, rows: [a.shape[0], b.shape[1]]) {
+      try a.mm(b, as: $0)
     }
   }
 
@@ -101,8 +108,8 @@ extension Tensor {
     try require(
       matrix.rank == 2 && vector.rank == 1 && rank <= 1,
       "vector + matrix @ vector expected, got \(rank), \(matrix.rank), \(vector.rank)")
-    return try Tensor.inFull([self, matrix, vector], "addmv") {
-      try $0[0].plus(beta, try $0[1].mv($0[2]), alpha, rows: [matrix.shape[0]])
+    return try plusProduct([matrix, vector], "addmv", beta: beta, alpha: alpha, rows: [matrix.shape[0]]) {
+      try matrix.mv(vector, as: $0)
     }
   }
 
@@ -113,8 +120,8 @@ extension Tensor {
     }
     try require(a.rank == 3, "batch1 must be a 3D tensor")
     try require(b.rank == 3, "batch2 must be a 3D tensor")
-    return try Tensor.inFull([self, a, b], "addbmm") {
-      try $0[0].plus(beta, try $0[1].bmm($0[2]).sum([0]), alpha, rows: [a.shape[1], b.shape[2]])
+    return try plusProduct([a, b], "addbmm", beta: beta, alpha: alpha, rows: [a.shape[1], b.shape[2]]) {
+      try a.bmm(b, as: $0).sum([0])
     }
   }
 
@@ -125,9 +132,8 @@ extension Tensor {
     }
     try require(a.rank == 3, "batch1 must be a 3D tensor")
     try require(b.rank == 3, "batch2 must be a 3D tensor")
-    return try Tensor.inFull([self, a, b], "baddbmm") {
-      try $0[0].plus(beta, try $0[1].bmm($0[2]), alpha, rows: [a.shape[0], a.shape[1], b.shape[2]])
-    }
+    let rows = [a.shape[0], a.shape[1], b.shape[2]]
+    return try plusProduct([a, b], "baddbmm", beta: beta, alpha: alpha, rows: rows) { try a.bmm(b, as: $0) }
   }
 
   /// beta · self + alpha · a bᵀ of two vectors

@@ -6,8 +6,8 @@ extension DType {
 }
 
 /// Convolutions of bfloat16 and float16, without recording: on pairs where the processor has their dot products and
-/// these are faster, else in float32 with operands that live for the call only. Sums are float32 either way, and
-/// results are rounded once.
+/// these are faster, else in float32. Then the images are widened, and the results narrowed, a few at a time, which
+/// stay in the cache meanwhile. Sums are float32 either way, and results are rounded once.
 extension Tensor {
   /// The kernels of pairs, where this convolution should use them. Winograd's algorithm in float32 needs up to four
   /// times fewer multiplications where it applies, pairs half as many.
@@ -16,8 +16,19 @@ extension Tensor {
     return WinogradConvolution.paysBesidePairs(shape, gradient: gradient, table: kernels) ? nil : pairs
   }
 
-  /// A dense float32 copy's place for a result of this tensor's sizes.
-  private func widePlace() throws -> Tensor { try Tensor(empty: shape, dtype: .float32, strides: strides) }
+  /// Float32 room for some images like this tensor's, row-major like these or channels-last.
+  private func widePlace(_ images: Int, isResult: Bool = false) throws -> Tensor {
+    let sizes = [images] + shape.dropFirst()
+    let isRowMajor = isContiguous && !isResult
+    return try Tensor(empty: sizes, dtype: .float32, strides: isRowMajor ? nil : Shape.channelsLastStrides(sizes))
+  }
+
+  /// Images, from the first on, as float32 in a place made for them.
+  private func widen(_ first: Int, _ images: Int, into place: Tensor) throws -> Tensor {
+    let wide = try place.narrow(0, 0, images)
+    try copyElements(from: narrow(0, first, images), to: wide)
+    return wide
+  }
 
   /// `bias` is float32 and dense.
   func narrowForward(_ shape: ConvolutionShape, _ filter: Tensor, _ bias: Tensor?, _ out: Tensor) throws {
@@ -27,12 +38,16 @@ extension Tensor {
         bias: try bias?.pointer(), output: try out.mutablePointer())
     }
     try noGrad {
-      let (x, w, y) = (try to(.float32), try filter.to(.float32), try out.widePlace())
-      try convolutionForward(
-        .float32, shape, input: try x.pointer(), inputStrides: x.volumeStrides, weight: try w.pointer(),
-        epilogue: ConvolutionEpilogue(bias: try bias?.pointer()), output: try y.mutablePointer())
-      try copyElements(from: y, to: out)
-      withExtendedLifetime((x, w)) {}
+      let w = try filter.to(.float32)
+      let (source, target) = (try widePlace(shape.imagesAtOnce), try out.widePlace(shape.imagesAtOnce, isResult: true))
+      try shape.forEachBlock { first, block in
+        let (x, y) = (try widen(first, block.batch, into: source), try target.narrow(0, 0, block.batch))
+        try convolutionForward(
+          .float32, block, input: try x.pointer(), inputStrides: x.volumeStrides, weight: try w.pointer(),
+          epilogue: ConvolutionEpilogue(bias: try bias?.pointer()), output: try y.mutablePointer())
+        try copyElements(from: y, to: out.narrow(0, first, block.batch))
+      }
+      withExtendedLifetime(w) {}
     }
   }
 
@@ -44,12 +59,16 @@ extension Tensor {
         gradInput: try out.mutablePointer())
     }
     try noGrad {
-      let (dy, w, dx) = (try to(.float32), try filter.to(.float32), try out.widePlace())
-      try SwiftNet.convolutionDataGradient(
-        .float32, shape, gradOutput: try dy.pointer(), gradOutputStrides: dy.volumeStrides, weight: try w.pointer(),
-        gradInput: try dx.mutablePointer())
-      try copyElements(from: dx, to: out)
-      withExtendedLifetime((dy, w)) {}
+      let w = try filter.to(.float32)
+      let (source, target) = (try widePlace(shape.imagesAtOnce), try out.widePlace(shape.imagesAtOnce, isResult: true))
+      try shape.forEachBlock { first, block in
+        let (dy, dx) = (try widen(first, block.batch, into: source), try target.narrow(0, 0, block.batch))
+        try SwiftNet.convolutionDataGradient(
+          .float32, block, gradOutput: try dy.pointer(), gradOutputStrides: dy.volumeStrides, weight: try w.pointer(),
+          gradInput: try dx.mutablePointer())
+        try copyElements(from: dx, to: out.narrow(0, first, block.batch))
+      }
+      withExtendedLifetime(w) {}
     }
   }
 
@@ -61,12 +80,35 @@ extension Tensor {
         gradOutputStrides: grad.volumeStrides, gradWeight: try out.mutablePointer())
     }
     try noGrad {
-      let (x, dy, dw) = (try to(.float32), try grad.to(.float32), try out.widePlace())
-      try SwiftNet.convolutionWeightGradient(
-        .float32, shape, input: try x.pointer(), inputStrides: x.volumeStrides, gradOutput: try dy.pointer(),
-        gradOutputStrides: dy.volumeStrides, gradWeight: try dw.mutablePointer(), gradBias: nil)
-      try copyElements(from: dw, to: out)
-      withExtendedLifetime((x, dy)) {}
+      let (inputs, grads) = (try widePlace(shape.imagesAtOnce), try grad.widePlace(shape.imagesAtOnce))
+      let total = try Tensor(empty: out.shape, dtype: .float32)
+      let part = shape.imagesAtOnce < shape.batch ? try Tensor(empty: out.shape, dtype: .float32) : total
+      try shape.forEachBlock { first, block in
+        let (x, dy) = (try widen(first, block.batch, into: inputs), try grad.widen(first, block.batch, into: grads))
+        let dw = first == 0 ? total : part
+        try SwiftNet.convolutionWeightGradient(
+          .float32, block, input: try x.pointer(), inputStrides: x.volumeStrides, gradOutput: try dy.pointer(),
+          gradOutputStrides: dy.volumeStrides, gradWeight: try dw.mutablePointer(), gradBias: nil)
+        if first > 0 { try total.binaryInPlace(.add, .tensor(dw)) }
+      }
+      try copyElements(from: total, to: out)
+    }
+  }
+}
+
+extension ConvolutionShape {
+  /// Images whose float32 copies take some 2 MB, or four times the filters, which every block reads.
+  fileprivate var imagesAtOnce: Int {
+    let image = (input.count * inChannels + output.count * outChannels) * 4
+    return max(1, min(batch, max(2 << 20, 16 * weightCount) / max(image, 1)))
+  }
+
+  /// Calls body(first image, convolution of a block).
+  fileprivate func forEachBlock(_ body: (Int, ConvolutionShape) throws -> Void) throws {
+    for first in Swift.stride(from: 0, to: batch, by: imagesAtOnce) {
+      var block = self
+      block.batch = min(imagesAtOnce, batch - first)
+      try body(first, block)
     }
   }
 }

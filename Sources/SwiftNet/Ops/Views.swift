@@ -253,9 +253,7 @@ extension Tensor {
     shape.remove(at: d)
     strides.remove(at: d)
     let (whole, part) = (denseGeometry, denseGeometry.selecting(d, position))
-    return try view("Select", shape: shape, strides: strides, offset: offset) {
-      [try $0.grad.scattered(part, into: whole)]
-    }
+    return try view("Select", shape: shape, strides: strides, offset: offset) { try $0.scattered(part, into: whole) }
   }
 
   /// Positions start, start + step, … before end of a dimension, clamped as Python clamps a slice.
@@ -280,9 +278,7 @@ extension Tensor {
     shape[d] = length
     if length > 1 { strides[d] = strides[d] &* step }
     let (whole, part) = (denseGeometry, denseGeometry.slicing(d, first, length, step))
-    return try view("Slice", shape: shape, strides: strides, offset: offset) {
-      [try $0.grad.scattered(part, into: whole)]
-    }
+    return try view("Slice", shape: shape, strides: strides, offset: offset) { try $0.scattered(part, into: whole) }
   }
 
   public func narrow(_ dim: Int, _ start: Int, _ length: Int) throws -> Tensor {

@@ -44,10 +44,11 @@ public final class LAMB: Optimizer {
     directions.append((parameter, direction, group["lr"]))
   }
 
+  public override func begin() { directions = [] }
+
   public override func finish() throws {
-    let found = directions
-    directions = []
-    for (parameter, direction, rate) in found {
+    defer { directions = [] }
+    for (parameter, direction, rate) in directions {
       let length = try parameter.detach().vectorNorm(2).item().double
       let size = try direction.vectorNorm(2).item().double
       let ratio = length > 0 && size > 0 ? length / size : 1

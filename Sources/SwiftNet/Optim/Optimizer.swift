@@ -148,6 +148,7 @@ open class Optimizer {
   /// Changes every parameter that has a gradient.
   public final func step() throws {
     try noGrad {
+      begin()
       var updates: [Update] = []
       for group in groups {
         for parameter in group.parameters {
@@ -171,6 +172,9 @@ open class Optimizer {
     _ = try withGradMode(true, closure)
     try step()
   }
+
+  /// Called before the updates of a step, to forget what a failed one has left.
+  open func begin() {}
 
   /// Called at the end of a step, for what needs all of a tensor.
   open func finish() throws {}

@@ -59,8 +59,9 @@ func gemmBatched(
 }
 
 /// One matrix product. Blocking follows Goto and van de Geijn, "Anatomy of High-Performance Matrix
-/// Multiplication" (2008): `kBlock` rows of b in panels of the tile's width, `kBlock` columns of a likewise, so
-/// that a panel of b stays in the first-level cache while the panels of a stream from the second level.
+/// Multiplication" (2008): `depth` rows of b in panels of the tile's width, `depth` columns of a likewise. Blocks are
+/// deep, so that c passes through the caches seldom; a few tiles of a stay in the second-level cache, while panels of b
+/// stream by.
 private struct MatrixProduct {
   var type: DType
   var kernels: ProductKernels
@@ -80,11 +81,12 @@ private struct MatrixProduct {
   /// False where rows of a come from memory, in more streams than the processor prefetches by itself.
   var mayKeepA = true
 
-  /// Depth of a block: a panel of b of 256 × 32 floats takes 32 KiB. Partial sums this long also keep the
-  /// rounding error near that of a blocked summation.
+  /// Greatest depth of a block. Partial sums this long also keep the rounding error near that of a blocked summation.
   private static let kBlock = 384
-  /// Columns of b packed at a time (4 MiB of floats).
-  private static let nBlock = 4096
+  /// The same for products of many rows, whose panels of b are used often.
+  private static let deepBlock = 1024
+  /// Columns of b packed at a time (8 MiB of floats).
+  private static let nBlock = 2048
   /// Rows of a packed at a time.
   private static let mBlock = 4096
 
@@ -154,15 +156,15 @@ private struct MatrixProduct {
     }
     let size = type.size
     let columns = kernels.columns
-    let rows = kernels.rows
-    let depthLimit = min(k, MatrixProduct.kBlock)
+    // Blocks of equal depth.
+    let limit = m >= 32 * kernels.rows ? MatrixProduct.deepBlock : MatrixProduct.kBlock
+    let blocks = (k + limit - 1) / limit
+    let depthLimit = (k + blocks - 1) / blocks
     let bPanels = try Scratch(bytes: roundUp(min(n, MatrixProduct.nBlock), columns) * depthLimit * size)
-    let aPanels =
-      keepsA ? nil : try Scratch(bytes: roundUp(min(m, MatrixProduct.mBlock), rows) * depthLimit * size)
     for j in stride(from: 0, to: n, by: MatrixProduct.nBlock) {
       let width = min(MatrixProduct.nBlock, n - j)
-      for l in stride(from: 0, to: k, by: MatrixProduct.kBlock) {
-        let depth = min(MatrixProduct.kBlock, k - l)
+      for l in stride(from: 0, to: k, by: depthLimit) {
+        let depth = min(depthLimit, k - l)
         try Interrupt.check()
         parallelFor(roundUp(width, columns) / columns, grain: packGrain(width, depth)) { first, last in
           let start = first * columns, count = min(last * columns, width) - start
@@ -174,8 +176,8 @@ private struct MatrixProduct {
         for i in stride(from: 0, to: m, by: MatrixProduct.mBlock) {
           let height = min(MatrixProduct.mBlock, m - i)
           let source = a + (i * aRowStride + l * aColumnStride) * size
-          multiplyBlock(
-            height, width, depth, source, aPanels, bPanels, alpha: alpha, beta: l == 0 ? beta : 1,
+          try multiplyBlock(
+            height, width, depth, source, bPanels, alpha: alpha, beta: l == 0 ? beta : 1,
             c + (i * cRowStride + j) * size)
         }
       }
@@ -189,47 +191,55 @@ private struct MatrixProduct {
 
   /// One block of a times packed b: each chunk packs its rows of a and multiplies them with all panels of b.
   private func multiplyBlock(
-    _ height: Int, _ width: Int, _ depth: Int, _ source: UnsafeRawPointer, _ aPanels: Scratch?,
-    _ bPanels: Scratch, alpha: Double, beta: Double, _ c: UnsafeMutableRawPointer
-  ) {
+    _ height: Int, _ width: Int, _ depth: Int, _ source: UnsafeRawPointer, _ bPanels: Scratch, alpha: Double,
+    beta: Double, _ c: UnsafeMutableRawPointer
+  ) throws {
     let size = type.size
     let columns = kernels.columns
     let rows = kernels.rows
     let rowTiles = roundUp(height, rows) / rows
     let columnTiles = roundUp(width, columns) / columns
-    // Up to 16 row tiles in a chunk, so that the packed rows stay in the second-level cache, and as many chunks for
-    // each thread; where rows are few, chunks share columns out too.
+    // The packed rows of a chunk take up to 128 KiB, a small part of the second-level cache, and each thread gets three
+    // chunks or more; where rows are few, chunks share columns out too.
     let threads = ThreadPool.shared.threadCount
-    let rowChunks = min(rowTiles, roundUp(max((rowTiles + 15) / 16, 3 * threads), threads))
+    let chunkTiles = keepsA ? 16 : max(2, (1 << 17) / (rows * depth * size))
+    let rowChunks = min(rowTiles, roundUp(max((rowTiles + chunkTiles - 1) / chunkTiles, 3 * threads), threads))
     let tileColumns = rowTiles >= 16 ? columnTiles : max(1, min(columnTiles, columnTiles * rowTiles / 16))
     let columnChunks = (columnTiles + tileColumns - 1) / tileColumns
-    if let aPanels, columnChunks > 1 {
+    // Rows that several chunks share are packed beforehand, those of one chunk into a place of its thread's.
+    let isShared = columnChunks > 1
+    let chunkBytes = (rowTiles + rowChunks - 1) / rowChunks * rows * depth * size
+    let shared = keepsA || !isShared ? nil : try Scratch(bytes: rowTiles * rows * depth * size)
+    let slots = keepsA || isShared ? nil : try ScratchSlots(bytes: chunkBytes)
+    if let shared {
       parallelFor(rowTiles, grain: max(1, (1 << 14) / (rows * depth))) { first, last in
         let start = first * rows, count = min(last * rows, height) - start
         kernels.packRows(
           source + start * aRowStride * size, aRowStride, aColumnStride, count, depth,
-          aPanels.pointer + start * depth * size)
+          shared.pointer + start * depth * size)
       }
     }
-    parallelFor(rowChunks * columnChunks, grain: 1) { first, last in
-      for chunk in first..<last {
+    func multiply(_ chunks: Range<Int>, _ own: UnsafeMutableRawPointer?) {
+      for chunk in chunks {
         let rowChunk = chunk / columnChunks
         let i = rowChunk * rowTiles / rowChunks * rows, j = chunk % columnChunks * tileColumns * columns
         let m = min((rowChunk + 1) * rowTiles / rowChunks * rows, height) - i
-        let n = min(tileColumns * columns, width - j)
         var left = source + i * aRowStride * size
-        if let aPanels {
-          let panel = aPanels.pointer + i * depth * size
-          if columnChunks == 1 { kernels.packRows(left, aRowStride, aColumnStride, m, depth, panel) }
-          left = UnsafeRawPointer(panel)
+        if let own {
+          kernels.packRows(left, aRowStride, aColumnStride, m, depth, own)
+          left = UnsafeRawPointer(own)
+        } else if let shared {
+          left = UnsafeRawPointer(shared.pointer + i * depth * size)
         }
         kernels.block(
           BlockArguments(
-            m: m, n: n, k: depth, alpha: alpha, beta: beta, a: left,
-            aRowStride: aPanels == nil ? aRowStride : nil,
-            b: bPanels.pointer + j * depth * size, bRowStride: columns, bPanelStride: columns * depth,
-            c: c + (i * cRowStride + j) * size, cRowStride: cRowStride))
+            m: m, n: min(tileColumns * columns, width - j), k: depth, alpha: alpha, beta: beta, a: left,
+            aRowStride: keepsA ? aRowStride : nil, b: bPanels.pointer + j * depth * size, bRowStride: columns,
+            bPanelStride: columns * depth, c: c + (i * cRowStride + j) * size, cRowStride: cRowStride))
       }
+    }
+    parallelFor(rowChunks * columnChunks, grain: 1) { first, last in
+      if let slots { slots.with { multiply(first..<last, $0) } } else { multiply(first..<last, nil) }
     }
   }
 

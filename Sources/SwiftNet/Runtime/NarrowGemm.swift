@@ -1,16 +1,18 @@
 import KernelTypes
 
 /// `c = a · b + bias` for matrices of bfloat16 or float16 with any strides (in elements); the columns of c are
-/// adjacent. Sums are float32 and rounded once. `bias` has one element per column.
+/// adjacent. Sums are float32 and rounded once, to the operands' dtype or to that of `result`. `bias` has one element
+/// per column.
 func narrowGemm(
-  _ type: DType, batch: Int = 1, m: Int, n: Int, k: Int,
+  _ type: DType, result: DType? = nil, batch: Int = 1, m: Int, n: Int, k: Int,
   a: UnsafeRawPointer, aBatchStride: Int = 0, aRowStride: Int, aColumnStride: Int,
   b: UnsafeRawPointer, bBatchStride: Int = 0, bRowStride: Int, bColumnStride: Int,
   bias: UnsafeRawPointer? = nil, biasStride: Int = 1, c: UnsafeMutableRawPointer, cBatchStride: Int = 0,
   cRowStride: Int, using table: KernelTable = kernels
 ) throws {
   if batch <= 0 || m <= 0 || n <= 0 { return }
-  guard let panels = NarrowPanels(type, table) else {
+  let resultType = result ?? type
+  guard let panels = NarrowPanels(type, result: resultType, table) else {
     throw SwiftNetError.notImplemented("a matrix product is not implemented for \(type)")
   }
   let wideBias = try bias.map { _ in try Scratch(bytes: n * 4) }
@@ -23,7 +25,7 @@ func narrowGemm(
     var one = product
     one.a += index * aBatchStride * type.size
     one.b += index * bBatchStride * type.size
-    one.c += index * cBatchStride * type.size
+    one.c += index * cBatchStride * resultType.size
     return one
   }
   if batch > 1 && Double(m) * Double(n) * Double(max(k, 1)) < 0x1p21 {
@@ -48,12 +50,15 @@ struct NarrowPanels {
   /// Terms of the sum in one element of a panel.
   let terms: Int
   let load: LoadKernel
+  /// Puts sums into the result.
   let store: StoreKernel
+  let resultSize: Int
 
-  init?(_ type: DType, _ table: KernelTable) {
-    guard type == .bfloat16 || type == .float16, let load = table.elementwise[load: type, .f32],
-      let store = table.elementwise[store: .f32, type]
+  init?(_ type: DType, result: DType? = nil, _ table: KernelTable) {
+    guard type.isNarrow, let load = table.elementwise[load: type, .f32],
+      let store = table.elementwise[store: .f32, result ?? type]
     else { return nil }
+    resultSize = (result ?? type).size
     self.type = type
     self.load = load
     self.store = store
@@ -280,7 +285,7 @@ private struct NarrowProduct {
     _ sums: UnsafeMutablePointer<Float>, _ stride: Int, row: Int, rows: Int, firstColumn: Int, columns: Int
   ) {
     for i in 0..<rows {
-      panels.store(sums + i * stride, c + ((row + i) * cRowStride + firstColumn) * size, 1, columns)
+      panels.store(sums + i * stride, c + ((row + i) * cRowStride + firstColumn) * panels.resultSize, 1, columns)
     }
   }
 }

@@ -1,0 +1,89 @@
+"""Gradients of slices and other parts of one tensor, which backward adds up in place: beside PyTorch, and in memory."""
+
+import numpy as np
+import pytest
+import swiftnet
+import torch
+
+VALUES = np.random.default_rng(0).standard_normal((7, 6, 5))
+
+# What a program does with parts of x; `leaf` says whether x is the leaf itself.
+PROGRAMS = {
+    "slices": lambda t, x: sum((x[:, i : i + 2] ** 2).sum() * (i + 1) for i in range(5)),
+    "rows": lambda t, x: sum((x[i].sin() * (i + 1)).sum() for i in range(7)),
+    "selects": lambda t, x: sum((x.select(2, i) ** 2).sum() for i in range(5)),
+    "the whole first": lambda t, x: (x**3).sum() + sum(x.narrow(1, i, 1).exp().sum() for i in range(6)),
+    "the whole last": lambda t, x: sum(x.narrow(1, i, 1).exp().sum() for i in range(6)) + (x**3).sum(),
+    "overlapping steps": lambda t, x: (x[::2] * x[:4]).sum() + (x[1::3, 2:] ** 2).sum(),
+    "indices": lambda t, x: (x[2, ..., 1:3] * x[0, :, 2:4]).sum() + x[None, 3, 2].cos().sum(),
+    "one alone": lambda t, x: (x[2:5, 1] ** 2).sum(),
+    "empty": lambda t, x: x[7:].sum() + x[:, 0].sum(),
+    "parts of parts": lambda t, x: sum((x[i : i + 3][1:, j] ** 2).sum() for i in range(4) for j in range(2)),
+    "expanded gradient": lambda t, x: x[1].sum() + x[1:3].mean() + (x[0] * x).sum(),
+    "other strides": lambda t, x: (x.transpose(0, 2)[1:3] ** 2).sum() + (x.permute(1, 2, 0)[2] ** 2).sum(),
+    "split": lambda t, x: sum((p**2).sum() for p in x.split(2, 1)) + (x[0] ** 2).sum(),
+}
+
+
+def leaf(lib, dtype="float64"):
+    return lib.tensor(VALUES, dtype=getattr(lib, dtype)).requires_grad_()
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("of_leaf", [True, False])
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_parity(program, of_leaf, dtype):
+    found = []
+    for lib in (swiftnet, torch):
+        x = leaf(lib, dtype)
+        PROGRAMS[program](lib, x if of_leaf else x * 2).backward()
+        found.append(x.grad.double().numpy())
+    rough = dtype == "bfloat16"
+    np.testing.assert_allclose(*found, rtol=0.05 if rough else 1e-12, atol=0.05 if rough else 1e-12)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_grad_and_second_derivatives(program):
+    found = []
+    for lib in (swiftnet, torch):
+        x = leaf(lib)
+        y = x * 2
+        first = lib.autograd.grad(PROGRAMS[program](lib, y), [x, y], retain_graph=True)
+        again = lib.autograd.grad(PROGRAMS[program](lib, y), x, create_graph=True)[0]
+        arrays = [first[0], first[1], again.detach()]
+        if again.requires_grad:
+            second = lib.autograd.grad((again**2).sum(), x, allow_unused=True)[0]
+            arrays.append(lib.zeros(1) if second is None else second)
+        found.append([a.numpy() for a in arrays])
+    for own, other in zip(*found, strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-12, atol=1e-12)
+
+
+def test_hooks_see_the_sum_once():
+    seen = []
+    x = leaf(swiftnet)
+    y = x * 1
+    y.register_hook(lambda g: seen.append(g.clone()))
+    sum((y[i] * i).sum() for i in range(7)).backward()
+    assert len(seen) == 1
+    assert (seen[0] == swiftnet.arange(7.0, dtype=swiftnet.float64)[:, None, None]).all()
+    assert (x.grad == seen[0]).all()
+
+
+def test_gradients_accumulate_over_backwards():
+    x = leaf(swiftnet)
+    for _ in range(3):
+        (x[0].sum() + x[:2].sum()).backward()
+    assert (x.grad[0] == 6).all() and (x.grad[1] == 3).all() and (x.grad[2:] == 0).all()
+
+
+def test_memory_does_not_grow_with_the_number_of_parts():
+    x = swiftnet.ones(64, 1 << 14, requires_grad=True)
+    x.grad = swiftnet.zeros_like(x)
+    size = x.numel() * 4
+    loss = sum(x[i : i + 1].sum() for i in range(64))
+    before = swiftnet.memory.statistics()["live"]
+    swiftnet.memory.reset_peak()
+    loss.backward()
+    assert swiftnet.memory.peak() - before < 2 * size
+    assert (x.grad == 1).all()
