@@ -12,8 +12,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 SWIFT_SOURCES := Package.swift Sources/KernelTypes Sources/Kernels Sources/KernelsBF16 Sources/SwiftNet Sources/SwiftNetABI Tests examples
 # XCTest reaches internal declarations. The library and its tests come out of one build, in a folder of its own,
-# so that it does not alternate with the one that users get.
-TESTING := -c release --scratch-path .build-testing -Xswiftc -enable-testing
+# so that it does not alternate with the one that users get. What is visible to the tests only, the linker may drop
+# from the library: else it would be two megabytes larger than the one that users get.
+VISIBLE := -Xswiftc -enable-testing -Xswiftc -Xfrontend -Xswiftc -internalize-at-link \
+  -Xswiftc -Xfrontend -Xswiftc -function-sections
+TESTING := -c release --scratch-path .build-testing $(VISIBLE)
 
 .PHONY: demo build library test swift-test python-test lint format bench sanitize examples clean
 
@@ -33,7 +36,7 @@ swift-test:
 	swift test $(TESTING) --skip-build
 
 python-test: export SWIFTNET_SCRATCH = .build-testing
-python-test: export SWIFTNET_SWIFT_FLAGS = -Xswiftc -enable-testing --build-tests
+python-test: export SWIFTNET_SWIFT_FLAGS = $(VISIBLE) --build-tests
 python-test: .venv/.build .venv/.test
 	$(BIN)/python setup.py -q build_ext --inplace
 	$(BIN)/python -m pytest -q python/tests $(PYTEST)

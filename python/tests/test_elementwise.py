@@ -300,6 +300,23 @@ def test_broadcasting(name, shapes):
     compare(lambda m, x, y: getattr(m, name)(x, y), [a, b], what=name)
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("exponent", [0, 1, 2, 2.0, 3, -1, True])
+def test_powers_of_numbers(exponent, dtype):
+    a = torch.tensor([-3.0, -0.5, 0.5, 1, 4, 1e3]).to(getattr(torch, dtype))
+    compare(lambda m, x: x**exponent, [a], what=f"x ** {exponent}")
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2, 3.5])
+def test_second_gradient_of_powers(exponent):
+    results = []
+    for library in (torch, swiftnet):
+        x = library.tensor([0.5, 1.0, 4.0, 9.0], dtype=library.float64, requires_grad=True)
+        (slope,) = library.autograd.grad((x**exponent * x).sum(), x, create_graph=True)
+        results.append(slope.tolist() + library.autograd.grad(slope.sum(), x)[0].tolist())
+    assert results[0] == pytest.approx(results[1], rel=1e-12)
+
+
 @pytest.mark.parametrize("layout", [n for n in LAYOUTS if n != "expanded"])
 def test_binary_layouts(layout):
     a, b = values((6, 6), "float32", 1), values((6, 6), "float32", 2)
