@@ -53,6 +53,7 @@ def medians(functions, rounds=7, budget=1.0, between=None):
                 seconds(function, 1)
                 times[name].append(seconds(function, repeats[name]))
             if between is not None:
+                time.sleep(0.005)
                 between()
     finally:
         gc.enable()
