@@ -126,6 +126,29 @@ def test_changed_weights_are_packed_anew(change):
     compare(theirs, ours, x)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_half_precision_filters_are_packed_anew(dtype, groups):
+    """Whichever way a convolution goes (pairs, float32), its filters are kept until they change."""
+    half = getattr(swiftnet, dtype)
+    for size, kernel in ((31, 3), (9, 3), (9, 1), (12, 5)):
+        x = swiftnet.randn(2, 64, size, size).to(half)
+        layer = swiftnet.nn.Conv2d(64, 48, kernel, groups=groups).to(half)
+
+        def expected(x=x, layer=layer):
+            with swiftnet.enable_grad():
+                return layer(x).detach()
+
+        with swiftnet.no_grad():
+            for _ in range(2):
+                first = expected()
+                assert (layer(x) == first).all() and (layer(x) == first).all()
+                layer(x)
+                layer.weight.mul_(0.5)
+                layer.bias.mul_(0.5)
+                assert (layer(x) == expected()).all()
+
+
 def pieces():
     x, w = swiftnet.tensor(images()), swiftnet.tensor(np.ones((16, 3, 3, 3), np.float32) * 0.1)
     plain = torch.nn.functional.conv2d(to_torch(x), to_torch(w), padding=1)

@@ -127,13 +127,14 @@ extension Tensor {
     if out.count > 0 {
       let filter = try noGrad { try weight.contiguous() }
       let bias = try noGrad { try bias?.to(dtype.isNarrow ? .float32 : dtype).contiguous() }
+      let prepared = ThreadState.current.isGradEnabled ? nil : PreparedFilters.of(weight)
       if dtype.isNarrow {
-        try narrowForward(shape, filter, bias, out)
+        try narrowForward(shape, filter, bias, out, prepared: prepared)
       } else {
         try convolutionForward(
           dtype, shape, input: try pointer(), inputStrides: volumeStrides, weight: try filter.pointer(),
           epilogue: ConvolutionEpilogue(bias: try bias?.pointer()), output: try out.mutablePointer(),
-          prepared: ThreadState.current.isGradEnabled ? nil : PreparedFilters.of(weight))
+          prepared: prepared)
       }
       withExtendedLifetime((filter, bias)) {}
     }

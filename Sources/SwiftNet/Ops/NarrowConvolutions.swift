@@ -30,24 +30,29 @@ extension Tensor {
     return wide
   }
 
-  /// `bias` is float32 and dense.
-  func narrowForward(_ shape: ConvolutionShape, _ filter: Tensor, _ bias: Tensor?, _ out: Tensor) throws {
+  /// `bias` is float32 and dense; `prepared` keeps what is made of the filter, for evaluation.
+  func narrowForward(
+    _ shape: ConvolutionShape, _ filter: Tensor, _ bias: Tensor?, _ out: Tensor, prepared: PreparedFilters?
+  ) throws {
     if let pairs = pairKernels(shape, gradient: false) {
       return try pairConvolutionForward(
         pairs, shape, input: try pointer(), inputStrides: volumeStrides, weight: try filter.pointer(),
-        bias: try bias?.pointer(), output: try out.mutablePointer())
+        bias: try bias?.pointer(), output: try out.mutablePointer(), prepared: prepared)
     }
     try noGrad {
-      let w = try filter.to(.float32)
+      let weight = try PreparedFilters.get(prepared, [3], bytes: filter.count * 4) { place in
+        let wide = try filter.to(.float32)
+        memcpy(place, try wide.pointer(), filter.count * 4)
+        withExtendedLifetime(wide) {}
+      }
       let (source, target) = (try widePlace(shape.imagesAtOnce), try out.widePlace(shape.imagesAtOnce, isResult: true))
       try shape.forEachBlock { first, block in
         let (x, y) = (try widen(first, block.batch, into: source), try target.narrow(0, 0, block.batch))
         try convolutionForward(
-          .float32, block, input: try x.pointer(), inputStrides: x.volumeStrides, weight: try w.pointer(),
-          epilogue: ConvolutionEpilogue(bias: try bias?.pointer()), output: try y.mutablePointer())
+          .float32, block, input: try x.pointer(), inputStrides: x.volumeStrides, weight: weight.pointer,
+          epilogue: ConvolutionEpilogue(bias: try bias?.pointer()), output: try y.mutablePointer(), prepared: prepared)
         try copyElements(from: y, to: out.narrow(0, first, block.batch))
       }
-      withExtendedLifetime(w) {}
     }
   }
 

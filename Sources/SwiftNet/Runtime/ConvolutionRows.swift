@@ -28,7 +28,7 @@ struct RowConvolution {
     let size = type.size
     let panels = (groupColumns + kernels.columns - 1) / kernels.columns
     let panelStride = taps * run * kernels.columns
-    let form = [1, groups, groupFilterStride, kernels.columns] + layout.form
+    let form = [1, groups, groupFilterStride, kernels.columns, filterSize] + layout.form
     let work = Work(self, panels: panels)
     // Where one chunk of rows is all there is, its tasks pack the filters that they multiply, and nobody else needs them.
     let packsInTasks = prepared == nil && work.rowChunks.count == 1

@@ -125,12 +125,12 @@ private struct NarrowProduct {
   var cRowStride: Int
 
   /// Elements of a panel that one call of the kernel takes.
-  private static let kBlock = 384
+  private static let kBlock = 512
   /// Rows and columns packed at a time.
   private static let sideBlock = 4096
   /// Tiles of rows and columns of a chunk: its sums take 192 KiB.
-  private static let chunkRowTiles = 16
-  private static let chunkColumnTiles = 8
+  private static let chunkRowTiles = 8
+  private static let chunkColumnTiles = 16
 
   private var kernels: ProductKernels { panels.kernels }
   private var size: Int { panels.type.size }
