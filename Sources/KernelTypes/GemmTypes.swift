@@ -279,10 +279,10 @@ public typealias ConvolveLinesKernel = (
   UnsafePointer<RowGeometry>, Int, Int, Int, UnsafePointer<ConvolveArguments>
 ) -> Void
 
-/// Words that the kernels of narrow groups need for a line: two for each tap along it, four for each tap at all and
+/// Words that the kernels of narrow groups need for a line: two for each tap along it, six for each tap at all and for
 /// eight more, one for each place.
 @inlinable public func groupLineWords(taps: Int, along: Int, positions: Int) -> Int {
-  2 * along + 4 * (taps + 8) + positions
+  2 * along + 6 * (taps + 8) + positions
 }
 
 /// `(geometry, arguments)`: adds to the weight gradient what some output lines contribute.

@@ -170,7 +170,7 @@ private func pointer<T>(_ address: Int, _: T.Type) -> UnsafePointer<T> {
   UnsafePointer<T>(bitPattern: address).unsafelyUnwrapped
 }
 
-/// Output lines, with the epilogue of `ConvolveArguments`: its weights are [vector of columns][tap][run][lanes], the
+/// Output lines, with the epilogue of `ConvolveArguments`: its weights are [vector of columns][run][tap][lanes], the
 /// last vector ending with the last column; its `tables` are room for `groupLineWords`, then for a line of a tile's
 /// columns.
 ///
@@ -242,7 +242,7 @@ private let groupStripRoom = 32 << 10
 /// What the places of a line are computed from.
 private struct GroupLine<T: ProductScalar> {
   /// See `LineTaps`.
-  var list: UnsafePointer<Int>
+  var list: UnsafeMutablePointer<Int>
   var count: Int
   /// Taps in a row of taps, and threes of them.
   var columnTaps: Int
@@ -277,6 +277,9 @@ private struct GroupLine<T: ProductScalar> {
     if place < places.upperBound { groupEdge(self, channels, place, places.upperBound) }
   }
 
+  /// From a vector of weights to that of the groups' next number.
+  @inline(__always) var runStride: Int { panelStride / run }
+
   /// Calls body(first channel, weights, sum to begin with) for vectors of channels; the last one may take some again.
   @inline(__always)
   func forEachVector(_ channels: Range<Int>, _ body: (Int, UnsafePointer<T>, T.Vector) -> Void) {
@@ -296,50 +299,27 @@ private func lineOffset(_ g: RowGeometry, _ place: RowPlace) -> Int {
   place.image &* g.outputBatchStride &+ g.depth.outputs[place.depth] &+ g.height.outputs[place.height]
 }
 
-/// Tiles of places that all taps see, the first `tiles` from `first` on; none begins behind `last`.
+/// Tiles of places that all taps see, the first `tiles` from `first` on; none begins behind `last`. (A tile that is handed
+/// to a closure would stay in memory.)
 @inline(never)
 private func groupTiles<Places: PlaceTile>(
   _ x: GroupLine<Places.T>, _ channels: Range<Int>, _ first: Int, _ last: Int, _ tiles: Int, _: Places.Type
 ) {
   typealias T = Places.T
-  let (step, run, outStep) = (x.step, x.run, x.outStep)
-  let list = x.list, end = x.list + LineTaps.words * x.count
-  @inline(__always)
-  func forEachTile(_ body: (inout Places, UnsafePointer<T>, Int) -> Void) {
-    x.forEachVector(channels) { channel, panel, start in
-      for number in 0..<tiles {
-        let place = min(first + number * Places.places, last)
-        var tile = Places(start)
-        body(&tile, panel, channel + place * step)
-        let to = x.out + (channel + place * outStep)
-        tile.forEach { store($1, to + $0 * outStep) }
-      }
-    }
-  }
+  let (step, run, stride, outStep) = (x.step, x.run, x.runStride, x.outStep)
+  let list = UnsafePointer(x.list), end = UnsafePointer(x.list) + LineTaps.words * x.count
   let lanes = T.Vector.scalarCount
   let singles = x.columnTaps - 3 * x.threes, threes = x.threes
   let back = threes > 0 && list[0] > list[LineTaps.words]
-  if !T.spreads || run == 1 {
-    forEachTile { tile, panel, at in
-      var entry = list
-      repeat {
-        for _ in 0..<threes {
-          let ends = (entry, entry + 2 * LineTaps.words)
-          let (a, c) = back ? (ends.1, ends.0) : ends
-          let p = pointer(a[0], T.self) + at
-          let w: Three<T> = (load(panel + a[3]), load(panel + entry[LineTaps.words + 3]), load(panel + c[3]))
-          tile.add(w) { load(p + $0 * step) }
-          entry += 3 * LineTaps.words
-        }
-        for _ in 0..<singles {
-          let p = pointer(entry[0], T.self) + at
-          tile.add(load(panel + entry[3])) { load(p + $0 * step) }
-          entry += LineTaps.words
-        }
-      } while entry != end
-    }
-  } else {
-    forEachTile { tile, panel, at in
+  let spreading = T.spreads && run > 1
+  var channel = channels.lowerBound
+  while channel < channels.upperBound {
+    let panel = x.weights + channel / lanes * x.panelStride
+    let from = min(channel, x.columns - lanes)
+    for number in 0..<tiles {
+      let place = min(first + number * Places.places, last)
+      let at = from + place * step
+      var tile = Places(x.bias.map { load($0 + from) } ?? T.Vector())
       var entry = list
       repeat {
         for _ in 0..<threes {
@@ -347,49 +327,73 @@ private func groupTiles<Places: PlaceTile>(
           let (a, c) = back ? (ends.1, ends.0) : ends
           let p = pointer(a[0], T.self) + at
           let (u, v, w) = (panel + a[3], panel + entry[LineTaps.words + 3], panel + c[3])
-          for index in 0..<run {
-            let source = T.spreading(index, run)
-            tile.add((load(u + index * lanes), load(v + index * lanes), load(w + index * lanes)) as Three<T>) {
-              T.spread(load(p + $0 * step), source)
+          if spreading {
+            for index in 0..<run {
+              let source = T.spreading(index, run), offset = index * stride
+              tile.add((load(u + offset), load(v + offset), load(w + offset)) as Three<T>) {
+                T.spread(load(p + $0 * step), source)
+              }
             }
+          } else {
+            tile.add((load(u), load(v), load(w)) as Three<T>) { load(p + $0 * step) }
           }
           entry += 3 * LineTaps.words
         }
         for _ in 0..<singles {
           let p = pointer(entry[0], T.self) + at
-          for index in 0..<run {
-            let source = T.spreading(index, run)
-            tile.add(load(panel + (entry[3] + index * lanes))) { T.spread(load(p + $0 * step), source) }
+          let w = panel + entry[3]
+          if spreading {
+            for index in 0..<run {
+              let source = T.spreading(index, run)
+              tile.add(load(w + index * stride)) { T.spread(load(p + $0 * step), source) }
+            }
+          } else {
+            tile.add(load(w)) { load(p + $0 * step) }
           }
           entry += LineTaps.words
         }
       } while entry != end
+      let to = x.out + (from + place * outStep)
+      tile.forEach { store($1, to + $0 * outStep) }
     }
+    channel += lanes
   }
 }
 
-/// Places near the edge, one by one.
+/// Places near the edge, one by one: first the taps that see something, then all vectors of channels.
 @inline(never)
 private func groupEdge<T: ProductScalar>(_ x: GroupLine<T>, _ channels: Range<Int>, _ first: Int, _ end: Int) {
-  let (step, run) = (x.step, x.run)
+  let (step, run, stride) = (x.step, x.run, x.runStride)
+  // What stands behind the list is room for one more.
+  let seen = x.list + LineTaps.words * x.count
   for place in first..<end {
+    var last = seen
+    var entry = x.list
+    for _ in 0..<x.count {
+      if place >= entry[1] && place < entry[2] {
+        last[0] = entry[0]
+        last[1] = entry[3]
+        last += 2
+      }
+      entry += LineTaps.words
+    }
     x.forEachVector(channels) { channel, panel, start in
       let at = channel + place * step
       var sum = start
-      var entry = x.list
-      for _ in 0..<x.count {
-        if place >= entry[1] && place < entry[2] {
-          let v: T.Vector = load(pointer(entry[0], T.self) + at)
-          if !T.spreads || run == 1 {
-            multiplyAdd(&sum, v, load(panel + entry[3]))
-          } else {
-            for index in 0..<run {
-              let lanes = T.spreading(index, run)
-              multiplyAdd(&sum, T.spread(v, lanes), load(panel + entry[3] + index * T.Vector.scalarCount))
-            }
-          }
+      var tap = seen
+      if !T.spreads || run == 1 {
+        while tap != last {
+          multiplyAdd(&sum, load(pointer(tap[0], T.self) + at), load(panel + tap[1]))
+          tap += 2
         }
-        entry += LineTaps.words
+      } else {
+        while tap != last {
+          let v: T.Vector = load(pointer(tap[0], T.self) + at)
+          for index in 0..<run {
+            multiplyAdd(&sum, T.spread(v, T.spreading(index, run)), load(panel + (tap[1] + index * stride)))
+          }
+          tap += 2
+        }
       }
       store(sum, x.out + (channel + place * x.outStep))
     }
@@ -416,7 +420,7 @@ private struct NineTaps<T: ProductScalar> {
   }
 }
 
-/// Adds what some lines contribute to the weight gradient [vector of columns][tap][run][lanes]: for each line and
+/// Adds what some lines contribute to the weight gradient [vector of columns][run][tap][lanes]: for each line and
 /// vector of channels, nine taps at a time are summed in registers along the line. `room`: `groupLineWords` words.
 @inline(__always)
 func gradientGroupLines<T: ProductScalar>(
@@ -449,7 +453,7 @@ func gradientGroupLines<T: ProductScalar>(
           groupGradient(
             list + LineTaps.words * tap, min(9, taps - tap), x.run, index, first, x.step, seen.low, seen.high,
             line + first,
-            x.gradientStep, result + index * lanes)
+            x.gradientStep, result + index * g.taps * lanes)
         }
         tap += 9
       }

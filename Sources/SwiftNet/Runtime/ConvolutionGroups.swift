@@ -21,25 +21,27 @@ struct GroupConvolution {
   private var lanes: Int { kernels.columns / 2 }
   private var vectors: Int { (channels + lanes - 1) / lanes }
   private var taps: Int { shape.kernel.count }
-  /// Weights of one vector of columns: [tap][run][lanes].
-  private var panelSize: Int { taps * run * lanes }
+  /// Weights of one vector of columns: [number of the group][tap][lane].
+  private var panelSize: Int { run * taps * lanes }
 
-  /// Elements of the filters [column][run][tap] from lane 0 and number 0 of a group to another, for the lanes of a
-  /// vector: the last one ends with the last channel.
-  private func offset(_ vector: Int, _ lane: Int) -> Int {
-    let column = min(vector * lanes, channels - lanes) + lane
-    return gradient ? (column / run * run * run + column % run) * taps : column * run * taps
-  }
-  private var runStride: Int { gradient ? run * taps : taps }
+  /// The first channel of a vector: the last one ends with the last channel.
+  private func firstChannel(_ vector: Int) -> Int { min(vector * lanes, channels - lanes) }
 
-  private func pack<T>(_ weight: UnsafeRawPointer, _ packed: UnsafeMutableRawPointer, _: T.Type) {
-    let weight = weight.assumingMemoryBound(to: T.self), packed = packed.assumingMemoryBound(to: T.self)
+  private func pack(_ weight: UnsafeRawPointer, _ packed: UnsafeMutableRawPointer) {
+    let size = type.size
     parallelFor(vectors, grain: max(1, (1 << 13) / panelSize)) { first, last in
       for vector in first..<last {
-        for lane in 0..<lanes {
-          let from = weight + offset(vector, lane), to = packed + (vector * panelSize + lane)
+        let from = weight + firstChannel(vector) * run * taps * size, to = packed + vector * panelSize * size
+        if !gradient || run == 1 {
+          kernels.transpose(from, run * taps, lanes, run * taps, to, lanes)
+          continue
+        }
+        // A group's filters lie [output][input][tap]; inputs are the lanes here.
+        for group in stride(from: 0, to: lanes, by: run) {
           for index in 0..<run {
-            for tap in 0..<taps { to[(tap * run + index) * lanes] = from[index * runStride + tap] }
+            kernels.transpose(
+              from + (group + index) * run * taps * size, taps, run, taps, to + (index * taps * lanes + group) * size,
+              lanes)
           }
         }
       }
@@ -73,11 +75,11 @@ struct GroupConvolution {
       ? shape.dataGradientAxes(sourceStrides: from, outputStrides: to)
       : [shape.forwardAxes(sourceStrides: from, outputStrides: to, mergedWidth: false)]
     let passes = axes.map {
-      ConvolutionPass(batch: shape.batch, axes: $0, elementSize: size, tapUnit: run * lanes)
+      ConvolutionPass(batch: shape.batch, axes: $0, elementSize: size, tapUnit: lanes)
     }
     let form = [3, gradient ? 1 : 0, shape.groups, run, taps, lanes, size]
     let packed = try PreparedFilters.get(prepared, form, bytes: vectors * panelSize * size) {
-      if type == .float32 { pack(weight, $0, Float.self) } else { pack(weight, $0, Double.self) }
+      pack(weight, $0)
     }
     let zeros = try Scratch(bytes: lanes * size)
     memset(zeros.pointer, 0, lanes * size)
@@ -133,7 +135,7 @@ struct GroupConvolution {
       strides: gradOutputStrides, slack: false)
     let axes = shape.forwardAxes(
       sourceStrides: Array(source.strides[1...]), outputStrides: Array(gradient.strides[1...]), mergedWidth: false)
-    let pass = ConvolutionPass(batch: shape.batch, axes: axes, elementSize: size, tapUnit: run * lanes)
+    let pass = ConvolutionPass(batch: shape.batch, axes: axes, elementSize: size, tapUnit: lanes)
     let zeros = try Scratch(bytes: lanes * size)
     memset(zeros.pointer, 0, lanes * size)
     var geometry = pass.geometry(
@@ -174,12 +176,7 @@ struct GroupConvolution {
             let other = total + part * partSize
             for i in 0..<panelSize { total[i] += other[i] }
           }
-          for lane in 0..<lanes {
-            let to = weight + offset(vector, lane), from = total + lane
-            for index in 0..<run {
-              for tap in 0..<taps { to[index * taps + tap] = from[(tap * run + index) * lanes] }
-            }
-          }
+          kernels.transpose(total, lanes, run * taps, lanes, weight + firstChannel(vector) * run * taps, run * taps)
         }
       }
       guard let biasPartial, let gradBias else { return }
