@@ -56,6 +56,22 @@ public typealias PackKernel = (UnsafeRawPointer, Int, Int, Int, Int, UnsafeMutab
 /// `(BlockArguments)`: `c = alpha * a · b + beta * c` for operands that fit in the cache.
 public typealias BlockKernel = (BlockArguments) -> Void
 
+/// Rows of memory that will be read next, to be fetched beside other work.
+public struct RowsAhead {
+  public var first: UnsafeRawPointer
+  /// Bytes from one row to the next.
+  public var stride: Int
+  public var rows: Int
+  public var rowBytes: Int
+
+  public init(first: UnsafeRawPointer, stride: Int, rows: Int, rowBytes: Int) {
+    self.first = first
+    self.stride = stride
+    self.rows = rows
+    self.rowBytes = rowBytes
+  }
+}
+
 /// Operands of a block of a matrix product.
 public struct BlockArguments {
   public var m: Int
@@ -74,10 +90,13 @@ public struct BlockArguments {
   public var bPanelStride: Int
   public var c: UnsafeMutableRawPointer
   public var cRowStride: Int
+  /// Brought into the second-level cache meanwhile.
+  public var ahead: RowsAhead?
 
   public init(
     m: Int, n: Int, k: Int, alpha: Double, beta: Double, a: UnsafeRawPointer, aRowStride: Int?,
-    b: UnsafeRawPointer, bRowStride: Int, bPanelStride: Int, c: UnsafeMutableRawPointer, cRowStride: Int
+    b: UnsafeRawPointer, bRowStride: Int, bPanelStride: Int, c: UnsafeMutableRawPointer, cRowStride: Int,
+    ahead: RowsAhead? = nil
   ) {
     self.m = m
     self.n = n
@@ -91,6 +110,7 @@ public struct BlockArguments {
     self.bPanelStride = bPanelStride
     self.c = c
     self.cRowStride = cRowStride
+    self.ahead = ahead
   }
 }
 

@@ -14,6 +14,8 @@ func gemmBlock<T: ProductScalar>(_ arguments: BlockArguments, _: T.Type) {
   let c = x.c.assumingMemoryBound(to: T.self)
   let alpha = T(x.alpha), beta = T(x.beta)
   let columns = T.tileColumns
+  let tiles = (x.m + tileRows - 1) / tileRows * ((x.n + columns - 1) / columns)
+  var fetcher = Fetcher(x.ahead, steps: tiles)
   TileBuffer<T>.with { buffer in
     var j = 0
     var panel = b
@@ -28,6 +30,7 @@ func gemmBlock<T: ProductScalar>(_ arguments: BlockArguments, _: T.Type) {
         let target = direct ? out : buffer
         let stride = direct ? x.cRowStride : columns
         let adding = direct && beta == 1
+        fetcher.step()
         if let rowStride = x.aRowStride {
           let first = a + i * rowStride
           if narrow {
@@ -37,6 +40,8 @@ func gemmBlock<T: ProductScalar>(_ arguments: BlockArguments, _: T.Type) {
           }
         } else if narrow {
           stridedNarrowTile(a + i * x.k, tileRows, panel, x.bRowStride, x.k, target, stride, adding)
+        } else if height <= 6 {
+          stridedHalfTile(a + i * x.k, tileRows, panel, x.bRowStride, x.k, target, stride, adding)
         } else {
           stridedTile(a + i * x.k, tileRows, panel, x.bRowStride, x.k, target, stride, adding)
         }
@@ -47,6 +52,42 @@ func gemmBlock<T: ProductScalar>(_ arguments: BlockArguments, _: T.Type) {
       }
       j += columns
       panel += x.bPanelStride
+    }
+  }
+}
+
+/// Asks for rows of memory line by line, in equal steps.
+private struct Fetcher {
+  private static let line = 64
+  private var row: UnsafeRawPointer
+  private var offset = 0
+  private var rows: Int
+  private let rowBytes: Int
+  private let stride: Int
+  private let linesAtOnce: Int
+
+  @inline(__always)
+  init(_ ahead: RowsAhead?, steps: Int) {
+    row = ahead?.first ?? UnsafeRawPointer(bitPattern: 64)!
+    rows = ahead?.rows ?? 0
+    rowBytes = ahead?.rowBytes ?? 0
+    stride = ahead?.stride ?? 0
+    let lines = rows * ((rowBytes + Fetcher.line - 1) / Fetcher.line)
+    linesAtOnce = (lines + steps - 1) / steps
+  }
+
+  @inline(__always)
+  mutating func step() {
+    var left = linesAtOnce
+    while left > 0 && rows > 0 {
+      sn_prefetch_second_level(row + offset)
+      left -= 1
+      offset += Fetcher.line
+      if offset >= rowBytes {
+        offset = 0
+        row += stride
+        rows -= 1
+      }
     }
   }
 }
@@ -79,6 +120,33 @@ func stridedTile<T: ProductScalar>(
     left -= 1
   } while left > 0
   tile.put(out, outStride, adding: adding)
+}
+
+/// The first six rows of `stridedTile`.
+@inline(never)
+func stridedHalfTile<T: ProductScalar>(
+  _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int,
+  _ out: UnsafeMutablePointer<T>,
+  _ outStride: Int, _ adding: Bool
+) {
+  let half = T.Vector.scalarCount
+  var tile = SixRows<T>()
+  var a = a
+  var b = b
+  var left = k
+  repeat {
+    sn_prefetch(b + 8 * bStride)
+    sn_prefetch(b + (8 * bStride + half))
+    tile.add((a[0], a[1], a[2], a[3], a[4], a[5]), load(b), load(b + half))
+    a += aStride
+    b += bStride
+    left -= 1
+  } while left > 0
+  tile.forEach { row, l, r in
+    let p = out + row * outStride
+    store(adding ? load(p) + l : l, p)
+    store(adding ? load(p + half) + r : r, p + half)
+  }
 }
 
 @inline(never)

@@ -204,6 +204,9 @@ def test_anomaly_detection():
     (swiftnet.sqrt(x) * 0).sum().backward()
     with swiftnet.autograd.set_detect_anomaly(True):
         assert swiftnet.is_anomaly_enabled()
+        # A gradient of a slice, which otherwise is added to the whole one in place.
+        with pytest.raises(RuntimeError, match="'SelectBackward0' returned nan values in its 0th output"):
+            (swiftnet.ones(3, requires_grad=True) * 2)[0].backward(swiftnet.tensor(float("nan")))
 
 
 def test_inference_mode():

@@ -217,3 +217,14 @@ ERRORS = {
 @pytest.mark.parametrize("case", ERRORS)
 def test_errors(case):
     raises_alike(ERRORS[case], torch.ones(2, 3))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "int64"])
+def test_integer_products(dtype):
+    """Sizes beyond a tile, transposed operands, stacks; sums that leave the range come round, as in PyTorch."""
+
+    def products(m, a, b):
+        a, b = (x.to(getattr(m, dtype)) for x in (a, b))
+        return m.mm(a, b), m.mm(b.t(), a.t()), m.bmm(a.expand(3, -1, -1), b.expand(3, -1, -1)), m.mv(a, b[:, 0].clone())
+
+    compare(products, [values((65, 130), "int64") * 37, values((130, 33), "int64") * 41], gradient=False)

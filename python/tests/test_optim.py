@@ -119,6 +119,15 @@ def test_adafactor_of_many_shapes(options):
     close(*found, 1e-11)
 
 
+def test_adafactor_leaves_empty_parameters_alone():
+    params = [swiftnet.nn.Parameter(swiftnet.ones(shape)) for shape in [(0,), (0, 3), (2, 0), (3,)]]
+    for param in params:
+        param.grad = swiftnet.ones_like(param)
+    swiftnet.optim.Adafactor(params, lr=0.01).step()
+    assert [tuple(param.shape) for param in params[:3]] == [(0,), (0, 3), (2, 0)]
+    assert params[3].isfinite().all() and (params[3] != 1).all()
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision(dtype):
     params = parameters(swiftnet, dtype)

@@ -136,7 +136,7 @@ public enum Engine {
           produced = try backward(
             BackwardContext(
               node: node, gradients: gradients, createsGraph: createGraph, wanted: wanted,
-              parts: createGraph ? nil : run))
+              parts: createGraph || ThreadState.current.checksAnomaly ? nil : run))
         }
         gradients = []
         if ThreadState.current.checksAnomaly { try checkNumbers(produced, of: node) }

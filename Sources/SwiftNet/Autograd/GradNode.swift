@@ -123,7 +123,7 @@ public struct BackwardContext {
   public let createsGraph: Bool
   /// The nodes whose gradients somebody asked for, if not all.
   var wanted: Set<ObjectIdentifier>?
-  /// Takes gradients of parts of an input; nil where backward is recorded.
+  /// Takes gradients of parts of an input; nil where backward is recorded, or looks at every gradient for NaN.
   var parts: (any PartCollector)?
 
   /// The gradient of the first output.

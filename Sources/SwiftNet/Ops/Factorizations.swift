@@ -101,11 +101,16 @@ enum Factorization {
     return (c, c * t)
   }
 
+  private static func identity(_ n: Int) -> Matrix {
+    let rows = Matrix.allocate(capacity: max(n * n, 1))
+    for i in 0..<n { for j in 0..<n { rows[i * n + j] = i == j ? 1 : 0 } }
+    return rows
+  }
+
   /// A symmetric A (n × n), which is overwritten, as V diag(values) Vᵀ: values ascend, eigenvectors are columns of V.
   static func symmetric(_ a: Matrix, _ n: Int, values: Matrix, vectors: Matrix) {
-    let rows = Matrix.allocate(capacity: max(n * n, 1))
+    let rows = identity(n)
     defer { rows.deallocate() }
-    for i in 0..<n { for j in 0..<n { rows[i * n + j] = i == j ? 1 : 0 } }
     for _ in 0..<rounds {
       var isDone = true
       for p in 0..<n {
@@ -139,9 +144,8 @@ enum Factorization {
     var scale = 0.0
     for i in 0..<(m * n) { scale = max(scale, abs(columns[i])) }
     if scale > 0 { for i in 0..<(m * n) { columns[i] /= scale } }
-    let turns = Matrix.allocate(capacity: max(n * n, 1))
+    let turns = identity(n)
     defer { turns.deallocate() }
-    for i in 0..<n { for j in 0..<n { turns[i * n + j] = i == j ? 1 : 0 } }
     for _ in 0..<rounds {
       var isDone = true
       for p in 0..<n {

@@ -102,10 +102,10 @@ extension Tensor {
 }
 
 extension ConvolutionShape {
-  /// Images whose float32 copies take some 2 MB, or four times the filters, which every block reads.
+  /// Images whose float32 copies take some 8 MB, or four times the filters, which every block reads.
   fileprivate var imagesAtOnce: Int {
     let image = (input.count * inChannels + output.count * outChannels) * 4
-    return max(1, min(batch, max(2 << 20, 16 * weightCount) / max(image, 1)))
+    return max(1, min(batch, max(8 << 20, 16 * weightCount) / max(image, 1)))
   }
 
   /// Calls body(first image, convolution of a block).

@@ -186,7 +186,7 @@ private struct MatrixProduct {
 
   /// Panels of b that one chunk packs: wide enough to read b's rows in long stretches.
   private func packGrain(_ width: Int, _ depth: Int) -> Int {
-    max(1, min((1 << 16) / (kernels.columns * depth), width / (kernels.columns * 4)))
+    max(1, min((1 << 17) / (kernels.columns * depth), width / (kernels.columns * 4)))
   }
 
   /// One block of a times packed b: each chunk packs its rows of a and multiplies them with all panels of b.
@@ -199,18 +199,13 @@ private struct MatrixProduct {
     let rows = kernels.rows
     let rowTiles = roundUp(height, rows) / rows
     let columnTiles = roundUp(width, columns) / columns
-    // The packed rows of a chunk take up to 128 KiB, a small part of the second-level cache, and each thread gets three
-    // chunks or more; where rows are few, chunks share columns out too.
     let threads = ThreadPool.shared.threadCount
-    let chunkTiles = keepsA ? 16 : max(2, (1 << 17) / (rows * depth * size))
-    let rowChunks = min(rowTiles, roundUp(max((rowTiles + chunkTiles - 1) / chunkTiles, 3 * threads), threads))
-    let tileColumns = rowTiles >= 16 ? columnTiles : max(1, min(columnTiles, columnTiles * rowTiles / 16))
-    let columnChunks = (columnTiles + tileColumns - 1) / tileColumns
-    // Rows that several chunks share are packed beforehand, those of one chunk into a place of its thread's.
-    let isShared = columnChunks > 1
-    let chunkBytes = (rowTiles + rowChunks - 1) / rowChunks * rows * depth * size
-    let shared = keepsA || !isShared ? nil : try Scratch(bytes: rowTiles * rows * depth * size)
-    let slots = keepsA || isShared ? nil : try ScratchSlots(bytes: chunkBytes)
+    let pieces = Pieces(
+      rowTiles: rowTiles, columnTiles: columnTiles, tilesAtOnce: keepsA ? 16 : (1 << 17) / (rows * depth * size),
+      threads: threads)
+    // Rows that several pieces share are packed beforehand, those of one piece into a place of its thread's.
+    let shared = keepsA || !pieces.sharesRows ? nil : try Scratch(bytes: rowTiles * rows * depth * size)
+    let slots = keepsA || pieces.sharesRows ? nil : try ScratchSlots(bytes: pieces.mostRows * rows * depth * size)
     if let shared {
       parallelFor(rowTiles, grain: max(1, (1 << 14) / (rows * depth))) { first, last in
         let start = first * rows, count = min(last * rows, height) - start
@@ -219,11 +214,20 @@ private struct MatrixProduct {
           shared.pointer + start * depth * size)
       }
     }
-    func multiply(_ chunks: Range<Int>, _ own: UnsafeMutableRawPointer?) {
-      for chunk in chunks {
-        let rowChunk = chunk / columnChunks
-        let i = rowChunk * rowTiles / rowChunks * rows, j = chunk % columnChunks * tileColumns * columns
-        let m = min((rowChunk + 1) * rowTiles / rowChunks * rows, height) - i
+    /// The rows of a that this thread will probably pack next.
+    func rowsAfter(_ index: Int) -> RowsAhead? {
+      guard aColumnStride == 1, index + threads < pieces.count else { return nil }
+      let next = pieces[index + threads].rows
+      let first = next.lowerBound * rows
+      return RowsAhead(
+        first: source + first * aRowStride * size, stride: aRowStride * size,
+        rows: min(next.upperBound * rows, height) - first, rowBytes: depth * size)
+    }
+    func multiply(_ indices: Range<Int>, _ own: UnsafeMutableRawPointer?) {
+      for index in indices {
+        let piece = pieces[index]
+        let i = piece.rows.lowerBound * rows, j = piece.columns.lowerBound * columns
+        let m = min(piece.rows.upperBound * rows, height) - i
         var left = source + i * aRowStride * size
         if let own {
           kernels.packRows(left, aRowStride, aColumnStride, m, depth, own)
@@ -233,13 +237,54 @@ private struct MatrixProduct {
         }
         kernels.block(
           BlockArguments(
-            m: m, n: min(tileColumns * columns, width - j), k: depth, alpha: alpha, beta: beta, a: left,
+            m: m, n: min(piece.columns.upperBound * columns, width) - j, k: depth, alpha: alpha, beta: beta, a: left,
             aRowStride: keepsA ? aRowStride : nil, b: bPanels.pointer + j * depth * size, bRowStride: columns,
-            bPanelStride: columns * depth, c: c + (i * cRowStride + j) * size, cRowStride: cRowStride))
+            bPanelStride: columns * depth, c: c + (i * cRowStride + j) * size, cRowStride: cRowStride,
+            ahead: own == nil ? nil : rowsAfter(index)))
       }
     }
-    parallelFor(rowChunks * columnChunks, grain: 1) { first, last in
+    parallelFor(pieces.count, grain: 1) { first, last in
       if let slots { slots.with { multiply(first..<last, $0) } } else { multiply(first..<last, nil) }
+    }
+  }
+
+  /// How a block is shared out, in tiles: groups of rows with all columns, the last few cut by columns too, so that
+  /// threads end together. Where rows are few, all are cut by columns.
+  private struct Pieces {
+    private let rowTiles: Int
+    private let columnTiles: Int
+    private let rowGroups: Int
+    private let columnGroups: Int
+    /// Groups of rows at the end, and the parts that each is cut into.
+    private let lastGroups: Int
+    private let lastParts: Int
+
+    /// Each thread gets three groups of rows or more, of `tilesAtOnce` tiles or a few fewer.
+    init(rowTiles: Int, columnTiles: Int, tilesAtOnce: Int, threads: Int) {
+      self.rowTiles = rowTiles
+      self.columnTiles = columnTiles
+      let least = max((rowTiles + max(2, tilesAtOnce) - 1) / max(2, tilesAtOnce), 3 * threads)
+      rowGroups = min(rowTiles, (least + threads - 1) / threads * threads)
+      let width = rowTiles >= 16 ? columnTiles : max(1, min(columnTiles, columnTiles * rowTiles / 16))
+      columnGroups = (columnTiles + width - 1) / width
+      // Each part packs its rows anew, which pays for wide results only.
+      lastGroups = columnGroups == 1 && columnTiles >= 32 ? min(threads, rowGroups) : 0
+      lastParts = 4
+    }
+
+    var sharesRows: Bool { columnGroups > 1 }
+    var mostRows: Int { (rowTiles + rowGroups - 1) / rowGroups }
+    var count: Int { rowGroups * columnGroups + lastGroups * (lastParts - 1) }
+
+    subscript(index: Int) -> (rows: Range<Int>, columns: Range<Int>) {
+      let whole = (rowGroups - lastGroups) * columnGroups
+      let parts = index < whole ? columnGroups : lastParts
+      let group = index < whole ? index / parts : rowGroups - lastGroups + (index - whole) / parts
+      let part = index < whole ? index % parts : (index - whole) % parts
+      return (
+        group * rowTiles / rowGroups..<(group + 1) * rowTiles / rowGroups,
+        part * columnTiles / parts..<(part + 1) * columnTiles / parts
+      )
     }
   }
 
