@@ -116,12 +116,46 @@ public struct Operand {
   }
 }
 
+// Kernels that run tile by tile are structures around their functions. An array of bare functions, or an optional one,
+// would keep each in its most general form, behind a converting closure of its own, whose references two threads count
+// in one place: that took as long as the arithmetic of a tile.
+
 /// `(operands, output, n, scalars)`: output may be one of the operands.
-public typealias ElementwiseKernel = (UnsafePointer<Operand>, UnsafeMutableRawPointer, Int, Scalars) -> Void
+public struct ElementwiseKernel {
+  public typealias Function = (UnsafePointer<Operand>, UnsafeMutableRawPointer, Int, Scalars) -> Void
+  @usableFromInline let function: Function
+
+  @inlinable @inline(__always) public init(_ function: @escaping Function) { self.function = function }
+
+  @inlinable @inline(__always)
+  public func callAsFunction(
+    _ operands: UnsafePointer<Operand>, _ output: UnsafeMutableRawPointer, _ n: Int, _ scalars: Scalars
+  ) { function(operands, output, n, scalars) }
+}
 
 /// `(source, source stride in elements, output, n)`: elements of a dtype to lane values.
-public typealias LoadKernel = (UnsafeRawPointer, Int, UnsafeMutableRawPointer, Int) -> Void
+public struct LoadKernel {
+  public typealias Function = (UnsafeRawPointer, Int, UnsafeMutableRawPointer, Int) -> Void
+  @usableFromInline let function: Function
+
+  @inlinable @inline(__always) public init(_ function: @escaping Function) { self.function = function }
+
+  @inlinable @inline(__always)
+  public func callAsFunction(_ source: UnsafeRawPointer, _ stride: Int, _ output: UnsafeMutableRawPointer, _ n: Int) {
+    function(source, stride, output, n)
+  }
+}
 
 /// `(lane values, output, output stride in elements, n)`: lane values to elements of a dtype.
 /// Floats narrow to nearest even; integers wrap; float to integer truncates; to bool: nonzero (NaN included).
-public typealias StoreKernel = (UnsafeRawPointer, UnsafeMutableRawPointer, Int, Int) -> Void
+public struct StoreKernel {
+  public typealias Function = (UnsafeRawPointer, UnsafeMutableRawPointer, Int, Int) -> Void
+  @usableFromInline let function: Function
+
+  @inlinable @inline(__always) public init(_ function: @escaping Function) { self.function = function }
+
+  @inlinable @inline(__always)
+  public func callAsFunction(_ values: UnsafeRawPointer, _ output: UnsafeMutableRawPointer, _ stride: Int, _ n: Int) {
+    function(values, output, stride, n)
+  }
+}

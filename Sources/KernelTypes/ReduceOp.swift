@@ -37,13 +37,33 @@ public enum ReduceOp: Int, CaseIterable, Sendable {
 }
 
 /// `(values, n, accumulator, p)`: folds n lane values in a row into one accumulator.
-public typealias ReduceRowKernel = (UnsafeRawPointer, Int, UnsafeMutableRawPointer, Double) -> Void
+public struct ReduceRowKernel {
+  public typealias Function = (UnsafeRawPointer, Int, UnsafeMutableRawPointer, Double) -> Void
+  @usableFromInline let function: Function
+
+  @inlinable @inline(__always) public init(_ function: @escaping Function) { self.function = function }
+
+  @inlinable @inline(__always)
+  public func callAsFunction(_ values: UnsafeRawPointer, _ n: Int, _ accumulator: UnsafeMutableRawPointer, _ p: Double)
+  { function(values, n, accumulator, p) }
+}
 
 /// `(values, rows, bytes from row to row, n, accumulators, p)`: folds value j of each row into accumulator j, for a
 /// reduction over an outer dimension. `p` points at n doubles or is nil.
-public typealias ReduceColumnsKernel = (
-  UnsafeRawPointer, Int, Int, Int, UnsafeMutableRawPointer, UnsafePointer<Double>?
-) -> Void
+public struct ReduceColumnsKernel {
+  public typealias Function = (
+    UnsafeRawPointer, Int, Int, Int, UnsafeMutableRawPointer, UnsafePointer<Double>?
+  ) -> Void
+  @usableFromInline let function: Function
+
+  @inlinable @inline(__always) public init(_ function: @escaping Function) { self.function = function }
+
+  @inlinable @inline(__always)
+  public func callAsFunction(
+    _ values: UnsafeRawPointer, _ rows: Int, _ stride: Int, _ n: Int, _ accumulators: UnsafeMutableRawPointer,
+    _ p: UnsafePointer<Double>?
+  ) { function(values, rows, stride, n, accumulators, p) }
+}
 
 /// `(values, n, first index, best value (lane), best index)`: argmin or argmax; the first of equal ones wins,
 /// and NaN wins over all. The best index is -1 at the start.

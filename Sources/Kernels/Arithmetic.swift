@@ -153,11 +153,11 @@ func registerArithmetic(_ table: inout ElementwiseKernels) {
   table.scalarBinary(.floorDivide, floorDivideFloat, floorDivideDouble)
   table.scalarBinary(.remainder, remainderFloat, remainderDouble)
   table.scalarBinary(.fmod, fmodFloat, fmodDouble)
-  table[.pow, .f32] = { operands, out, n, _ in
+  table[.pow, .f32] = ElementwiseKernel { operands, out, n, _ in
     if smallPower(operands, out, n, Floats.self) { return }
     map2(operands, out, n) { (a: Floats, b: Floats) in power(a, b) }
   }
-  table[.pow, .f64] = { operands, out, n, _ in
+  table[.pow, .f64] = ElementwiseKernel { operands, out, n, _ in
     if smallPower(operands, out, n, Doubles.self) { return }
     scalarMap(operands, 2, out, n, Double.self) { a, b, _ in pow(a, b) }
   }

@@ -141,7 +141,7 @@ extension Int64: IntegerElement { @inline(__always) static var isThroughInt32: B
 
 @inline(__always)
 private func load<E: Element, L: ConvertibleLane>(_ type: E.Type, _ lane: L.Type) -> LoadKernel {
-  { source, stride, out, n in
+  LoadKernel { source, stride, out, n in
     let s = source.assumingMemoryBound(to: E.self), o = out.assumingMemoryBound(to: L.self)
     if stride == 1 {
       for i in 0..<n { o[i] = L(element: s[i]) }
@@ -157,7 +157,7 @@ private func load<E: Element, L: ConvertibleLane>(_ type: E.Type, _ lane: L.Type
 
 @inline(__always)
 private func store<E: Element, L: ConvertibleLane>(_ type: E.Type, _ lane: L.Type) -> StoreKernel {
-  { source, out, stride, n in
+  StoreKernel { source, out, stride, n in
     let s = source.assumingMemoryBound(to: L.self), o = out.assumingMemoryBound(to: E.self)
     if stride == 1 {
       for i in 0..<n { o[i] = s[i].element(E.self) }

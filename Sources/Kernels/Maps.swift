@@ -165,8 +165,8 @@ extension ElementwiseKernels {
   mutating func unary(
     _ op: ElementwiseOp, _ f: @escaping (Floats) -> Floats, _ d: @escaping (Doubles) -> Doubles
   ) {
-    self[op, .f32] = { a, out, n, _ in map1(a, out, n, f) }
-    self[op, .f64] = { a, out, n, _ in map1(a, out, n, d) }
+    self[op, .f32] = ElementwiseKernel { a, out, n, _ in map1(a, out, n, f) }
+    self[op, .f64] = ElementwiseKernel { a, out, n, _ in map1(a, out, n, d) }
   }
 
   @inline(__always)
@@ -174,11 +174,11 @@ extension ElementwiseKernels {
     _ op: ElementwiseOp, _ f: @escaping (Floats, Parameters<Floats>) -> Floats,
     _ d: @escaping (Doubles, Parameters<Doubles>) -> Doubles
   ) {
-    self[op, .f32] = { a, out, n, s in
+    self[op, .f32] = ElementwiseKernel { a, out, n, s in
       let parameters = Parameters<Floats>(s)
       map1(a, out, n) { f($0, parameters) }
     }
-    self[op, .f64] = { a, out, n, s in
+    self[op, .f64] = ElementwiseKernel { a, out, n, s in
       let parameters = Parameters<Doubles>(s)
       map1(a, out, n) { d($0, parameters) }
     }
@@ -189,8 +189,8 @@ extension ElementwiseKernels {
     _ op: ElementwiseOp, _ f: @escaping (Floats, Floats) -> Floats,
     _ d: @escaping (Doubles, Doubles) -> Doubles
   ) {
-    self[op, .f32] = { a, out, n, _ in map2(a, out, n, f) }
-    self[op, .f64] = { a, out, n, _ in map2(a, out, n, d) }
+    self[op, .f32] = ElementwiseKernel { a, out, n, _ in map2(a, out, n, f) }
+    self[op, .f64] = ElementwiseKernel { a, out, n, _ in map2(a, out, n, d) }
   }
 
   @inline(__always)
@@ -198,11 +198,11 @@ extension ElementwiseKernels {
     _ op: ElementwiseOp, _ f: @escaping (Floats, Floats, Parameters<Floats>) -> Floats,
     _ d: @escaping (Doubles, Doubles, Parameters<Doubles>) -> Doubles
   ) {
-    self[op, .f32] = { a, out, n, s in
+    self[op, .f32] = ElementwiseKernel { a, out, n, s in
       let parameters = Parameters<Floats>(s)
       map2(a, out, n) { f($0, $1, parameters) }
     }
-    self[op, .f64] = { a, out, n, s in
+    self[op, .f64] = ElementwiseKernel { a, out, n, s in
       let parameters = Parameters<Doubles>(s)
       map2(a, out, n) { d($0, $1, parameters) }
     }
@@ -213,11 +213,11 @@ extension ElementwiseKernels {
     _ op: ElementwiseOp, _ f: @escaping (Floats, Floats, Floats, Parameters<Floats>) -> Floats,
     _ d: @escaping (Doubles, Doubles, Doubles, Parameters<Doubles>) -> Doubles
   ) {
-    self[op, .f32] = { a, out, n, s in
+    self[op, .f32] = ElementwiseKernel { a, out, n, s in
       let parameters = Parameters<Floats>(s)
       map3(a, out, n) { f($0, $1, $2, parameters) }
     }
-    self[op, .f64] = { a, out, n, s in
+    self[op, .f64] = ElementwiseKernel { a, out, n, s in
       let parameters = Parameters<Doubles>(s)
       map3(a, out, n) { d($0, $1, $2, parameters) }
     }
@@ -227,34 +227,35 @@ extension ElementwiseKernels {
 
   @inline(__always)
   mutating func scalarUnary(_ op: ElementwiseOp, _ f: @escaping (Double) -> Double) {
-    self[op, .f32] = { a, out, n, _ in
+    self[op, .f32] = ElementwiseKernel { a, out, n, _ in
       scalarMap(a, 1, out, n, Float.self) { x, _, _ in Float(f(Double(x))) }
     }
-    self[op, .f64] = { a, out, n, _ in scalarMap(a, 1, out, n, Double.self) { x, _, _ in f(x) } }
+    self[op, .f64] = ElementwiseKernel { a, out, n, _ in scalarMap(a, 1, out, n, Double.self) { x, _, _ in f(x) } }
   }
 
   @inline(__always)
   mutating func scalarUnary(_ op: ElementwiseOp, _ f: @escaping (Double, Scalars) -> Double) {
-    self[op, .f32] = { a, out, n, s in
+    self[op, .f32] = ElementwiseKernel { a, out, n, s in
       scalarMap(a, 1, out, n, Float.self) { x, _, _ in Float(f(Double(x), s)) }
     }
-    self[op, .f64] = { a, out, n, s in scalarMap(a, 1, out, n, Double.self) { x, _, _ in f(x, s) } }
+    self[op, .f64] = ElementwiseKernel { a, out, n, s in scalarMap(a, 1, out, n, Double.self) { x, _, _ in f(x, s) } }
   }
 
   @inline(__always)
   mutating func scalarBinary(_ op: ElementwiseOp, _ f: @escaping (Double, Double) -> Double) {
-    self[op, .f32] = { a, out, n, _ in
+    self[op, .f32] = ElementwiseKernel { a, out, n, _ in
       scalarMap(a, 2, out, n, Float.self) { x, y, _ in Float(f(Double(x), Double(y))) }
     }
-    self[op, .f64] = { a, out, n, _ in scalarMap(a, 2, out, n, Double.self) { x, y, _ in f(x, y) } }
+    self[op, .f64] = ElementwiseKernel { a, out, n, _ in scalarMap(a, 2, out, n, Double.self) { x, y, _ in f(x, y) } }
   }
 
   @inline(__always)
   mutating func scalarBinary(_ op: ElementwiseOp, _ f: @escaping (Double, Double, Scalars) -> Double) {
-    self[op, .f32] = { a, out, n, s in
+    self[op, .f32] = ElementwiseKernel { a, out, n, s in
       scalarMap(a, 2, out, n, Float.self) { x, y, _ in Float(f(Double(x), Double(y), s)) }
     }
-    self[op, .f64] = { a, out, n, s in scalarMap(a, 2, out, n, Double.self) { x, y, _ in f(x, y, s) } }
+    self[op, .f64] = ElementwiseKernel { a, out, n, s in scalarMap(a, 2, out, n, Double.self) { x, y, _ in f(x, y, s) }
+    }
   }
 
   /// Where float32 and float64 each have a function of their own (nextafter, fmod).
@@ -262,23 +263,23 @@ extension ElementwiseKernels {
   mutating func scalarBinary(
     _ op: ElementwiseOp, _ f: @escaping (Float, Float) -> Float, _ d: @escaping (Double, Double) -> Double
   ) {
-    self[op, .f32] = { a, out, n, _ in scalarMap(a, 2, out, n, Float.self) { x, y, _ in f(x, y) } }
-    self[op, .f64] = { a, out, n, _ in scalarMap(a, 2, out, n, Double.self) { x, y, _ in d(x, y) } }
+    self[op, .f32] = ElementwiseKernel { a, out, n, _ in scalarMap(a, 2, out, n, Float.self) { x, y, _ in f(x, y) } }
+    self[op, .f64] = ElementwiseKernel { a, out, n, _ in scalarMap(a, 2, out, n, Double.self) { x, y, _ in d(x, y) } }
   }
 
   @inline(__always)
   mutating func integerUnary(_ op: ElementwiseOp, _ f: @escaping (Int64, Scalars) -> Int64) {
-    self[op, .i64] = { a, out, n, s in scalarMap(a, 1, out, n, Int64.self) { x, _, _ in f(x, s) } }
+    self[op, .i64] = ElementwiseKernel { a, out, n, s in scalarMap(a, 1, out, n, Int64.self) { x, _, _ in f(x, s) } }
   }
 
   @inline(__always)
   mutating func integerBinary(_ op: ElementwiseOp, _ f: @escaping (Int64, Int64) -> Int64) {
-    self[op, .i64] = { a, out, n, _ in scalarMap(a, 2, out, n, Int64.self) { x, y, _ in f(x, y) } }
+    self[op, .i64] = ElementwiseKernel { a, out, n, _ in scalarMap(a, 2, out, n, Int64.self) { x, y, _ in f(x, y) } }
   }
 
   @inline(__always)
   mutating func integerVector(_ op: ElementwiseOp, _ f: @escaping (Longs, Longs, Int64) -> Longs) {
-    self[op, .i64] = { a, out, n, s in
+    self[op, .i64] = ElementwiseKernel { a, out, n, s in
       let p = s.pi
       map2(a, out, n) { f($0, $1, p) }
     }
@@ -288,6 +289,6 @@ extension ElementwiseKernels {
   mutating func integerTernary(
     _ op: ElementwiseOp, _ f: @escaping (Int64, Int64, Int64, Scalars) -> Int64
   ) {
-    self[op, .i64] = { a, out, n, s in scalarMap(a, 3, out, n, Int64.self) { f($0, $1, $2, s) } }
+    self[op, .i64] = ElementwiseKernel { a, out, n, s in scalarMap(a, 3, out, n, Int64.self) { f($0, $1, $2, s) } }
   }
 }

@@ -85,7 +85,7 @@ extension ElementwiseKernels {
   /// For float32 only, where the C library serves float64.
   @inline(__always)
   mutating func mathSingle<F: MathFunction>(_ op: ElementwiseOp, _ type: F.Type) {
-    self[op, .f32] = { operands, out, n, scalars in
+    self[op, .f32] = ElementwiseKernel { operands, out, n, scalars in
       let s = Parameters<Doubles>(scalars)
       mapOnce(operands, 1, out, n, Floats.self) { x, _ in single(x, s, F.self) }
     }
@@ -94,7 +94,7 @@ extension ElementwiseKernels {
   @inline(__always)
   mutating func math<F: MathFunction>(_ op: ElementwiseOp, _ type: F.Type) {
     mathSingle(op, type)
-    self[op, .f64] = { operands, out, n, scalars in
+    self[op, .f64] = ElementwiseKernel { operands, out, n, scalars in
       let s = Parameters<Doubles>(scalars)
       mapOnce(operands, 1, out, n, Doubles.self) { x, _ in F.apply(x, s, DoublePrecision.self) }
     }
@@ -102,7 +102,7 @@ extension ElementwiseKernels {
 
   @inline(__always)
   mutating func mathSingle<F: MathFunction2>(_ op: ElementwiseOp, _ type: F.Type) {
-    self[op, .f32] = { operands, out, n, scalars in
+    self[op, .f32] = ElementwiseKernel { operands, out, n, scalars in
       let s = Parameters<Doubles>(scalars)
       mapOnce(operands, 2, out, n, Floats.self) { a, b in single(a, b, s, F.self) }
     }
@@ -111,7 +111,7 @@ extension ElementwiseKernels {
   @inline(__always)
   mutating func math<F: MathFunction2>(_ op: ElementwiseOp, _ type: F.Type) {
     mathSingle(op, type)
-    self[op, .f64] = { operands, out, n, scalars in
+    self[op, .f64] = ElementwiseKernel { operands, out, n, scalars in
       let s = Parameters<Doubles>(scalars)
       mapOnce(operands, 2, out, n, Doubles.self) { a, b in F.apply(a, b, s, DoublePrecision.self) }
     }
@@ -122,7 +122,7 @@ extension ElementwiseKernels {
   @inline(__always)
   mutating func fastMath<F: MathFunction>(_ op: ElementwiseOp, _ type: F.Type) {
     math(op, type)
-    self[op, .f32] = { operands, out, n, scalars in
+    self[op, .f32] = ElementwiseKernel { operands, out, n, scalars in
       let s = Parameters<Floats>(scalars)
       mapOnce(operands, 1, out, n, Floats.self) { x, _ in F.apply(x, s, FloatPrecision.self) }
     }
@@ -131,7 +131,7 @@ extension ElementwiseKernels {
   @inline(__always)
   mutating func fastMath<F: MathFunction2>(_ op: ElementwiseOp, _ type: F.Type) {
     math(op, type)
-    self[op, .f32] = { operands, out, n, scalars in
+    self[op, .f32] = ElementwiseKernel { operands, out, n, scalars in
       let s = Parameters<Floats>(scalars)
       mapOnce(operands, 2, out, n, Floats.self) { a, b in F.apply(a, b, s, FloatPrecision.self) }
     }
@@ -164,7 +164,7 @@ extension ElementwiseKernels {
   ) {
     for (lane, first) in [(Lane.f32, f32), (Lane.f64, f64)] {
       guard let first, let second = self[op, lane] else { continue }
-      self[op, lane] = { operands, out, n, s in
+      self[op, lane] = ElementwiseKernel { operands, out, n, s in
         if s.p == value { first(operands, out, n, s) } else { second(operands, out, n, s) }
       }
     }

@@ -133,7 +133,7 @@ private func foldBlock<R: Reduction, V: FloatVector>(
 
 @inline(__always)
 private func reduceRow<R: Reduction>(_ type: R.Type, _ lane: Float.Type) -> ReduceRowKernel {
-  { values, n, accumulator, p in
+  ReduceRowKernel { values, n, accumulator, p in
     let x = values.assumingMemoryBound(to: Float.self)
     let out = accumulator.assumingMemoryBound(to: Double.self)
     var total = Doubles(repeating: R.op.identity)
@@ -166,7 +166,7 @@ private func reduceRow<R: Reduction>(_ type: R.Type, _ lane: Float.Type) -> Redu
 
 @inline(__always)
 private func reduceRow<R: Reduction>(_ type: R.Type, _ lane: Double.Type) -> ReduceRowKernel {
-  { values, n, accumulator, p in
+  ReduceRowKernel { values, n, accumulator, p in
     let x = values.assumingMemoryBound(to: Double.self)
     let out = accumulator.assumingMemoryBound(to: Double.self)
     var total = Doubles(repeating: R.op.identity)
@@ -217,7 +217,7 @@ private let rowsPerBlock = 64
 /// Floats fold in float32 vectors over a block of rows; wide reductions in Double from the start.
 @inline(__always)
 private func reduceColumns<R: Reduction>(_ type: R.Type, _ lane: Float.Type) -> ReduceColumnsKernel {
-  { values, rows, stride, n, accumulators, p in
+  ReduceColumnsKernel { values, rows, stride, n, accumulators, p in
     let out = accumulators.assumingMemoryBound(to: Double.self)
     if R.isWide {
       foldColumns(R.self, rows, n, out, { at, lanes in exact(p, at, lanes) }) {
@@ -258,7 +258,7 @@ private func narrowed(_ p: UnsafePointer<Double>?, _ at: Int, _ count: Int) -> F
 
 @inline(__always)
 private func reduceColumns<R: Reduction>(_ type: R.Type, _ lane: Double.Type) -> ReduceColumnsKernel {
-  { values, rows, stride, n, accumulators, p in
+  ReduceColumnsKernel { values, rows, stride, n, accumulators, p in
     let out = accumulators.assumingMemoryBound(to: Double.self)
     foldColumns(R.self, rows, n, out, { at, lanes in exact(p, at, lanes) }) {
       loadLanes((values + ($0 * stride)).assumingMemoryBound(to: Double.self) + $1, $2, Doubles.self)
@@ -277,13 +277,13 @@ extension ReduceKernels {
 
   @inline(__always)
   fileprivate mutating func integers(_ op: ReduceOp, _ fold: @escaping (Int64, Int64) -> Int64) {
-    self[row: op, .i64] = { values, n, out, _ in
+    self[row: op, .i64] = ReduceRowKernel { values, n, out, _ in
       let x = values.assumingMemoryBound(to: Int64.self), o = out.assumingMemoryBound(to: Int64.self)
       var total = o[0]
       for i in 0..<n { total = fold(total, x[i]) }
       o[0] = total
     }
-    self[columns: op, .i64] = { values, rows, stride, n, out, _ in
+    self[columns: op, .i64] = ReduceColumnsKernel { values, rows, stride, n, out, _ in
       let o = out.assumingMemoryBound(to: Int64.self)
       for row in 0..<rows {
         let x = (values + row * stride).assumingMemoryBound(to: Int64.self)

@@ -44,11 +44,11 @@ func registerRounding(_ table: inout ElementwiseKernels) {
   table.unary(.trunc, truncate, truncate)
   table.unary(.round, roundHalfEven, roundHalfEven)
   table.unary(.frac, fraction, fraction)
-  table[.roundDecimals, .f32] = { a, out, n, s in
+  table[.roundDecimals, .f32] = ElementwiseKernel { a, out, n, s in
     let scaled = Parameters<Floats>(Scalars(s.p, pow(10, abs(s.p))))
     map1(a, out, n) { roundDecimals($0, scaled) }
   }
-  table[.roundDecimals, .f64] = { a, out, n, s in
+  table[.roundDecimals, .f64] = ElementwiseKernel { a, out, n, s in
     let scaled = Parameters<Doubles>(Scalars(s.p, pow(10, abs(s.p))))
     map1(a, out, n) { roundDecimals($0, scaled) }
   }

@@ -103,8 +103,8 @@ func registerTrigonometry(_ table: inout ElementwiseKernels) {
   table.scalarUnary(.sinc, sinc)
   table.mathSingle(.sinh, HyperbolicSine.self)
   table.mathSingle(.cosh, HyperbolicCosine.self)
-  table[.sin, .f32] = { a, out, n, _ in map1(a, out, n) { (x: Floats) in sine(x) } }
-  table[.cos, .f32] = { a, out, n, _ in map1(a, out, n) { (x: Floats) in cosine(x) } }
-  table[.tan, .f32] = { a, out, n, _ in map1(a, out, n) { (x: Floats) in tangent(x) } }
+  table[.sin, .f32] = ElementwiseKernel { a, out, n, _ in map1(a, out, n) { (x: Floats) in sine(x) } }
+  table[.cos, .f32] = ElementwiseKernel { a, out, n, _ in map1(a, out, n) { (x: Floats) in cosine(x) } }
+  table[.tan, .f32] = ElementwiseKernel { a, out, n, _ in map1(a, out, n) { (x: Floats) in tangent(x) } }
   table.scalarBinary(.atan2, arcTangent2)
 }

@@ -31,7 +31,7 @@ struct ElementwiseProgram {
 
     private static let counter = Atomic<Int>(0)
 
-    init(kernel: @escaping ElementwiseKernel, sources: [Source], scalars: Scalars, roundTo: DType?) {
+    init(kernel: ElementwiseKernel, sources: [Source], scalars: Scalars, roundTo: DType?) {
       self.kernel = kernel
       self.sources = sources
       self.scalars = scalars
@@ -81,7 +81,7 @@ struct ElementwiseProgram {
   /// Computes the program for all elements of a row-major shape and folds them, `elements` in a row for each of
   /// `outputs` accumulators, without writing them to memory.
   func fold(
-    shape: [Int], outputs: Int, elements: Int, _ kernel: @escaping ReduceRowKernel, _ parameters: [Double],
+    shape: [Int], outputs: Int, elements: Int, _ kernel: ReduceRowKernel, _ parameters: [Double],
     identity: Int64,
     into accumulators: UnsafeMutablePointer<Int64>, combine: (UnsafeMutablePointer<Int64>, Int64) -> Void
   ) throws {
@@ -167,6 +167,9 @@ private final class Plan {
   private let sourceCounts: UnsafeMutablePointer<Int>
   /// Whether the last step writes into the output itself.
   private var writesDirectly = false
+  /// `sizes`, then the strides of each leaf and of the output, for loops that must not count references.
+  private var extents: UnsafeMutablePointer<Int>
+  private var rank = 0
 
   /// Without a tensor to write to, the results are lane values for whoever runs the tiles.
   init(_ program: ElementwiseProgram, _ shape: [Int], _ strides: [Int], _ out: Tensor?) throws {
@@ -199,6 +202,7 @@ private final class Plan {
     sources = .allocate(capacity: max(slots.count, 1))
     sources.initialize(from: slots, count: slots.count)
     sourceCounts = .allocate(capacity: max(program.steps.count, 1))
+    extents = .allocate(capacity: 1)
     for (index, step) in program.steps.enumerated() { sourceCounts[index] = step.sources.count }
     store = try Plan.storeKernel(lane, dtype)
     loads = try program.leaves.map { leaf in
@@ -233,6 +237,7 @@ private final class Plan {
     } else {
       coalesce(shape, strides, views)
     }
+    keepExtents()
     writesDirectly = output.kind == .contiguous && output.dtype.isLane && output.dtype.lane == lane
     isDirect =
       output.kind == .contiguous && output.dtype.isLane && output.dtype.lane == lane
@@ -244,6 +249,21 @@ private final class Plan {
     for pattern in patterns { pattern.deallocate() }
     sources.deallocate()
     sourceCounts.deallocate()
+    extents.deallocate()
+  }
+
+  private func keepExtents() {
+    rank = sizes.count
+    extents.deallocate()
+    extents = .allocate(capacity: rank * (leaves.count + 2))
+    for d in 0..<rank {
+      extents[d] = sizes[d]
+      // Leaves that are not walked have none.
+      for (index, leaf) in leaves.enumerated() {
+        extents[(index + 1) * rank + d] = leaf.strides.isEmpty ? 0 : leaf.strides[d]
+      }
+      extents[(leaves.count + 1) * rank + d] = output.strides[d]
+    }
   }
 
   private static func loadKernel(_ dtype: DType, _ lane: Lane) throws -> LoadKernel {
@@ -382,10 +402,10 @@ private final class Plan {
                   // A tile is about a page, at whose border the processor's own prefetching stops.
                   if position + 2 * tile <= end { prefetch(first + slotBytes, lines: 8) }
                 case .periodic:
-                  slot[index] = Operand(leaves[index].pointer + position % sizes[1] &* laneSize)
+                  slot[index] = Operand(leaves[index].pointer + position % extents[1] &* laneSize)
                 case .strided:
                   let gathered = base + index * slotBytes
-                  gather(leaves[index], loads[index].unsafelyUnwrapped, position, n, gathered)
+                  gather(index, leaves[index].pointer, leaves[index].dtype.size, position, n, gathered)
                   slot[index] = Operand(gathered)
                 }
               }
@@ -434,23 +454,28 @@ private final class Plan {
   }
 
   private func gather(
-    _ view: StridedView, _ load: LoadKernel, _ position: Int, _ n: Int, _ slot: UnsafeMutableRawPointer
+    _ leaf: Int, _ pointer: UnsafeRawPointer, _ size: Int, _ position: Int, _ n: Int, _ slot: UnsafeMutableRawPointer
   ) {
-    forEachRow(view.strides, position, n) { elementOffset, stride, done, count in
-      load(view.pointer + elementOffset &* view.dtype.size, stride, slot + done &* laneSize, count)
+    guard let load = loads[leaf] else { return }
+    forEachRow(extents + (leaf + 1) * rank, position, n) { elementOffset, stride, done, count in
+      load(pointer + elementOffset &* size, stride, slot + done &* laneSize, count)
     }
   }
 
   private func scatter(_ slot: UnsafeMutableRawPointer, _ position: Int, _ n: Int) {
-    forEachRow(output.strides, position, n) { elementOffset, stride, done, count in
-      store(slot + done &* laneSize, outputPointer + elementOffset &* output.dtype.size, stride, count)
+    let size = output.dtype.size
+    forEachRow(extents + (leaves.count + 1) * rank, position, n) { elementOffset, stride, done, count in
+      store(slot + done &* laneSize, outputPointer + elementOffset &* size, stride, count)
     }
   }
 
   /// Splits the elements `position..<position + n` of the iteration into runs along the innermost dimension.
   @inline(__always)
-  private func forEachRow(_ strides: [Int], _ position: Int, _ n: Int, _ body: (Int, Int, Int, Int) -> Void) {
-    let inner = sizes.count - 1
+  private func forEachRow(
+    _ strides: UnsafePointer<Int>, _ position: Int, _ n: Int, _ body: (Int, Int, Int, Int) -> Void
+  ) {
+    let sizes = extents
+    let inner = rank - 1
     let innerSize = sizes[inner]
     let innerStride = strides[inner]
     var done = 0

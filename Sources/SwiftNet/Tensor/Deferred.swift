@@ -80,7 +80,7 @@ public enum Deferral {
 extension ElementwiseProgram {
   /// A program of one operation on operands whose deferred parts are taken over where that is possible.
   static func fusing(
-    _ kernel: @escaping ElementwiseKernel, _ operands: [ElementwiseOperand], lane: Lane, scalars: Scalars,
+    _ kernel: ElementwiseKernel, _ operands: [ElementwiseOperand], lane: Lane, scalars: Scalars,
     roundTo: DType?
   ) throws -> ElementwiseProgram {
     var program = ElementwiseProgram(lane: lane, leaves: [], steps: [])
