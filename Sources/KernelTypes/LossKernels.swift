@@ -8,6 +8,8 @@ public struct CrossEntropySettings: Sendable {
   /// Distance between a sample's classes, and between samples.
   public var classStride: Int
   public var sampleStride: Int
+  /// Distance between the gradients of samples: 1, or 0 if all have the same.
+  public var gradientStride = 1
 
   public init(
     classes: Int, ignoreIndex: Int64 = -100, labelSmoothing: Double = 0, classStride: Int = 1,
@@ -36,10 +38,54 @@ public typealias CrossEntropyGradientKernel = (
   UnsafeMutableRawPointer, Int, CrossEntropySettings
 ) -> Void
 
+/// Losses of scores x beside a truth y, element by element. With p = sigmoid(x), the binary cross entropy of an element
+/// is H = (1 - y) x - min(x, 0) + log(1 + e^-|x|).
+public struct BinaryLossSettings: Sendable {
+  /// Scores beyond ±bound count as ±bound in H.
+  public var bound = Double.infinity
+  /// The gradient of H fades where p (1 - p) is below 1e-12, as that of logarithms which end at some value.
+  public var isFading = false
+  /// The gradient is (both y + predicted) p (1 - p) + entropy (p - y).
+  public var both = 0.0
+  public var predicted = 0.0
+  public var entropy = 0.0
+  /// A focal loss is (positive y + negative (1 - y)) (1 - e^-H)^gamma H.
+  public var gamma = 0.0
+  public var positive = 1.0
+  public var negative = 1.0
+
+  public init() {}
+}
+
+/// `(x, y, n, sums, settings)`: adds to the sums.
+public typealias BinarySumsKernel = (
+  UnsafeRawPointer, UnsafeRawPointer, Int, UnsafeMutablePointer<Double>, BinaryLossSettings
+) -> Void
+
+/// `(x, y, gradient of x, n, settings)`
+public typealias BinaryGradientKernel = (
+  UnsafeRawPointer, UnsafeRawPointer, UnsafeMutableRawPointer, Int, BinaryLossSettings
+) -> Void
+
 /// By lane (f32, f64).
 public struct LossKernels {
   public var crossEntropy: [CrossEntropyKernel] = []
   public var crossEntropyGradient: [CrossEntropyGradientKernel] = []
+  /// Four sums: p y, p, y, H.
+  public var overlapSums: [BinarySumsKernel] = []
+  /// Three sums, x being p itself: p y, p, y.
+  public var probabilitySums: [BinarySumsKernel] = []
+  /// One sum: H.
+  public var entropySums: [BinarySumsKernel] = []
+  public var overlapGradient: [BinaryGradientKernel] = []
+  /// One sum: the focal loss.
+  public var focalSums: [BinarySumsKernel] = []
+  /// `entropy` times the gradient of the focal loss.
+  public var focalGradient: [BinaryGradientKernel] = []
+  /// One sum: (x - y)².
+  public var squareSums: [BinarySumsKernel] = []
+  /// `entropy` times 2 (x - y).
+  public var squareGradient: [BinaryGradientKernel] = []
 
   public init() {}
 }

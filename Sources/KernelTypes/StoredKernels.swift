@@ -5,6 +5,8 @@
 @inline(never) public func stored(_ kernel: @escaping AdamKernel) -> AdamKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping ArgReduceKernel) -> ArgReduceKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping AveragePoolKernel) -> AveragePoolKernel { kernel }
+@inline(never) public func stored(_ kernel: @escaping BinaryGradientKernel) -> BinaryGradientKernel { kernel }
+@inline(never) public func stored(_ kernel: @escaping BinarySumsKernel) -> BinarySumsKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping CrossEntropyGradientKernel) -> CrossEntropyGradientKernel {
   kernel
 }

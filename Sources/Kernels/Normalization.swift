@@ -23,6 +23,7 @@ protocol WideningVector: FloatVector {
   static func add(_ a: Wide, _ b: Wide) -> Wide
   static func subtract(_ a: Wide, _ b: Wide) -> Wide
   static func addProduct(_ a: Wide, _ b: Wide, _ c: Wide) -> Wide
+  static func narrowed(_ wide: Wide) -> Self
 }
 
 /// Sixteen doubles.
@@ -56,6 +57,7 @@ extension SIMD16: WideningVector where Scalar == Float {
   @inline(__always) static func addProduct(_ a: WidePair, _ b: WidePair, _ c: WidePair) -> WidePair {
     WidePair(low: a.low.adding(b.low, times: c.low), high: a.high.adding(b.high, times: c.high))
   }
+  @inline(__always) static func narrowed(_ wide: WidePair) -> Self { Self(narrowing: wide.low, wide.high) }
 }
 
 extension SIMD8: WideningVector where Scalar == Double {
@@ -74,6 +76,7 @@ extension SIMD8: WideningVector where Scalar == Double {
   @inline(__always) static func addProduct(_ a: Doubles, _ b: Doubles, _ c: Doubles) -> Doubles {
     a.adding(b, times: c)
   }
+  @inline(__always) static func narrowed(_ wide: Doubles) -> Doubles { wide }
 }
 
 /// The doubles of a vector added up in a fixed order.

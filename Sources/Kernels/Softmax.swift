@@ -14,7 +14,7 @@ import KernelTypes
 // fetched: the first pass would wait for memory, and the second, which computes most, leaves it idle.
 
 @inline(__always)
-private func greatest<V: FloatVector>(_ x: UnsafePointer<V.Scalar>, _ n: Int, _ type: V.Type) -> V.Scalar
+func greatest<V: FloatVector>(_ x: UnsafePointer<V.Scalar>, _ n: Int, _ type: V.Type) -> V.Scalar
 where V.Scalar: BinaryFloatingPoint {
   // Four chains: each comparison would wait for the one before it.
   let width = V.scalarCount

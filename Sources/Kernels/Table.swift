@@ -28,6 +28,7 @@ public func makeKernelTable() -> KernelTable {
   registerSoftmax(&table.softmax)
   registerSorting(&table.sort)
   registerCrossEntropy(&table.loss)
+  registerBinaryLosses(&table.loss)
   registerOptimizers(&table.optimizers)
   registerWinograd(&table.winograd)
   registerRandomNumbers(&table.random)

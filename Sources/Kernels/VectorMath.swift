@@ -334,12 +334,25 @@ extension SIMD16 where Scalar == Float {
     return (q + Self(1)) * Self.powerOfTwo(half) * Self.powerOfTwo(n &- half)
   }
 
+  /// e^x for x that is not above 0 (but for rounding): 0 where the result is below the normal numbers.
+  @inline(__always) var decay: Self {
+    let low = Self(-87.33)
+    let isGone = self .< low
+    let (q, n) = exponentialParts(raised: Self.select(isGone, low, self))
+    return Self.select(isGone, Self(0), (q + Self(1)) * Self.powerOfTwo(n))
+  }
+
   /// e^r - 1 and k, where x = k ln 2 + r with |r| <= ln 2 / 2: ln 2 in two parts, and a polynomial for e^r (S. Moshier,
   /// Cephes, expf). x is taken no further than the bounds; NaN passes, as comparisons with it are false.
   @inline(__always)
   fileprivate func exponentialParts(above low: Self, below high: Self) -> (Self, SIMD16<Int32>) {
     var x = self.replacing(with: low, where: self .< low)
     x = x.replacing(with: high, where: x .> high)
+    return exponentialParts(raised: x)
+  }
+
+  @inline(__always)
+  private func exponentialParts(raised x: Self) -> (Self, SIMD16<Int32>) {
     // Adding 1.5 * 2^23 leaves the nearest integer in the low bits of the mantissa.
     let magic = Self(0x1.8p23)
     let shifted = magic.adding(x, times: Self(1.4426950408889634))

@@ -102,6 +102,8 @@ public enum Engine {
     }
     roots = []
 
+    // The pass forward is over, and what it kept for its next operation.
+    ThreadState.current.overlap = nil
     // Backward computes in the dtypes of forward.
     let isAutocast = Autocast.pause()
     defer { Autocast.resume(isAutocast) }

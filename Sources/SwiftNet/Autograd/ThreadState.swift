@@ -14,6 +14,8 @@ public final class ThreadState {
   var isAutocastCacheEnabled = true
   var autocastDepth = 0
   var autocastCache: [ObjectIdentifier: ConvertedWeight] = [:]
+  /// What the last pass over scores and their truth found.
+  var overlap: KnownOverlap?
   /// Nodes being freed one after the other instead of recursively.
   var graveyard: [GradNode.Remains] = []
   var isBurying = false

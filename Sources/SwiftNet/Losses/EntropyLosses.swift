@@ -1,3 +1,5 @@
+import KernelTypes
+
 /// Cross entropies of segmentations, plain, focused on what is hard, and mixed with losses of overlap.
 extension Tensor {
   /// alpha · (1 - e^(-B))^gamma · B, B being the mean binary cross entropy: the focal form of the whole batch's loss.
@@ -5,7 +7,7 @@ extension Tensor {
     _ target: Tensor, _ options: SegmentationOptions = SegmentationOptions(), alpha: Double = 0.8, gamma: Double = 2
   ) throws -> Tensor {
     let pair = try SegmentationPair(self, target, options)
-    let b = try pair.combined(positions: pair.crossEntropies(), .mean, shape: shape)
+    let b = try pair.meanEntropy(shape)
     let focus = try (b.negated().unary(.exp).negated() + 1.0).raised(gamma)
     return try (focus * b * .float(alpha)).to(dtype)
   }
@@ -29,6 +31,16 @@ extension Tensor {
       try require(
         weight.shape == [classes], .value,
         "expected a weight for each of \(classes) classes, got \(Shape.describe(weight.shape))")
+    }
+    let isPlain = options.mode != .multiclass && options.fromLogits && pair.counted == nil && weight == nil
+    if isPlain, threshold == nil, !normalized, gamma >= 0 {
+      var settings = BinaryLossSettings()
+      settings.gamma = gamma
+      (settings.positive, settings.negative) = (alpha ?? 1, 1 - (alpha ?? 0))
+      let loss = try pair.scores.fusedLoss(
+        "FocalLoss", pair.truth, reduction, kernels.loss.focalSums, kernels.loss.focalGradient, settings
+      ) { x, y in try x.focalFormula(y, settings, reduction) }
+      if let loss { return try loss.to(dtype) }
     }
     let classWeight = try weight?.to(pair.scores.dtype).reshape([1, classes, 1])
     let (entropy, factor, outShape): (Tensor, Tensor?, [Int])
@@ -64,6 +76,16 @@ extension Tensor {
     return try pair.combined(positions: losses, reduction, shape: outShape).to(dtype)
   }
 
+  /// The plain form in differentiable operations.
+  private func focalFormula(_ target: Tensor, _ settings: BinaryLossSettings, _ reduction: LossReduction) throws
+    -> Tensor
+  {
+    let entropy = try binaryCrossEntropyWithLogits(target, reduction: .none)
+    let focus = try (entropy.negated().unary(.exp).negated() + 1.0).raised(settings.gamma)
+    let balance = try target * .float(settings.positive - settings.negative) + .float(settings.negative)
+    return try (focus * entropy * balance).reduced(reduction)
+  }
+
   /// Binary cross entropy with softened targets: y·(1 - smoothing) + (1 - y)·smoothing. The mean is over the positions
   /// that count.
   ///
@@ -78,6 +100,9 @@ extension Tensor {
     if options.mode == .binary, rank >= 2, positiveWeight.map({ $0.count > 1 }) ?? false { options.mode = .multilabel }
     try require(options.mode != .multiclass, .value, "soft_bce_loss: the target must be binary or multilabel")
     let pair = try SegmentationPair(self, target, options)
+    if smoothing == 0, weight == nil, positiveWeight == nil, reduction == .mean {
+      return try pair.meanEntropy(shape).to(dtype)
+    }
     var losses = try pair.crossEntropies(smoothing: smoothing, positiveWeight: positiveWeight)
     if let weight { losses = try losses.reshape(shape) * weight.to(losses.dtype) }
     if losses.shape != pair.scores.shape { losses = try losses.reshape(pair.scores.shape) }
@@ -89,17 +114,22 @@ extension Tensor {
     _ target: Tensor, _ options: SegmentationOptions = SegmentationOptions(), smooth: Double = 1, eps: Double = 1e-7,
     entropyWeight: Double = 1, diceWeight: Double = 1, weight: Tensor? = nil
   ) throws -> Tensor {
+    let pair = try SegmentationPair(self, target, options)
+    let totals = try pair.totals()
     let entropy: Tensor
     if options.mode == .multiclass {
-      let pair = try SegmentationPair(self, target, options)
       let logs = try options.fromLogits ? pair.scores.logSoftmax(1) : pair.scores.unary(.log)
       let losses = try (logs * pair.truth).sum([1], keepdim: true).negated()
       entropy = try pair.combined(positions: losses, .mean, shape: [])
+    } else if let sums = totals.entropy {
+      entropy = try sums.sum() / .float(Double(pair.scores.count))
     } else {
-      let pair = try SegmentationPair(self, target, options)
-      entropy = try pair.combined(positions: pair.crossEntropies(), .mean, shape: shape)
+      entropy = try pair.meanEntropy(shape)
     }
-    let dice = try diceLoss(target, options, smooth: smooth, eps: eps, weight: weight)
+    let overlap = try pair.overlapLosses(totals, eps) { both, p, y in
+      (try both * 2.0 + .float(smooth), try p + y + .float(smooth))
+    }
+    let dice = try pair.combined(overlap, weight: weight, .mean).to(dtype)
     return try entropy.to(dtype) * .float(entropyWeight) + dice * .float(diceWeight)
   }
 

@@ -46,12 +46,7 @@ extension Tensor {
     _ score: (_ both: Tensor, _ p: Tensor, _ y: Tensor) throws -> (Tensor, Tensor)
   ) throws -> Tensor {
     let pair = try SegmentationPair(self, target, options)
-    let p = try pair.probabilities()
-    let (above, below) = try score(
-      try pair.total(p * pair.truth), try pair.total(p), try pair.total(pair.truth))
-    let ratio = try above / below.atLeast(eps)
-    var losses = try logarithmic ? ratio.atLeast(eps).unary(.log).negated() : ratio.negated() + 1.0
-    if exponent != 1 { losses = try losses.raised(exponent) }
+    let losses = try pair.overlapLosses(pair.totals(), eps, logarithmic, exponent: exponent, score)
     return try pair.combined(losses, weight: weight, reduction).to(dtype)
   }
 
@@ -66,10 +61,14 @@ extension Tensor {
     weight: Tensor? = nil, reduction: LossReduction = .mean
   ) throws -> Tensor {
     let pair = try SegmentationPair(self, target, options)
-    let (p, y) = (try pair.probabilities(), pair.truth)
-    let all = try pair.total(try pair.counted?.expand(p.shape) ?? Tensor.ones(p.shape, dtype: p.dtype))
-    let both = try pair.total(p * y)
-    let (predicted, true_) = (try pair.total(p), try pair.total(y))
+    let totals = try pair.totals()
+    let (both, predicted, true_) = (totals.both, totals.predicted, totals.present)
+    let shape = pair.scores.shape
+    let all = try noGrad {
+      if let counted = pair.counted { return try pair.total(counted.expand(shape)) }
+      return try Tensor.full(
+        both.shape, .float(Double(options.perImage ? shape[2] : shape[0] * shape[2])), dtype: both.dtype)
+    }
     let tp = try both + .float(eps)
     let fp = try predicted - both + .float(eps)
     let fn = try true_ - both + .float(eps)
@@ -79,5 +78,18 @@ extension Tensor {
       try ((tp + fp).unary(.sqrt) * (tp + fn).unary(.sqrt)) * ((tn + fp).unary(.sqrt) * (tn + fn).unary(.sqrt))
     let losses = try ((tp * tn - fp * fn) / below).negated() + 1.0
     return try pair.combined(losses, weight: weight, reduction).to(dtype)
+  }
+}
+
+extension SegmentationPair {
+  /// The losses of the classes (and images): a score from the three sums, as numerator and denominator, becomes a loss.
+  func overlapLosses(
+    _ totals: OverlapTotals, _ eps: Double, _ logarithmic: Bool = false, exponent: Double = 1,
+    _ score: (_ both: Tensor, _ p: Tensor, _ y: Tensor) throws -> (Tensor, Tensor)
+  ) throws -> Tensor {
+    let (above, below) = try score(totals.both, totals.predicted, totals.present)
+    let ratio = try above / below.atLeast(eps)
+    let losses = try logarithmic ? ratio.atLeast(eps).unary(.log).negated() : ratio.negated() + 1.0
+    return exponent == 1 ? losses : try losses.raised(exponent)
   }
 }

@@ -409,7 +409,7 @@ public func whereSelect(
   }
   let narrow = dtype == .float16 || dtype == .bfloat16
   let program = try ElementwiseProgram.fusing(
-    kernel, [.tensor(condition), a, b], lane: dtype.lane, scalars: Scalars(), roundTo: narrow ? dtype : nil)
+    .where, kernel, [.tensor(condition), a, b], lane: dtype.lane, scalars: Scalars(), roundTo: narrow ? dtype : nil)
   let out = try program.result(dtype: dtype, shape: shape, strides: strides ?? Shape.contiguousStrides(shape))
   var inputs: [Tensor] = []
   var isFirst: [Bool] = []

@@ -1,3 +1,5 @@
+import KernelTypes
+
 /// Losses of binary and multi-label classification, margins and embeddings; names and formulas as in
 /// `torch.nn.functional`.
 extension Tensor {
@@ -17,6 +19,7 @@ extension Tensor {
         + "(\(Shape.size(shape))) is deprecated. Please ensure they have the same size.")
     // Of a sigmoid the logarithms are found from what it was taken of: in one function instead of three, and more exactly.
     let logits = try pendingLogits()
+    if weight == nil, let logits, let loss = try entropyOfSigmoid(logits, target, reduction) { return loss }
     if logits == nil || reduction == .none { try checkProbabilities() }
     let out = try noGrad { () -> Tensor in
       if let logits {
@@ -29,10 +32,7 @@ extension Tensor {
     }
     try out.recorded("BinaryCrossEntropy", self, target, saving: [self, target]) { context in
       let (grad, x, y) = (try context.grad, try context.saved(0), try context.saved(1))
-      let dx =
-        context.createsGraph
-        ? try grad * (x - y) / ((x.negated() + 1.0) * x).atLeast(1e-12)
-        : try grad * elementwise(.entropySlope, [.tensor(x), .tensor(y)])
+      let dx = try grad * Tensor.entropySlope(x, y, createsGraph: context.createsGraph)
       guard context.needs(1) else { return [dx, nil] }
       return [dx, try grad * (x.negated().unary(.log1p) - x.unary(.log))]
     }
@@ -40,6 +40,28 @@ extension Tensor {
     // A sigmoid is between 0 and 1, or not a number.
     if logits != nil, reduction != .none, try loss.item().double.isNaN { try checkProbabilities() }
     return loss
+  }
+
+  /// The derivative of the binary cross entropy of probabilities x.
+  private static func entropySlope(_ x: Tensor, _ y: Tensor, createsGraph: Bool) throws -> Tensor {
+    createsGraph
+      ? try (x - y) / ((x.negated() + 1.0) * x).atLeast(1e-12)
+      : try elementwise(.entropySlope, [.tensor(x), .tensor(y)])
+  }
+
+  /// The loss of a sigmoid that is still to be computed, in one pass over what it was taken of.
+  private func entropyOfSigmoid(_ logits: Tensor, _ target: Tensor, _ reduction: LossReduction) throws -> Tensor? {
+    guard reduction == .mean || reduction == .sum, let pair = LossPair(logits, target) else { return nil }
+    let total = try pair.entropyOfSigmoid()
+    // A sigmoid is between 0 and 1, or not a number.
+    if total.isNaN { try checkProbabilities() }
+    let divisor = reduction == .mean ? Double(count) : 1
+    return try Tensor.full([], .float(total / divisor), dtype: dtype)
+      .recorded("BinaryCrossEntropy", self, saving: [self, target]) { context in
+        let slope = try Tensor.entropySlope(
+          try context.saved(0), try context.saved(1), createsGraph: context.createsGraph)
+        return [try (context.grad * .float(1 / divisor)) * slope]
+      }
   }
 
   private func checkProbabilities() throws {
@@ -65,6 +87,12 @@ extension Tensor {
     try require(
       target.shape == shape, .value,
       "Target size (\(Shape.size(target.shape))) must be the same as input size (\(Shape.size(shape)))")
+    if weight == nil, positiveWeight == nil {
+      let fused = try fusedLoss(
+        "BinaryCrossEntropyWithLogits", target, reduction, kernels.loss.entropySums, kernels.loss.overlapGradient
+      ) { x, y in try x.binaryCrossEntropyWithLogits(y, reduction: .none).reduced(reduction) }
+      if let fused { return fused }
+    }
     let logs = try unary(.logSigmoid)
     let rest = try (target.negated() + 1.0) * self
     let loss: Tensor

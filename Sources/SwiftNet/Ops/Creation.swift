@@ -98,7 +98,7 @@ extension Tensor {
     }
     let program = ElementwiseProgram(
       lane: dtype.lane, leaves: [.scalar(value)],
-      steps: [.init(kernel: kernel, sources: [.leaf(0)], scalars: Scalars(), roundTo: nil)])
+      steps: [.init(.copy, kernel: kernel, sources: [.leaf(0)], scalars: Scalars(), roundTo: nil)])
     try program.run(into: self)
   }
 

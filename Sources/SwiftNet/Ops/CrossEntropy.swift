@@ -77,7 +77,7 @@ extension Tensor {
       let factors =
         reduction == .none
         ? try grad.to(.float64).contiguous()
-        : try Tensor.full([classes.count], .float(try grad.item().double / divisor), dtype: .float64)
+        : try Tensor.full([1], .float(grad.item().double / divisor), dtype: .float64)
       return [
         try context.saved(0).crossEntropyGradient(
           classes, weight, denominators: try context.saved(2), factors, ignoreIndex, labelSmoothing)
@@ -92,13 +92,16 @@ extension Tensor {
     let layout = try ClassScores(self)
     let out = try Tensor(empty: layout.scores.shape, dtype: dtype, strides: layout.scores.strides)
     let kernel = kernels.loss.crossEntropyGradient[dtype.lane.rawValue]
-    let (size, settings) = (dtype.size, layout.settings(ignoreIndex, labelSmoothing))
+    let size = dtype.size
+    var settings = layout.settings(ignoreIndex, labelSmoothing)
+    settings.gradientStride = factors.count == 1 ? 0 : 1
+    let perSample = settings.gradientStride
     let (x, w, y) = (try layout.scores.pointer(), try weight?.pointer(), try out.mutablePointer())
     let t = try classes.pointer().assumingMemoryBound(to: Int64.self)
     let d = try denominators.pointer().assumingMemoryBound(to: Double.self)
     let g = try factors.pointer().assumingMemoryBound(to: Double.self)
     layout.forEachBlock { at, first, count in
-      kernel(x + at * size, t + first, w, d + first, g + first, y + at * size, count, settings)
+      kernel(x + at * size, t + first, w, d + first, g + first * perSample, y + at * size, count, settings)
     }
     return try out.reshape(shape)
   }
@@ -265,12 +268,36 @@ private struct ClassTarget {
     self.ignoreIndex = Int64(ignoreIndex)
     let count = Int64(scores.shape[scores.rank == 1 ? 0 : 1])
     let values = try classes.pointer().assumingMemoryBound(to: Int64.self)
+    let n = classes.count
+    let grain = 1 << 14
+    let parts = UnsafeMutablePointer<(counted: Int, wrong: Int)>.allocate(capacity: n / grain + 1)
+    defer { parts.deallocate() }
+    parallelFor(n, grain: grain) { start, end in
+      parts[start / grain] = ClassTarget.check(values + start, end - start, count, Int64(ignoreIndex))
+    }
     var counted = 0
-    for i in 0..<classes.count where values[i] != self.ignoreIndex {
-      try require(values[i] >= 0 && values[i] < count, .index, "Target \(values[i]) is out of bounds.")
-      counted += 1
+    for part in 0..<(n + grain - 1) / grain {
+      counted += parts[part].counted
+      guard parts[part].wrong == 0 else {
+        let wrong = (0..<n).first { values[$0] != Int64(ignoreIndex) && !(0..<count).contains(values[$0]) }
+        throw SwiftNetError.index("Target \(wrong.map { values[$0] } ?? 0) is out of bounds.")
+      }
     }
     self.counted = counted
+  }
+
+  /// How many targets count, and whether any of these is none of the classes.
+  private static func check(_ values: UnsafePointer<Int64>, _ n: Int, _ classes: Int64, _ ignored: Int64) -> (
+    counted: Int, wrong: Int
+  ) {
+    var (counted, wrong) = (0, 0)
+    for i in 0..<n {
+      let counts = values[i] != ignored
+      counted &+= counts ? 1 : 0
+      // As unsigned numbers the negative ones are the greatest.
+      wrong |= counts && UInt64(bitPattern: values[i]) >= UInt64(classes) ? 1 : 0
+    }
+    return (counted, wrong)
   }
 
   /// The sum of the weights of the samples that count.

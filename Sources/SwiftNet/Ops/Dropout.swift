@@ -32,8 +32,8 @@ extension Tensor {
     var program = ElementwiseProgram(
       lane: dtype.lane, leaves: [.tensor(self), .tensor(mask), .scalar(.float(scale))], steps: [])
     program.steps = [
-      .init(kernel: multiply, sources: [.leaf(1), .leaf(2)], scalars: Scalars(), roundTo: nil),
-      .init(kernel: multiply, sources: [.leaf(0), .step(0)], scalars: Scalars(), roundTo: nil),
+      .init(.mul, kernel: multiply, sources: [.leaf(1), .leaf(2)], scalars: Scalars(), roundTo: nil),
+      .init(.mul, kernel: multiply, sources: [.leaf(0), .step(0)], scalars: Scalars(), roundTo: nil),
     ]
     try program.run(into: out)
     return try out.recorded("Dropout", self, saving: [mask]) { [try $0.grad.masked(try $0.saved(0), scale: scale)] }

@@ -34,7 +34,7 @@ func elementwise(
     let strides = outputStrides(shape, operands) ?? Shape.contiguousStrides(shape)
     let roundTo = narrow && resultType != compute && resultType != .bool ? compute : nil
     let program = try ElementwiseProgram.fusing(
-      kernel, operands, lane: compute.lane, scalars: scalars, roundTo: roundTo)
+      op, kernel, operands, lane: compute.lane, scalars: scalars, roundTo: roundTo)
     return try program.result(dtype: resultType, shape: shape, strides: strides)
   }
   try require(
@@ -54,7 +54,8 @@ func elementwise(
   }
   try into.memory.willChange()
   let program = try ElementwiseProgram.fusing(
-    kernel, operands, lane: compute.lane, scalars: scalars, roundTo: narrow && into.dtype != compute ? compute : nil)
+    op, kernel, operands, lane: compute.lane, scalars: scalars,
+    roundTo: narrow && into.dtype != compute ? compute : nil)
   if overlaps(into, program.leaves) {
     let whole = try Tensor(empty: into.shape, dtype: into.dtype)
     try program.run(into: whole)
@@ -205,6 +206,6 @@ func copyElements(from source: Tensor, to target: Tensor) throws {
   }
   let program = ElementwiseProgram(
     lane: lane, leaves: [.tensor(source)],
-    steps: [.init(kernel: kernel, sources: [.leaf(0)], scalars: Scalars(), roundTo: nil)])
+    steps: [.init(.copy, kernel: kernel, sources: [.leaf(0)], scalars: Scalars(), roundTo: nil)])
   try program.run(into: target)
 }

@@ -21,6 +21,7 @@ struct ElementwiseProgram {
   }
 
   struct Step {
+    let op: ElementwiseOp
     var kernel: ElementwiseKernel
     var sources: [Source]
     var scalars: Scalars
@@ -31,7 +32,10 @@ struct ElementwiseProgram {
 
     private static let counter = Atomic<Int>(0)
 
-    init(kernel: ElementwiseKernel, sources: [Source], scalars: Scalars, roundTo: DType?) {
+    init(
+      _ op: ElementwiseOp, kernel: ElementwiseKernel, sources: [Source], scalars: Scalars, roundTo: DType?
+    ) {
+      self.op = op
       self.kernel = kernel
       self.sources = sources
       self.scalars = scalars
@@ -51,6 +55,7 @@ struct ElementwiseProgram {
   /// Computes the program for each element of `output`, whose shape all leaves broadcast to.
   func run(into output: Tensor) throws {
     if output.count == 0 { return }
+    if steps.count > 1, try runOverlapGradient(into: output) { return }
     let program = try reordered(shape: output.shape, strides: output.strides)
     let plan = try Plan(program, output.shape, output.strides, output)
     let count = output.count
@@ -136,7 +141,7 @@ struct StridedView {
 
 extension Tensor {
   /// Whether all elements are one in memory, as after `expand`.
-  fileprivate var isOneValue: Bool {
+  var isOneValue: Bool {
     if count == 1 { return true }
     for (size, stride) in zip(shape, strides) where size != 1 && stride != 0 { return false }
     return count > 0

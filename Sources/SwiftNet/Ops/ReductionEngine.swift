@@ -283,6 +283,9 @@ extension Tensor {
       let firstReduced = mask.firstIndex(of: true), mask[firstReduced...].allSatisfy({ $0 }),
       let kernel = kernels.reduce[row: op, lane], let program = try deferredProgramToFold(lane: lane)
     else { return nil }
+    if op == .sum, let sums = try overlapSums(of: program, outputs: outputs, elements: elements) {
+      return sums.map { Int64(bitPattern: $0.bitPattern) }
+    }
     var values = [Int64](repeating: 0, count: outputs)
     try values.withUnsafeMutableBufferPointer { buffer in
       guard let first = buffer.baseAddress else { return }
@@ -322,6 +325,12 @@ extension Tensor {
     for d in self.shape.indices where mask[d] { elements *= self.shape[d] }
     if let values = try foldDeferred(op, mask, outputs: outputs, elements: elements, lane: lane, parameters) {
       return Reduced(shape: shape, elements: elements, values: values, isInteger: lane == .i64)
+    }
+    if op == .sum, lane != .i64, isContiguous, mask.drop(while: { !$0 }).allSatisfy({ $0 }),
+      let sums = knownSums(outputs: outputs, elements: elements)
+    {
+      let values = sums.map { Int64(bitPattern: $0.bitPattern) }
+      return Reduced(shape: shape, elements: elements, values: values, isInteger: false)
     }
     var engine = try ReductionEngine(op, self, reducing: mask, lane: lane)
     engine.parameters = parameters

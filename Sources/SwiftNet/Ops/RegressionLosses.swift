@@ -1,3 +1,5 @@
+import KernelTypes
+
 /// Losses that compare two tensors element by element. Shapes broadcast; names and formulas as in
 /// `torch.nn.functional`.
 extension Tensor {
@@ -7,6 +9,14 @@ extension Tensor {
       .float32, [self, target, weight], { try $0[0].mseLoss($0[1], weight: $0[optional: 2], reduction: reduction) })
     {
       return out
+    }
+    // Of what is still to be computed the squares are folded as it is computed.
+    if weight == nil, !isDeferred, !target.isDeferred {
+      let fused = try fusedLoss(
+        "MseLoss", target, reduction, kernels.loss.squareSums, kernels.loss.squareGradient,
+        BinaryLossSettings()
+      ) { x, y in try (x - y).unary(.square).reduced(reduction) }
+      if let fused { return fused }
     }
     return try (self - target).unary(.square).reduced(reduction, weight: weight)
   }

@@ -80,8 +80,8 @@ public enum Deferral {
 extension ElementwiseProgram {
   /// A program of one operation on operands whose deferred parts are taken over where that is possible.
   static func fusing(
-    _ kernel: ElementwiseKernel, _ operands: [ElementwiseOperand], lane: Lane, scalars: Scalars,
-    roundTo: DType?
+    _ op: ElementwiseOp, _ kernel: ElementwiseKernel, _ operands: [ElementwiseOperand], lane: Lane,
+    scalars: Scalars, roundTo: DType?
   ) throws -> ElementwiseProgram {
     var program = ElementwiseProgram(lane: lane, leaves: [], steps: [])
     var taken: [(memory: Storage, source: Source)] = []
@@ -107,7 +107,7 @@ extension ElementwiseProgram {
         sources.append(.leaf(try program.addLeaf(tensor)))
       }
     }
-    program.steps.append(Step(kernel: kernel, sources: sources, scalars: scalars, roundTo: roundTo))
+    program.steps.append(Step(op, kernel: kernel, sources: sources, scalars: scalars, roundTo: roundTo))
     return program
   }
 
@@ -191,15 +191,15 @@ extension Tensor {
     guard isContiguous, Shape.isContiguous(recipe.shape, recipe.strides) else { return nil }
     var program = recipe.program
     for (index, leaf) in program.leaves.enumerated() {
-      guard case .tensor(let tensor) = leaf, tensor.count != 1 else { continue }
+      guard case .tensor(let tensor) = leaf, !tensor.isOneValue else { continue }
       guard tensor.count == count, tensor.isContiguous,
         let seen = try? tensor.alias(shape: shape, strides: Shape.contiguousStrides(shape))
       else { return nil }
       program.leaves[index] = .tensor(seen)
     }
     for index in program.leaves.indices {
-      if case .tensor(let tensor) = program.leaves[index], tensor.count == 1, !tensor.shape.isEmpty,
-        let seen = try? tensor.alias(shape: [], strides: [])
+      if case .tensor(let tensor) = program.leaves[index], tensor.isOneValue, !tensor.shape.isEmpty,
+        let seen = try? tensor.alias(shape: [], strides: [], count: 1)
       {
         program.leaves[index] = .tensor(seen)
       }

@@ -38,6 +38,19 @@ public final class Storage: @unchecked Sendable {
   /// What foreign memory wants to be called at its end.
   private let release: (() -> Void)?
   private let isComputing = Atomic<Bool>(false)
+  /// Tells these contents from others: 0 until somebody asks, and again when they are about to change.
+  private let number = Atomic<Int>(0)
+  private static let lastNumber = Atomic<Int>(0)
+
+  /// A number that no other contents have.
+  var contentsNumber: Int {
+    let known = number.load(ordering: .relaxed)
+    if known != 0 { return known }
+    let fresh = Storage.lastNumber.add(1, ordering: .relaxed).newValue
+    return number.compareExchange(expected: 0, desired: fresh, ordering: .relaxed).original == 0
+      ? fresh : number.load(ordering: .relaxed)
+  }
+
   /// Held for the moment in which `kept` is read or given up.
   private let isKeptInUse = Atomic<Bool>(false)
 
@@ -162,6 +175,7 @@ public final class Storage: @unchecked Sendable {
   /// Computes every deferred storage that reads this one: called before the contents change.
   @inline(__always)
   func willChange() throws {
+    number.store(0, ordering: .relaxed)
     if !readers.isEmpty { try computeReaders() }
   }
 
