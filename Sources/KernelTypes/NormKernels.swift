@@ -59,6 +59,34 @@ public typealias NormGradientKernel = (
   NormGradientCoefficients, MatrixShape
 ) -> Void
 
+/// What `NormalizeRowsKernel` reads, in this order; only x must be there.
+public struct NormalizeOperands {
+  public var x: UnsafeRawPointer
+  /// By column.
+  public var scale: UnsafePointer<Float>?
+  public var shift: UnsafePointer<Float>?
+  /// As large as x, added.
+  public var residual: UnsafeRawPointer?
+  /// As large as x: where it is zero or less, so is the result.
+  public var mask: UnsafeRawPointer?
+
+  public init(
+    x: UnsafeRawPointer, scale: UnsafePointer<Float>? = nil, shift: UnsafePointer<Float>? = nil,
+    residual: UnsafeRawPointer? = nil, mask: UnsafeRawPointer? = nil
+  ) {
+    self.x = x
+    self.scale = scale
+    self.shift = shift
+    self.residual = residual
+    self.mask = mask
+  }
+}
+
+/// `(operands, relu, y, shape)`: y = x · scale + shift + residual, in bfloat16.
+public typealias NormalizeRowsKernel = (
+  UnsafePointer<NormalizeOperands>, Bool, UnsafeMutableRawPointer, MatrixShape
+) -> Void
+
 /// `(x, y, weight or nil, bias or nil, means, inverse deviations, eps, shape)`: each row normalised by its own
 /// mean and variance; the statistics are kept as doubles.
 public typealias LayerNormKernel = (
@@ -73,7 +101,8 @@ public typealias LayerNormGradientKernel = (
   UnsafeMutableRawPointer, UnsafeMutablePointer<Double>?, MatrixShape
 ) -> Void
 
-/// By lane (f32, f64).
+/// By lane (f32, f64); those of a normalisation by channels have a third place for bfloat16, whose parameters are float32
+/// (`place(of:)`).
 public struct NormKernels {
   public var statisticsRows: [StatisticsRowsKernel] = []
   public var statisticsPlane: [StatisticsPlaneKernel] = []
@@ -81,8 +110,19 @@ public struct NormKernels {
   public var gradientSumsPlane: [NormGradientSumsPlaneKernel] = []
   public var gradientRows: [NormGradientKernel] = []
   public var gradientPlane: [NormGradientKernel] = []
+  public var normalizeNarrowRows: NormalizeRowsKernel = { _, _, _, _ in }
   public var layerNorm: [LayerNormKernel] = []
   public var layerNormGradient: [LayerNormGradientKernel] = []
 
   public init() {}
+
+  /// Where the kernels of a normalisation by channels stand for a dtype; nil if they do not compute on it.
+  public static func place(of dtype: DType) -> Int? {
+    switch dtype {
+    case .float32: 0
+    case .float64: 1
+    case .bfloat16: 2
+    default: nil
+    }
+  }
 }

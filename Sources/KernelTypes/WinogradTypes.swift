@@ -1,15 +1,25 @@
-/// Winograd's algorithm F(4×4, 3×3) on float32: tiles of 4×4 outputs from 6×6 inputs by 36 multiplications per
+/// Winograd's algorithm F(4×4, 3×3) in float32: tiles of 4×4 outputs from 6×6 inputs by 36 multiplications per
 /// pair of channels instead of 144.
 public struct WinogradKernels {
   /// Channels of the source must be a multiple of this.
   public var lanes = 1
-  public var transformSource: WinogradSourceKernel = { _, _, _, _, _, _ in }
+  /// Of images in float32, and in bfloat16: these are widened while they are transformed, and results rounded.
+  public var wideImages = WinogradImageKernels()
+  public var narrowImages = WinogradImageKernels()
   public var transformFilter: WinogradFilterKernel = { _, _, _, _, _ in }
   public var multiply: WinogradMultiplyKernel = { _ in }
-  public var transformProducts: WinogradOutputKernel = { _, _, _, _, _ in }
-  public var transformGradient: WinogradGradientKernel = { _, _, _, _, _, _ in }
   public var accumulate: WinogradAccumulateKernel = { _, _, _, _, _, _, _ in }
   public var transformFilterGradient: WinogradFilterGradientKernel = { _, _, _ in }
+
+  public init() {}
+}
+
+/// Those that read or write images.
+public struct WinogradImageKernels {
+  public var transformSource: WinogradSourceKernel = { _, _, _, _, _, _ in }
+  /// The epilogue's bias is float32.
+  public var transformProducts: WinogradOutputKernel = { _, _, _, _, _ in }
+  public var transformGradient: WinogradGradientKernel = { _, _, _, _, _, _ in }
 
   public init() {}
 }

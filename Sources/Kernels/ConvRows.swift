@@ -199,13 +199,15 @@ func convolveRows<T: ProductScalar>(_ arguments: UnsafePointer<ConvolveArguments
           let distance = tile == x.tiles - 1 ? 0 : table[x.tableWords + sources] &- table[sources]
           let near = distance > 0 && distance <= 4 * tileRows * x.run * MemoryLayout<T>.stride
           let ahead = near ? distance : 0
+          // The lines are on their way while the tile is computed.
+          let size = outputSize(T.self)
+          let target = x.output + (x.firstColumn + column) * size
+          for row in 0..<rows {
+            sn_prefetch_write(target + table[1 + row] * size)
+            sn_prefetch_write(target + (table[1 + row] + width - 1) * size)
+          }
           if direct && width == columns && table[0] > 0 {
-            let out = x.output.assumingMemoryBound(to: T.self) + (x.firstColumn + column)
-            // The lines are on their way while the tile is computed.
-            for row in 0..<rows {
-              sn_prefetch_write(out + table[1 + row])
-              sn_prefetch_write(out + (table[1 + row] + T.Vector.scalarCount))
-            }
+            let out = target.assumingMemoryBound(to: T.self)
             accumulate(
               table, x.tableWords, x.run, x.sourceOffset, panel, narrow, ahead, buffer,
               (out, table + 1, bias.map { $0 + column }))

@@ -88,15 +88,17 @@ private func gridPlace(_ grid: Int, _ down: Int, _ across: Int) -> (image: Int, 
 }
 
 /// Bᵀ d B for consecutive tiles: gather 36 addresses, then 16 channels at a time, columns first.
-func winogradSource(
+@inline(never)
+func winogradSource<S: ImageNumber>(
   _ images: UnsafePointer<WinogradImages>, _ firstTile: Int, _ tiles: Int, _ out: UnsafeMutablePointer<Float>,
-  _ tileStride: Int, _ pointStride: Int
-) {
+  _ tileStride: Int, _ pointStride: Int, _: S.Type
+) where S.Wide == Float {
   let x = images.pointee
-  let base = x.pointer.assumingMemoryBound(to: Float.self)
-  let zeros = x.zeros.assumingMemoryBound(to: Float.self)
+  let base = x.pointer.assumingMemoryBound(to: S.self)
+  let zeros = x.zeros.assumingMemoryBound(to: S.self)
   let lanes = V.scalarCount
-  withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: 36) { addresses in
+  let line = 64 / MemoryLayout<S>.stride
+  withUnsafeTemporaryAllocation(of: UnsafePointer<S>.self, capacity: 36) { addresses in
     PointBuffer.with { middle in
       guard let from = addresses.baseAddress else { return }
       for tile in 0..<tiles {
@@ -118,13 +120,13 @@ func winogradSource(
             let end = ahead + x.channels
             while ahead < end {
               sn_prefetch(ahead)
-              ahead += 16
+              ahead += line
             }
           }
         }
         var channel = 0
         while channel < x.channels {
-          @inline(__always) func d(_ i: Int) -> V { load(from[i] + channel) }
+          @inline(__always) func d(_ i: Int) -> V { S.load(from[i] + channel) }
           for j in 0..<6 {
             let t = sourceTransform((d(j), d(6 + j), d(12 + j), d(18 + j), d(24 + j), d(30 + j)))
             store(t.0, middle + j * lanes)
@@ -219,16 +221,17 @@ func winogradMultiply(_ arguments: UnsafePointer<WinogradProducts>) {
 }
 
 /// Aᵀ m A of consecutive tiles and the epilogue, for one block of columns.
-func winogradProducts(
+@inline(never)
+func winogradProducts<S: ImageNumber>(
   _ products: UnsafePointer<Float>, _ firstTile: Int, _ tiles: Int, _ output: UnsafePointer<WinogradOutput>,
-  _ epilogue: UnsafePointer<ConvolveArguments>
-) {
+  _ epilogue: UnsafePointer<ConvolveArguments>, _: S.Type
+) where S.Wide == Float {
   let x = output.pointee
   let columns = Float.tileColumns
   let lanes = V.scalarCount
   let width = min(columns, epilogue.pointee.columns)
   let pointStride = tileRows * columns
-  let base = epilogue.pointee.output.assumingMemoryBound(to: Float.self) + epilogue.pointee.firstColumn
+  let base = epilogue.pointee.output.assumingMemoryBound(to: S.self) + epilogue.pointee.firstColumn
   withUnsafeTemporaryAllocation(of: Int.self, capacity: 16) { memory in
     guard let places = memory.baseAddress else { return }
     PointBuffer.with { middle in
@@ -247,7 +250,7 @@ func winogradProducts(
               let place = first + (i * x.dilationHeight * x.width + j * x.dilationWidth) * x.channels
               places[i * across + j] = place
               sn_prefetch_write(base + place)
-              if width > 16 { sn_prefetch_write(base + place + 16) }
+              sn_prefetch_write(base + (place + width - 1))
             }
           }
           var half = 0
@@ -276,7 +279,7 @@ func winogradProducts(
             }
             half += lanes
           }
-          finishTile(epilogue, places, rows * across, epilogue.pointee.firstColumn, width, results)
+          finishTile(epilogue, places, rows * across, epilogue.pointee.firstColumn, width, results, as: S.self)
         }
       }
     }
@@ -284,17 +287,18 @@ func winogradProducts(
 }
 
 /// A dY Aᵀ for consecutive tiles of up to a tile's columns of channels.
-func winogradGradient(
+@inline(never)
+func winogradGradient<S: ImageNumber>(
   _ images: UnsafePointer<WinogradImages>, _ firstTile: Int, _ tiles: Int, _ firstChannel: Int,
-  _ channels: Int, _ out: UnsafeMutablePointer<Float>
-) {
+  _ channels: Int, _ out: UnsafeMutablePointer<Float>, _: S.Type
+) where S.Wide == Float {
   let x = images.pointee
-  let base = x.pointer.assumingMemoryBound(to: Float.self) + firstChannel
-  let zeros = x.zeros.assumingMemoryBound(to: Float.self)
+  let base = x.pointer.assumingMemoryBound(to: S.self) + firstChannel
+  let zeros = x.zeros.assumingMemoryBound(to: S.self)
   let lanes = V.scalarCount
   let columns = Float.tileColumns
   let pointStride = winogradPointStride(tiles, columns)
-  withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: 16) { addresses in
+  withUnsafeTemporaryAllocation(of: UnsafePointer<S>.self, capacity: 16) { addresses in
     PointBuffer.with { middle in
       guard let from = addresses.baseAddress else { return }
       for tile in 0..<tiles {
@@ -311,7 +315,7 @@ func winogradGradient(
         var channel = 0
         while channel < columns {
           let present = channel < channels
-          @inline(__always) func d(_ i: Int) -> V { present ? load(from[i] + channel) : V() }
+          @inline(__always) func d(_ i: Int) -> V { present ? S.load(from[i] + channel) : V() }
           for j in 0..<4 {
             let t = gradientTransform((d(j), d(4 + j), d(8 + j), d(12 + j)))
             store(t.0, middle + j * lanes)
@@ -403,11 +407,19 @@ func winogradFilterGradient(
 
 func registerWinograd(_ table: inout WinogradKernels) {
   table.lanes = V.scalarCount
-  table.transformSource = { winogradSource($0, $1, $2, $3, $4, $5) }
+  table.wideImages = imageKernels(Float.self)
+  table.narrowImages = imageKernels(BrainFloat.self)
   table.transformFilter = { winogradFilter($0, $1, $2, $3, $4) }
   table.multiply = { winogradMultiply($0) }
-  table.transformProducts = { winogradProducts($0, $1, $2, $3, $4) }
-  table.transformGradient = { winogradGradient($0, $1, $2, $3, $4, $5) }
   table.accumulate = { winogradAccumulate($0, $1, $2, $3, $4, $5, $6) }
   table.transformFilterGradient = { winogradFilterGradient($0, $1, $2) }
+}
+
+@inline(__always)
+private func imageKernels<S: ImageNumber>(_: S.Type) -> WinogradImageKernels where S.Wide == Float {
+  var kernels = WinogradImageKernels()
+  kernels.transformSource = { winogradSource($0, $1, $2, $3, $4, $5, S.self) }
+  kernels.transformProducts = { winogradProducts($0, $1, $2, $3, $4, S.self) }
+  kernels.transformGradient = { winogradGradient($0, $1, $2, $3, $4, $5, S.self) }
+  return kernels
 }

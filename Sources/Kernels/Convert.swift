@@ -86,18 +86,9 @@ struct Half: Element {
   @inline(__always) init(lane: Int64) { self.init(lane: Float(lane)) }
 }
 
-/// The upper half of a float32.
-struct BrainFloat: Element {
-  let bits: UInt16
-
-  @inline(__always) var asFloat: Float { Float(bitPattern: UInt32(bits) << 16) }
+extension BrainFloat: Element {
   @inline(__always) var asDouble: Double { Double(asFloat) }
   @inline(__always) var asInt64: Int64 { toInt64(asFloat) }
-  @inline(__always) init(lane: Float) {
-    let pattern = lane.bitPattern
-    let rounded = (pattern &+ 0x7fff &+ ((pattern >> 16) & 1)) >> 16
-    bits = lane != lane ? 0x7fc0 : UInt16(truncatingIfNeeded: rounded)
-  }
   @inline(__always) init(lane: Double) { self.init(lane: Float(lane)) }
   @inline(__always) init(lane: Int64) { self.init(lane: Float(lane)) }
 }

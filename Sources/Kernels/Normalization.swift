@@ -79,6 +79,45 @@ extension SIMD8: WideningVector where Scalar == Double {
   @inline(__always) static func narrowed(_ wide: Doubles) -> Doubles { wide }
 }
 
+/// A number in memory that is computed with as a lane of `V`.
+protocol NormNumber {
+  associatedtype V: WideningVector
+  static func load(_ p: UnsafePointer<Self>, _ count: Int) -> V
+  static func store(_ vector: V, _ p: UnsafeMutablePointer<Self>, _ count: Int)
+  var asDouble: Double { get }
+}
+
+extension Float: NormNumber {
+  @inline(__always) static func load(_ p: UnsafePointer<Float>, _ count: Int) -> Floats {
+    loadLanes(p, count, Floats.self)
+  }
+  @inline(__always) static func store(_ vector: Floats, _ p: UnsafeMutablePointer<Float>, _ count: Int) {
+    storeLanes(vector, p, count)
+  }
+}
+
+extension Double: NormNumber {
+  @inline(__always) static func load(_ p: UnsafePointer<Double>, _ count: Int) -> Doubles {
+    loadLanes(p, count, Doubles.self)
+  }
+  @inline(__always) static func store(_ vector: Doubles, _ p: UnsafeMutablePointer<Double>, _ count: Int) {
+    storeLanes(vector, p, count)
+  }
+}
+
+extension BrainFloat: NormNumber {
+  @inline(__always) static func load(_ p: UnsafePointer<BrainFloat>, _ count: Int) -> Floats {
+    if count == Floats.scalarCount { return sn_load_bfloat_f16(p) }
+    var lanes = Floats(repeating: 0)
+    for i in 0..<count { lanes[i] = p[i].asFloat }
+    return lanes
+  }
+  @inline(__always) static func store(_ vector: Floats, _ p: UnsafeMutablePointer<BrainFloat>, _ count: Int) {
+    if count == Floats.scalarCount { return sn_store_bfloat_f16(vector, p) }
+    for i in 0..<count { p[i] = BrainFloat(lane: vector[i]) }
+  }
+}
+
 /// The doubles of a vector added up in a fixed order.
 @inline(__always)
 func total<V: WideningVector>(_ wide: V.Wide, _ type: V.Type) -> Double {
@@ -101,9 +140,10 @@ private let rowTile = 16
 // MARK: Statistics
 
 @inline(__always)
-private func statisticsRows<V: WideningVector>(_ vector: V.Type) -> StatisticsRowsKernel {
+private func statisticsRows<S: NormNumber>(_: S.Type) -> StatisticsRowsKernel {
   { x, pivots, accumulators, shape in
-    let x = x.assumingMemoryBound(to: V.Scalar.self)
+    typealias V = S.V
+    let x = x.assumingMemoryBound(to: S.self)
     let columns = shape.columns
     var start = 0
     while start < shape.rows {
@@ -112,7 +152,7 @@ private func statisticsRows<V: WideningVector>(_ vector: V.Type) -> StatisticsRo
         let pivot = pivots.map { V.loadWide($0 + c, count) } ?? V.wideZero
         var sum = V.wideZero, squares = V.wideZero
         for row in start..<end {
-          let d = V.subtract(loadLanes(x + (row * columns + c), count, V.self).widened, pivot)
+          let d = V.subtract(S.load(x + (row * columns + c), count).widened, pivot)
           sum = V.add(sum, d)
           squares = V.addProduct(squares, d, d)
         }
@@ -135,22 +175,21 @@ private func widePivot<V: WideningVector>(_ value: Double, _ type: V.Type) -> V.
 
 /// Sums of x - pivot and of its square over a row.
 @inline(__always)
-private func rowSums<V: WideningVector>(
-  _ x: UnsafePointer<V.Scalar>, _ n: Int, _ pivot: Double, _ type: V.Type
-) -> (Double, Double) where V.Scalar: BinaryFloatingPoint {
+private func rowSums<S: NormNumber>(_ x: UnsafePointer<S>, _ n: Int, _ pivot: Double) -> (Double, Double) {
+  typealias V = S.V
   let center = widePivot(pivot, V.self)
   var sum = V.wideZero, squares = V.wideZero
   let whole = n / V.scalarCount * V.scalarCount
   var i = 0
   while i < whole {
-    let d = V.subtract(loadLanes(x + i, V.scalarCount, V.self).widened, center)
+    let d = V.subtract(S.load(x + i, V.scalarCount).widened, center)
     sum = V.add(sum, d)
     squares = V.addProduct(squares, d, d)
     i += V.scalarCount
   }
   var (s, q) = (total(sum, V.self), total(squares, V.self))
   while i < n {
-    let d = Double(x[i]) - pivot
+    let d = x[i].asDouble - pivot
     s += d
     q += d * d
     i += 1
@@ -159,10 +198,9 @@ private func rowSums<V: WideningVector>(
 }
 
 @inline(__always)
-private func statisticsPlane<V: WideningVector>(_ vector: V.Type) -> StatisticsPlaneKernel
-where V.Scalar: BinaryFloatingPoint {
+private func statisticsPlane<S: NormNumber>(_: S.Type) -> StatisticsPlaneKernel {
   { x, n, pivot, accumulators in
-    let (sum, squares) = rowSums(x.assumingMemoryBound(to: V.Scalar.self), n, pivot, V.self)
+    let (sum, squares) = rowSums(x.assumingMemoryBound(to: S.self), n, pivot)
     accumulators[0] += sum
     accumulators[1] += squares
   }
@@ -172,19 +210,20 @@ where V.Scalar: BinaryFloatingPoint {
 
 /// The gradient where the activation's output is positive, else zero.
 @inline(__always)
-private func masked<V: FloatVector>(
-  _ g: UnsafePointer<V.Scalar>, _ y: UnsafePointer<V.Scalar>?, _ at: Int, _ count: Int, _ type: V.Type
-) -> V {
-  let gradient = loadLanes(g + at, count, V.self)
+private func masked<S: NormNumber>(
+  _ g: UnsafePointer<S>, _ y: UnsafePointer<S>?, _ at: Int, _ count: Int
+) -> S.V {
+  let gradient = S.load(g + at, count)
   guard let y else { return gradient }
-  return V.select(loadLanes(y + at, count, V.self) .> V.zero, gradient, V.zero)
+  return gradient.masked(by: S.load(y + at, count))
 }
 
 @inline(__always)
-private func gradientSumsRows<V: WideningVector>(_ vector: V.Type) -> NormGradientSumsRowsKernel {
+private func gradientSumsRows<S: NormNumber>(_: S.Type) -> NormGradientSumsRowsKernel {
   { gradient, x, means, activation, accumulators, shape in
-    let g = gradient.assumingMemoryBound(to: V.Scalar.self), x = x.assumingMemoryBound(to: V.Scalar.self)
-    let y = activation?.assumingMemoryBound(to: V.Scalar.self)
+    typealias V = S.V
+    let g = gradient.assumingMemoryBound(to: S.self), x = x.assumingMemoryBound(to: S.self)
+    let y = activation?.assumingMemoryBound(to: S.self)
     let columns = shape.columns
     var start = 0
     while start < shape.rows {
@@ -194,8 +233,8 @@ private func gradientSumsRows<V: WideningVector>(_ vector: V.Type) -> NormGradie
         var sum = V.wideZero, products = V.wideZero
         for row in start..<end {
           let at = row * columns + c
-          let value = masked(g, y, at, count, V.self).widened
-          let d = V.subtract(loadLanes(x + at, count, V.self).widened, mean)
+          let value = masked(g, y, at, count).widened
+          let d = V.subtract(S.load(x + at, count).widened, mean)
           sum = V.add(sum, value)
           products = V.addProduct(products, value, d)
         }
@@ -208,18 +247,18 @@ private func gradientSumsRows<V: WideningVector>(_ vector: V.Type) -> NormGradie
 }
 
 @inline(__always)
-private func gradientSumsPlane<V: WideningVector>(_ vector: V.Type) -> NormGradientSumsPlaneKernel
-where V.Scalar: BinaryFloatingPoint {
+private func gradientSumsPlane<S: NormNumber>(_: S.Type) -> NormGradientSumsPlaneKernel {
   { gradient, x, mean, activation, accumulators, n in
-    let g = gradient.assumingMemoryBound(to: V.Scalar.self), x = x.assumingMemoryBound(to: V.Scalar.self)
-    let y = activation?.assumingMemoryBound(to: V.Scalar.self)
+    typealias V = S.V
+    let g = gradient.assumingMemoryBound(to: S.self), x = x.assumingMemoryBound(to: S.self)
+    let y = activation?.assumingMemoryBound(to: S.self)
     let center = widePivot(mean, V.self)
     var sum = V.wideZero, products = V.wideZero
     columnBlocks(n, V.scalarCount) { i, count in
-      let value = withoutTail(masked(g, y, i, count, V.self), count).widened
+      let value = withoutTail(masked(g, y, i, count), count).widened
       sum = V.add(sum, value)
       products = V.addProduct(
-        products, value, V.subtract(loadLanes(x + i, count, V.self).widened, center))
+        products, value, V.subtract(S.load(x + i, count).widened, center))
     }
     accumulators[0] += total(sum, V.self)
     accumulators[1] += total(products, V.self)
@@ -227,12 +266,13 @@ where V.Scalar: BinaryFloatingPoint {
 }
 
 @inline(__always)
-private func normGradient<V: FloatVector>(_ vector: V.Type, isPlane: Bool) -> NormGradientKernel {
+private func normGradient<S: NormNumber>(_: S.Type, isPlane: Bool) -> NormGradientKernel {
   { gradient, x, activation, dx, residual, coefficients, shape in
-    let g = gradient.assumingMemoryBound(to: V.Scalar.self), x = x.assumingMemoryBound(to: V.Scalar.self)
-    let y = activation?.assumingMemoryBound(to: V.Scalar.self)
-    let out = dx.assumingMemoryBound(to: V.Scalar.self)
-    let rest = residual?.assumingMemoryBound(to: V.Scalar.self)
+    typealias V = S.V
+    let g = gradient.assumingMemoryBound(to: S.self), x = x.assumingMemoryBound(to: S.self)
+    let y = activation?.assumingMemoryBound(to: S.self)
+    let out = dx.assumingMemoryBound(to: S.self)
+    let rest = residual?.assumingMemoryBound(to: S.self)
     let mean = coefficients.mean.assumingMemoryBound(to: V.Scalar.self)
     let a = coefficients.a.assumingMemoryBound(to: V.Scalar.self)
     let b = coefficients.b.assumingMemoryBound(to: V.Scalar.self)
@@ -243,15 +283,42 @@ private func normGradient<V: FloatVector>(_ vector: V.Type, isPlane: Bool) -> No
     for row in 0..<shape.rows {
       columnBlocks(shape.columns, V.scalarCount) { c, count in
         let at = row * shape.columns + c
-        let value = masked(g, y, at, count, V.self)
+        let value = masked(g, y, at, count)
         let center = isPlane ? mean0 : loadLanes(mean + c, count, V.self)
-        let d = loadLanes(x + at, count, V.self) - center
+        let d = S.load(x + at, count) - center
         let shifted = (isPlane ? k0 : loadLanes(k + c, count, V.self))
           .adding(isPlane ? b0 : loadLanes(b + c, count, V.self), times: d)
         let result = shifted.adding(isPlane ? a0 : loadLanes(a + c, count, V.self), times: value)
-        if let rest { storeLanes(value, rest + at, count) }
-        storeLanes(result, out + at, count)
+        if let rest { S.store(value, rest + at, count) }
+        S.store(result, out + at, count)
       }
+    }
+  }
+}
+
+// MARK: Scale and shift
+
+/// As `NormalizeRowsKernel` says.
+@inline(never)
+private func normalizeRows(
+  _ operands: UnsafePointer<NormalizeOperands>, _ relu: Bool, _ out: UnsafeMutableRawPointer, _ shape: MatrixShape
+) {
+  let o = operands.pointee
+  let x = o.x.assumingMemoryBound(to: BrainFloat.self)
+  let residual = o.residual?.assumingMemoryBound(to: BrainFloat.self)
+  let mask = o.mask?.assumingMemoryBound(to: BrainFloat.self)
+  let y = out.assumingMemoryBound(to: BrainFloat.self)
+  for row in 0..<shape.rows {
+    columnBlocks(shape.columns, Floats.scalarCount) { c, count in
+      let at = row * shape.columns + c
+      var value = BrainFloat.load(x + at, count)
+      if let scale = o.scale, let shift = o.shift {
+        value = loadLanes(shift + c, count, Floats.self).adding(value, times: loadLanes(scale + c, count, Floats.self))
+      }
+      if let residual { value = value + BrainFloat.load(residual + at, count) }
+      if let mask { value = value.masked(by: BrainFloat.load(mask + at, count)) }
+      if relu { value = sn_relu_f16(value) }
+      BrainFloat.store(value, y + at, count)
     }
   }
 }
@@ -260,7 +327,7 @@ private func normGradient<V: FloatVector>(_ vector: V.Type, isPlane: Bool) -> No
 
 @inline(__always)
 private func layerNorm<V: WideningVector>(_ vector: V.Type) -> LayerNormKernel
-where V.Scalar: BinaryFloatingPoint {
+where V.Scalar: BinaryFloatingPoint & NormNumber, V.Scalar.V == V {
   { x, y, weight, bias, means, deviations, eps, shape in
     let x = x.assumingMemoryBound(to: V.Scalar.self), y = y.assumingMemoryBound(to: V.Scalar.self)
     let weight = weight?.assumingMemoryBound(to: V.Scalar.self)
@@ -270,7 +337,7 @@ where V.Scalar: BinaryFloatingPoint {
       let line = x + row * n
       // The first value as pivot keeps the two sums apart from cancellation.
       let pivot = Double(line[0])
-      let (sum, squares) = rowSums(line, n, pivot, V.self)
+      let (sum, squares) = rowSums(line, n, pivot)
       let offset = sum / Double(n)
       let mean = pivot + offset
       let variance = Swift.max(squares / Double(n) - offset * offset, 0)
@@ -325,29 +392,36 @@ where V.Scalar: BinaryFloatingPoint {
 
 func registerNormalization(_ table: inout NormKernels) {
   table.statisticsRows = [
-    stored(statisticsRows(Floats.self)),
-    stored(statisticsRows(Doubles.self)),
+    stored(statisticsRows(Float.self)),
+    stored(statisticsRows(Double.self)),
+    stored(statisticsRows(BrainFloat.self)),
   ]
   table.statisticsPlane = [
-    stored(statisticsPlane(Floats.self)),
-    stored(statisticsPlane(Doubles.self)),
+    stored(statisticsPlane(Float.self)),
+    stored(statisticsPlane(Double.self)),
+    stored(statisticsPlane(BrainFloat.self)),
   ]
   table.gradientSumsRows = [
-    stored(gradientSumsRows(Floats.self)),
-    stored(gradientSumsRows(Doubles.self)),
+    stored(gradientSumsRows(Float.self)),
+    stored(gradientSumsRows(Double.self)),
+    stored(gradientSumsRows(BrainFloat.self)),
   ]
   table.gradientSumsPlane = [
-    stored(gradientSumsPlane(Floats.self)),
-    stored(gradientSumsPlane(Doubles.self)),
+    stored(gradientSumsPlane(Float.self)),
+    stored(gradientSumsPlane(Double.self)),
+    stored(gradientSumsPlane(BrainFloat.self)),
   ]
   table.gradientRows = [
-    stored(normGradient(Floats.self, isPlane: false)),
-    stored(normGradient(Doubles.self, isPlane: false)),
+    stored(normGradient(Float.self, isPlane: false)),
+    stored(normGradient(Double.self, isPlane: false)),
+    stored(normGradient(BrainFloat.self, isPlane: false)),
   ]
   table.gradientPlane = [
-    stored(normGradient(Floats.self, isPlane: true)),
-    stored(normGradient(Doubles.self, isPlane: true)),
+    stored(normGradient(Float.self, isPlane: true)),
+    stored(normGradient(Double.self, isPlane: true)),
+    stored(normGradient(BrainFloat.self, isPlane: true)),
   ]
+  table.normalizeNarrowRows = { normalizeRows($0, $1, $2, $3) }
   table.layerNorm = [
     stored(layerNorm(Floats.self)),
     stored(layerNorm(Doubles.self)),

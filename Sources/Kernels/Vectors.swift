@@ -29,6 +29,8 @@ protocol FloatVector: Lanes {
   static func .!= (a: Self, b: Self) -> Mask
   /// `a` where the mask holds, else `b`.
   static func select(_ mask: Mask, _ a: Self, _ b: Self) -> Self
+  /// This vector, but zero where `y` is zero or less: without a comparison in Swift, which goes number by number.
+  func masked(by y: Self) -> Self
   func rounded(_ rule: FloatingPointRoundingRule) -> Self
   var root: Self { get }
   var absolute: Self { get }
@@ -63,6 +65,7 @@ extension SIMD16: FloatVector where Scalar == Float {
   @inline(__always) static func select(_ mask: Mask, _ a: Self, _ b: Self) -> Self {
     sn_select_f16(unsafeBitCast(mask, to: SIMD16<Int32>.self), a, b)
   }
+  @inline(__always) func masked(by y: Self) -> Self { sn_mask_f16(self, y) }
   @inline(__always) var bits: SIMD16<UInt32> { unsafeBitCast(self, to: SIMD16<UInt32>.self) }
   @inline(__always) init(bits: SIMD16<UInt32>) { self = unsafeBitCast(bits, to: Self.self) }
   @inline(__always) var absolute: Self { Self(bits: bits & SIMD16<UInt32>(repeating: 0x7fff_ffff)) }
@@ -86,6 +89,7 @@ extension SIMD8: FloatVector where Scalar == Double {
   @inline(__always) static func select(_ mask: Mask, _ a: Self, _ b: Self) -> Self {
     sn_select_d8(unsafeBitCast(mask, to: SIMD8<Int64>.self), a, b)
   }
+  @inline(__always) func masked(by y: Self) -> Self { sn_mask_d8(self, y) }
   @inline(__always) var bits: SIMD8<UInt64> { unsafeBitCast(self, to: SIMD8<UInt64>.self) }
   @inline(__always) init(bits: SIMD8<UInt64>) { self = unsafeBitCast(bits, to: Self.self) }
   @inline(__always) var absolute: Self { Self(bits: bits & SIMD8<UInt64>(repeating: UInt64.max >> 1)) }

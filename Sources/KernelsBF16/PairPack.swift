@@ -1,10 +1,15 @@
 import CBFloat16
+import CIntrinsics
 import KernelTypes
 
 private let lanes = 16
 
+/// Pairs of rows that are packed from end to end: pieces of as many rows stay in the first-level cache.
+private let pairsAtOnce = 8
+
 /// Packs items (rows of a, columns of b) into panels [item / width][k / 2][width] of pairs; missing items and the
 /// second number of an odd last pair are zero. Strides in numbers.
+@inline(__always)
 func packPairs(
   _ source: UnsafeRawPointer, _ itemStride: Int, _ kStride: Int, _ items: Int, _ k: Int,
   _ output: UnsafeMutableRawPointer, width: Int
@@ -12,24 +17,39 @@ func packPairs(
   let source = source.assumingMemoryBound(to: UInt16.self)
   let out = output.assumingMemoryBound(to: UInt32.self)
   let pairs = (k + 1) / 2
+  if itemStride == 1 {
+    // A few rows of the source from end to end: a panel alone would take a short piece of each.
+    var start = 0
+    while start < pairs {
+      let end = min(start + pairsAtOnce, pairs)
+      var first = 0
+      while first < items {
+        let valid = min(width, items - first)
+        var even = source + (first + 2 * start * kStride)
+        var to = out + (first * pairs + start * width)
+        for pair in start..<end {
+          let odd = 2 * pair + 1 < k ? even + kStride : nil
+          if valid == width { storePairs(even, odd, width, width, to) } else { storePairs(even, odd, valid, width, to) }
+          even += 2 * kStride
+          to += width
+        }
+        first += width
+      }
+      start = end
+    }
+    return
+  }
   var first = 0
   while first < items {
     let valid = min(width, items - first)
     let from = source + first * itemStride, to = out + first * pairs
-    if itemStride == 1 {
-      for pair in 0..<pairs {
-        let even = from + 2 * pair * kStride
-        storePairs(even, 2 * pair + 1 < k ? even + kStride : nil, valid, width, to + pair * width)
-      }
-    } else {
-      let done = kStride == 1 ? transposePairs(from, itemStride, valid, k / 2, to, width) : 0
-      for pair in done..<pairs {
-        for i in 0..<width {
-          let p = from + i * itemStride + 2 * pair * kStride
-          let low = i < valid ? UInt32(p[0]) : 0
-          let high = i < valid && 2 * pair + 1 < k ? UInt32(p[kStride]) : 0
-          to[pair * width + i] = low | high << 16
-        }
+    let done = kStride == 1 ? transposePairs(from, itemStride, valid, k / 2, to, width) : 0
+    for pair in done..<pairs {
+      for i in 0..<width {
+        let p = from + i * itemStride + 2 * pair * kStride
+        let low = i < valid ? UInt32(p[0]) : 0
+        let high = i < valid && 2 * pair + 1 < k ? UInt32(p[kStride]) : 0
+        to[pair * width + i] = low | high << 16
       }
     }
     first += width
@@ -42,6 +62,8 @@ private func storePairs(
   _ even: UnsafePointer<UInt16>, _ odd: UnsafePointer<UInt16>?, _ valid: Int, _ width: Int,
   _ out: UnsafeMutablePointer<UInt32>
 ) {
+  if let odd, valid == 2 * lanes && width == valid { return sn_store_pair_line(even, odd, out) }
+  // Written out for whole panels, whose masks are constants.
   var i = 0
   while i < width {
     let reads = Int32(truncatingIfNeeded: max(0, min(lanes, valid - i)))
@@ -67,6 +89,8 @@ private func transposePairs(
     while i < width {
       let rows = min(lanes, valid - i)
       if rows > 0 {
+        // Too many streams for the processor to follow by itself.
+        for row in i..<i + rows { sn_prefetch(source + row * stride + 2 * (pair + 8 * lanes)) }
         transposeSquare(source + i * stride + 2 * pair, stride, rows, to + pair * width + i, width)
       }
       for row in pair..<pair + lanes {
@@ -108,8 +132,13 @@ func packAddressedPairs(
     guard let even = UnsafePointer<UInt16>(bitPattern: addresses[2 * pair] + offset),
       let odd = UnsafePointer<UInt16>(bitPattern: addresses[2 * pair + (isWhole ? 1 : 0)] + offset)
     else { return }
+    // Each row may lie anywhere; the processor follows no more than a few.
+    let later = min(2 * pair + 2 * pairsAtOnce, count - 1)
+    let (nextEven, nextOdd) = (addresses[later] + offset, addresses[min(later + 1, count - 1)] + offset)
     var first = 0
     while first < items {
+      sn_prefetch(UnsafeRawPointer(bitPattern: nextEven &+ 2 * first))
+      sn_prefetch(UnsafeRawPointer(bitPattern: nextOdd &+ 2 * first))
       storePairs(
         even + first, isWhole ? odd + first : nil, min(width, items - first), width,
         out + first * pairs + pair * width)
@@ -135,19 +164,20 @@ func packFilterPairs(
       packPairs(from, x.columnStride, x.runStride, width, x.run, out, width: columns)
       continue
     }
-    for column in 0..<columns {
-      let to = out + column
-      for pair in 0..<pairs {
-        let numbers = from + column * x.columnStride + 2 * pair * x.runStride
-        let isWhole = 2 * pair + 1 < x.run
+    // A row of the panel after the other, all taps at a time: the stores to a tap follow each other.
+    for pair in 0..<pairs {
+      let isWhole = 2 * pair + 1 < x.run
+      let row = out + pair * columns
+      for column in 0..<width {
+        let even = from + column * x.columnStride + 2 * pair * x.runStride
         for tap in 0..<x.taps {
-          var value: UInt32 = 0
-          if column < width {
-            value = UInt32(numbers[tap * x.tapStride])
-            if isWhole { value |= UInt32(numbers[x.runStride + tap * x.tapStride]) << 16 }
-          }
-          to[(tap * pairs + pair) * columns] = value
+          var value = UInt32(even[tap * x.tapStride])
+          if isWhole { value |= UInt32(even[x.runStride + tap * x.tapStride]) << 16 }
+          row[tap * pairs * columns + column] = value
         }
+      }
+      for column in width..<columns {
+        for tap in 0..<x.taps { row[tap * pairs * columns + column] = 0 }
       }
     }
   }

@@ -35,13 +35,14 @@ struct ReferenceConvolution {
   private(set) var gradWeight: [Double]
   private(set) var gradBias: [Double]
 
-  init(_ shape: ConvolutionShape, seed: UInt64) {
+  /// - Parameter rounded: what is done to each of the random numbers.
+  init(_ shape: ConvolutionShape, seed: UInt64, rounded: (Double) -> Double = { $0 }) {
     self.shape = shape
     var random = TestRandom(seed: seed)
     let s = shape
-    input = random.values(s.inputPixels * s.inChannels)
-    weight = random.values(s.outChannels * s.groupInChannels * s.kernel.count)
-    gradOutput = random.values(s.outputPixels * s.outChannels)
+    input = random.values(s.inputPixels * s.inChannels).map(rounded)
+    weight = random.values(s.outChannels * s.groupInChannels * s.kernel.count).map(rounded)
+    gradOutput = random.values(s.outputPixels * s.outChannels).map(rounded)
     output = Array(repeating: 0, count: gradOutput.count)
     gradInput = Array(repeating: 0, count: input.count)
     gradWeight = Array(repeating: 0, count: weight.count)

@@ -37,6 +37,20 @@ SN_BF16_INLINE void sn_store_pairs(const void *even, const void *odd, int32_t va
   _mm512_mask_storeu_epi32(out, writes, _mm512_or_si512(low, high));
 }
 
+/// Writes 32 pairs (even[i], odd[i]).
+SN_BF16_INLINE void sn_store_pair_line(const void *even, const void *odd, void *out) {
+  typedef uint16_t line __attribute__((ext_vector_type(32), aligned(2)));
+  line a = *(const line *)even, b = *(const line *)odd;
+  line low = __builtin_shufflevector(
+      a, b, 0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14,
+      46, 15, 47);
+  line high = __builtin_shufflevector(
+      a, b, 16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22, 54, 23, 55, 24, 56, 25, 57, 26, 58, 27, 59, 28, 60, 29,
+      61, 30, 62, 31, 63);
+  ((line *)out)[0] = low;
+  ((line *)out)[1] = high;
+}
+
 /// Copies 32 numbers.
 SN_BF16_INLINE void sn_copy_row(const void *from, void *to) {
   _mm512_storeu_si512(to, _mm512_loadu_si512(from));

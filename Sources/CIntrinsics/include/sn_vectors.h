@@ -10,8 +10,20 @@
 // clang's extended vectors; Swift imports them as SIMD16<Float>, SIMD8<Double> and so on.
 typedef float sn_float16 __attribute__((ext_vector_type(16)));
 typedef int32_t sn_int16 __attribute__((ext_vector_type(16)));
+typedef uint32_t sn_uint16 __attribute__((ext_vector_type(16)));
+typedef uint16_t sn_ushort16 __attribute__((ext_vector_type(16)));
 typedef float sn_float8 __attribute__((ext_vector_type(8)));
 typedef int32_t sn_int8 __attribute__((ext_vector_type(8)));
+typedef uint32_t sn_uint8 __attribute__((ext_vector_type(8)));
+typedef uint16_t sn_ushort8 __attribute__((ext_vector_type(8)));
+typedef float sn_float4 __attribute__((ext_vector_type(4)));
+typedef int32_t sn_int4 __attribute__((ext_vector_type(4)));
+typedef uint32_t sn_uint4 __attribute__((ext_vector_type(4)));
+typedef uint16_t sn_ushort4 __attribute__((ext_vector_type(4)));
+typedef double sn_double4 __attribute__((ext_vector_type(4)));
+typedef int64_t sn_long4 __attribute__((ext_vector_type(4)));
+typedef double sn_double2 __attribute__((ext_vector_type(2)));
+typedef int64_t sn_long2 __attribute__((ext_vector_type(2)));
 typedef double sn_double8 __attribute__((ext_vector_type(8)));
 typedef int64_t sn_long8 __attribute__((ext_vector_type(8)));
 
@@ -40,6 +52,54 @@ SN_INLINE sn_float16 sn_select_f16(sn_int16 mask, sn_float16 a, sn_float16 b) {
 }
 SN_INLINE sn_double8 sn_select_d8(sn_long8 mask, sn_double8 a, sn_double8 b) {
   return (sn_double8)((mask & (sn_long8)a) | (~mask & (sn_long8)b));
+}
+
+// Zero where a lane is negative.
+SN_INLINE sn_float16 sn_relu_f16(sn_float16 x) { return (sn_float16)(~(x < 0) & (sn_int16)x); }
+SN_INLINE sn_float8 sn_relu_f8(sn_float8 x) { return (sn_float8)(~(x < 0) & (sn_int8)x); }
+SN_INLINE sn_float4 sn_relu_f4(sn_float4 x) { return (sn_float4)(~(x < 0) & (sn_int4)x); }
+SN_INLINE sn_double8 sn_relu_d8(sn_double8 x) { return (sn_double8)(~(x < 0) & (sn_long8)x); }
+SN_INLINE sn_double4 sn_relu_d4(sn_double4 x) { return (sn_double4)(~(x < 0) & (sn_long4)x); }
+SN_INLINE sn_double2 sn_relu_d2(sn_double2 x) { return (sn_double2)(~(x < 0) & (sn_long2)x); }
+
+// g, but zero where y is zero or less.
+SN_INLINE sn_float16 sn_mask_f16(sn_float16 g, sn_float16 y) { return (sn_float16)(~(y <= 0) & (sn_int16)g); }
+SN_INLINE sn_double8 sn_mask_d8(sn_double8 g, sn_double8 y) { return (sn_double8)(~(y <= 0) & (sn_long8)g); }
+
+// Numbers of bfloat16 in memory, the upper halves of floats, as floats and back, rounded to nearest even.
+#define SN_BFLOATS(n)                                                                                     \
+  SN_INLINE sn_float##n sn_load_bfloat_f##n(const void *from) {                                           \
+    sn_ushort##n numbers;                                                                                 \
+    __builtin_memcpy(&numbers, from, 2 * n);                                                              \
+    return (sn_float##n)(__builtin_convertvector(numbers, sn_uint##n) << 16);                             \
+  }                                                                                                       \
+  SN_INLINE sn_ushort##n sn_rounded_bfloat_f##n(sn_float##n x) {                                          \
+    sn_uint##n bits = (sn_uint##n)x, nan = (sn_uint##n)(x != x);                                          \
+    sn_uint##n rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;                                      \
+    return __builtin_convertvector((nan & 0x7fc0) | (~nan & rounded), sn_ushort##n);                      \
+  }
+SN_BFLOATS(16)
+SN_BFLOATS(8)
+SN_BFLOATS(4)
+#undef SN_BFLOATS
+
+#if defined(__AVX512BF16__)
+SN_INLINE void sn_store_bfloat_f16(sn_float16 x, void *to) {
+  _mm256_storeu_si256((__m256i *)to, (__m256i)_mm512_cvtneps_pbh((__m512)x));
+}
+#else
+SN_INLINE void sn_store_bfloat_f16(sn_float16 x, void *to) {
+  sn_ushort16 numbers = sn_rounded_bfloat_f16(x);
+  __builtin_memcpy(to, &numbers, 32);
+}
+#endif
+SN_INLINE void sn_store_bfloat_f8(sn_float8 x, void *to) {
+  sn_ushort8 numbers = sn_rounded_bfloat_f8(x);
+  __builtin_memcpy(to, &numbers, 16);
+}
+SN_INLINE void sn_store_bfloat_f4(sn_float4 x, void *to) {
+  sn_ushort4 numbers = sn_rounded_bfloat_f4(x);
+  __builtin_memcpy(to, &numbers, 8);
 }
 
 // Lane i of the result is lane `lanes[i]` of x: one instruction.

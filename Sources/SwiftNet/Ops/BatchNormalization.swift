@@ -22,7 +22,7 @@ extension Tensor {
     try require(
       training || (runningMean != nil && runningVariance != nil),
       "Expected running_mean and running_var to be defined when training=False")
-    if dtype.lane.dtype != dtype {
+    if NormKernels.place(of: dtype) == nil, training || ThreadState.current.isGradEnabled {
       let result = try to(.float32).batchNorm(
         runningMean: runningMean, runningVariance: runningVariance, weight: try weight?.to(.float32),
         bias: try bias?.to(.float32), training: training, momentum: momentum, eps: eps)
@@ -33,8 +33,9 @@ extension Tensor {
       try require(
         n != 1, .value, "Expected more than 1 value per channel when training, got input size \(Shape.size(shape))")
     }
-    let weight = try weight.map { $0.dtype == dtype ? $0 : try $0.to(dtype) }
-    let bias = try bias.map { $0.dtype == dtype ? $0 : try $0.to(dtype) }
+    let parameters = dtype.lane.dtype
+    let weight = try weight.map { $0.dtype == parameters ? $0 : try $0.to(parameters) }
+    let bias = try bias.map { $0.dtype == parameters ? $0 : try $0.to(parameters) }
     let inputs = [self] + [weight, bias].compactMap { $0 }
     var saved = try Tensor.save([self], forInputs: inputs)
     let (x, layout) = try inChannelLayout()
@@ -75,8 +76,8 @@ extension Tensor {
     if count == 0 { return ([Double](repeating: .nan, count: channels), [Double](repeating: .nan, count: channels)) }
     // A value of the channel itself keeps both sums free of cancellation.
     let pivots = try select(0, 0).reshapedFirstPositions().doubles()
-    let (x, lane, size) = (try pointer(), dtype.lane.rawValue, sums.size)
-    let (rows, plane) = (kernels.norm.statisticsRows[lane], kernels.norm.statisticsPlane[lane])
+    let (x, place, size) = (try pointer(), try normPlace, sums.size)
+    let (rows, plane) = (kernels.norm.statisticsRows[place], kernels.norm.statisticsPlane[place])
     var positions = 0
     if case .planes(_, _, let p) = sums.layout { positions = p }
     let (first, second) = pivots.withUnsafeBufferPointer { pivots in
@@ -91,6 +92,16 @@ extension Tensor {
       (0..<channels).map { pivots[$0] + first[$0] / n },
       (0..<channels).map { max(0, second[$0] / n - (first[$0] / n) * (first[$0] / n)) }
     )
+  }
+
+  /// Where the kernels for this tensor's dtype stand.
+  private var normPlace: Int {
+    get throws {
+      guard let place = NormKernels.place(of: dtype) else {
+        throw SwiftNetError.notImplemented("\"batch_norm\" not implemented for '\(dtype.scalarTypeName)'")
+      }
+      return place
+    }
   }
 
   /// Of C, …: the first position of each channel, without recording.
@@ -109,12 +120,14 @@ extension Tensor {
     let scale = inverse.indices.map { inverse[$0] * (w?[$0] ?? 1) }
     let shift = inverse.indices.map { (b?[$0] ?? 0) - mean[$0] * scale[$0] }
     if let joined = try joiningScale(scale, shift) { return joined }
-    let (scales, shifts) = (try Tensor.of(scale, dtype: dtype), try Tensor.of(shift, dtype: dtype))
+    if let waiting = try waitingForSteps(scale: scale, shift: shift) { return waiting }
+    let parameters = dtype.lane.dtype
+    let (scales, shifts) = (try Tensor.of(scale, dtype: parameters), try Tensor.of(shift, dtype: parameters))
     let view = scales.channelShape(rank: rank)
     return try noGrad {
       let (scales, shifts) = (try scales.reshape(view), try shifts.reshape(view))
       // addcmul: the first operand plus the product of the others.
-      return try elementwise(.addcmul, [.tensor(shifts), .tensor(try alias()), .tensor(scales)])
+      return try elementwise(.addcmul, [.tensor(shifts), .tensor(try alias()), .tensor(scales)]).to(dtype)
     }
   }
 
@@ -139,32 +152,42 @@ extension Tensor {
     }
     let (data, layout) = try x.inChannelLayout()
     let sums = ChannelSums(layout: layout, size: x.dtype.size)
-    let grad = try context.grad.inOrder(of: data)
+    let gradient = try context.grad
+    // The gradient of a ReLU behind the normalisation is taken on the way.
+    let relu = try gradient.pendingMask().flatMap { $0.gradient.strides == data.strides ? $0 : nil }
+    let grad = try relu?.gradient ?? gradient.inOrder(of: data)
+    let activation = try relu?.output.pointer()
     let (mean, inverse, w) = (try means.doubles(), try inverses.doubles(), try weight?.doubles())
     var results = [Tensor?](repeating: nil, count: count)
     let channels = x.shape[1]
     var first = [Double](repeating: 0, count: channels)
     var second = first
-    let (lane, size) = (x.dtype.lane.rawValue, x.dtype.size)
+    let (place, size) = (try x.normPlace, x.dtype.size)
+    let parameters = x.dtype.lane.dtype
     var positions = 0
     if case .planes(_, _, let p) = layout { positions = p }
     let needsParameters = [weightAt, biasAt].contains { $0.map(context.needs) ?? false }
     if x.count > 0, training || needsParameters {
       let (source, g) = (try data.pointer(), try grad.pointer())
-      let (rows, plane) = (kernels.norm.gradientSumsRows[lane], kernels.norm.gradientSumsPlane[lane])
+      let (rows, plane) = (kernels.norm.gradientSumsRows[place], kernels.norm.gradientSumsPlane[place])
       (first, second) = mean.withUnsafeBufferPointer { mean in
         sums.run(
           rows: { at, n, out in
             guard let means = mean.baseAddress else { return }
-            rows(g + at * size, source + at * size, means, nil, out, MatrixShape(rows: n, columns: channels))
+            rows(
+              g + at * size, source + at * size, means, activation.map { $0 + at * size }, out,
+              MatrixShape(rows: n, columns: channels))
           },
-          plane: { c, at, out in plane(g + at * size, source + at * size, mean[c], nil, out, positions) })
+          plane: { c, at, out in
+            plane(
+              g + at * size, source + at * size, mean[c], activation.map { $0 + at * size }, out, positions)
+          })
       }
     }
     if let weightAt, context.needs(weightAt) {
-      results[weightAt] = try Tensor.of(zip(second, inverse).map { x.count == 0 ? 0 : $0 * $1 }, dtype: x.dtype)
+      results[weightAt] = try Tensor.of(zip(second, inverse).map { x.count == 0 ? 0 : $0 * $1 }, dtype: parameters)
     }
-    if let biasAt, context.needs(biasAt) { results[biasAt] = try Tensor.of(first, dtype: x.dtype) }
+    if let biasAt, context.needs(biasAt) { results[biasAt] = try Tensor.of(first, dtype: parameters) }
     guard context.needs(0) else { return results }
     let dx = try Tensor(empty: x.shape, dtype: x.dtype, strides: data.strides)
     results[0] = dx
@@ -175,24 +198,24 @@ extension Tensor {
       mean, a, a.indices.map { -a[$0] * inverse[$0] * inverse[$0] * second[$0] / n },
       a.indices.map { -a[$0] * first[$0] / n },
     ]
-    let packed = try coefficients.map { try Tensor.of($0, dtype: x.dtype) }
+    let packed = try coefficients.map { try Tensor.of($0, dtype: parameters) }
     let p = try packed.map { try $0.pointer() }
     let (source, g, target) = (try data.pointer(), try grad.pointer(), try dx.mutablePointer())
-    let (rows, plane) = (kernels.norm.gradientRows[lane], kernels.norm.gradientPlane[lane])
+    let (rows, plane) = (kernels.norm.gradientRows[place], kernels.norm.gradientPlane[place])
     sums.forEach(
       rows: { at, n in
         rows(
-          g + at * size, source + at * size, nil, target + at * size, nil,
+          g + at * size, source + at * size, activation.map { $0 + at * size }, target + at * size, nil,
           NormGradientCoefficients(mean: p[0], a: p[1], b: p[2], k: p[3]), MatrixShape(rows: n, columns: channels))
       },
       plane: { c, at in
         plane(
-          g + at * size, source + at * size, nil, target + at * size, nil,
+          g + at * size, source + at * size, activation.map { $0 + at * size }, target + at * size, nil,
           NormGradientCoefficients(
             mean: p[0] + c * size, a: p[1] + c * size, b: p[2] + c * size, k: p[3] + c * size),
           MatrixShape(rows: 1, columns: positions))
       })
-    withExtendedLifetime((packed, data, grad)) {}
+    withExtendedLifetime((packed, data, grad, relu)) {}
     return results
   }
 
@@ -200,6 +223,10 @@ extension Tensor {
   private func batchNormFormula(
     weight: Tensor?, _ means: Tensor, _ inverses: Tensor, training: Bool, eps: Double
   ) throws -> Tensor {
+    if dtype.isNarrow {
+      let wide = try to(.float32).batchNormFormula(weight: weight, means, inverses, training: training, eps: eps)
+      return try wide.to(dtype)
+    }
     let view = means.channelShape(rank: rank)
     var result: Tensor
     if training {

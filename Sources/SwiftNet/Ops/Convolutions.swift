@@ -129,7 +129,9 @@ extension Tensor {
       let bias = try noGrad { try bias?.to(dtype.isNarrow ? .float32 : dtype).contiguous() }
       let prepared = ThreadState.current.isGradEnabled ? nil : PreparedFilters.of(weight)
       if dtype.isNarrow {
-        try narrowForward(shape, filter, bias, out, prepared: prepared)
+        try narrowForward(
+          shape, try filter.pointer(), ConvolutionEpilogue(bias: try bias?.pointer()), try out.mutablePointer(),
+          prepared: prepared)
       } else {
         try convolutionForward(
           dtype, shape, input: try pointer(), inputStrides: volumeStrides, weight: try filter.pointer(),
@@ -165,7 +167,7 @@ extension Tensor {
       let filter = try noGrad { try weight.contiguous() }
       let sizes = ConvolutionShape(input: input, weight: weight.shape, output: shape, options)
       if dtype.isNarrow {
-        try narrowDataGradient(sizes, filter, out)
+        try narrowDataGradient(sizes, try filter.pointer(), out)
       } else {
         try SwiftNet.convolutionDataGradient(
           dtype, sizes, gradOutput: try pointer(), gradOutputStrides: volumeStrides, weight: try filter.pointer(),

@@ -66,17 +66,17 @@ extension ChannelsLast {
   }
 }
 
-/// Arguments as `convolutionForward`; the bias is float32.
+/// Arguments as `convolutionForward`; the epilogue's bias is float32, its residual bfloat16.
 func pairConvolutionForward(
   _ kernels: ProductKernels, _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int],
-  weight: UnsafeRawPointer, bias: UnsafeRawPointer?, output: UnsafeMutableRawPointer,
+  weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue, output: UnsafeMutableRawPointer,
   prepared: PreparedFilters? = nil
 ) throws {
   let source = try ChannelsLast(
     pairsOf: input, kernels: kernels, batch: shape.batch, channels: shape.inChannels, groups: shape.groups,
     extents: shape.input, strides: inputStrides)
   try RowConvolution(.float32, kernels, shape, gradient: false, source: source, pairs: true).run(
-    weight: weight, epilogue: ConvolutionEpilogue(bias: bias), columns: shape.outChannels, output: output,
+    weight: weight, epilogue: epilogue, columns: shape.outChannels, output: output,
     prepared: prepared)
 }
 

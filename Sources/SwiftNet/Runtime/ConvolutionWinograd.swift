@@ -6,7 +6,10 @@ import KernelTypes
 /// Volumes: each of the kernel's planes is such a convolution of planes, and the products of all of them are summed
 /// before they are transformed back. A tile is then one of a whole stack of planes; work walks down the stack, so that
 /// every plane is transformed once.
+///
+/// Images of bfloat16 are widened as tiles are read, and results rounded as they are written; filters are float32.
 struct WinogradConvolution {
+  private let type: DType
   private let table: KernelTable
   private let shape: ConvolutionShape
   private let gradient: Bool
@@ -28,6 +31,7 @@ struct WinogradConvolution {
   /// nil where the shape is not one for Winograd, or where the row kernels are expected to be faster.
   init?(_ type: DType, _ shape: ConvolutionShape, gradient: Bool, table: KernelTable) {
     guard shape.allowsWinograd(type) else { return nil }
+    self.type = type
     self.table = table
     self.shape = shape
     self.gradient = gradient
@@ -51,13 +55,14 @@ struct WinogradConvolution {
   /// Tiles that the longest grid of a dilated convolution takes along an axis.
   static func tiles(_ size: Int, _ dilation: Int) -> Int { ((size + dilation - 1) / dilation + 3) / 4 }
 
+  /// Images of bfloat16 must have adjacent channels; the weight and the epilogue's bias are float32.
   func run(
     source pointer: UnsafeRawPointer, strides: [Int], weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue,
     output: UnsafeMutableRawPointer, prepared: PreparedFilters? = nil
   ) throws {
     let kernels = table.gemm.f32
     let input = try ChannelsLast(
-      pointer, type: .float32, kernels: kernels, batch: shape.batch, channels: channels, extents: source,
+      pointer, type: type, kernels: kernels, batch: shape.batch, channels: channels, extents: source,
       strides: strides, slack: false)
     let zeros = try Scratch(bytes: channels * 4)
     memset(zeros.pointer, 0, channels * 4)
@@ -140,7 +145,7 @@ struct WinogradConvolution {
     chunk: Int
   ) {
     var tiling = outputTiling
-    let bytes = plane * result.height * result.width * columns * 4
+    let bytes = plane * result.height * result.width * columns * type.size
     let sums = x.partial.map { $0 + chunk * 2 * columns }
     let e = x.epilogue
     var arguments = ConvolveArguments(
@@ -150,7 +155,7 @@ struct WinogradConvolution {
       scale: e.scale, shift: e.shift, residual: e.residual.map { $0 + bytes }, relu: e.relu,
       sums: e.sums == nil ? nil : sums,
       sumsOfSquares: e.sumsOfSquares == nil ? nil : sums.map { $0 + columns })
-    table.winograd.transformProducts(products, firstTile, count, &tiling, &arguments)
+    table.winograd.images(type).transformProducts(products, firstTile, count, &tiling, &arguments)
   }
 
   /// Many tiles: the filters are transformed once; then a task takes a block of tiles through all steps, so that
@@ -195,8 +200,8 @@ struct WinogradConvolution {
             let needed = (seen.map(\.plane).max() ?? -1) + 1
             while known < needed {
               var images = x.images
-              images.pointer += known * x.planeStride * 4
-              table.winograd.transformSource(
+              images.pointer += known * x.planeStride * type.size
+              table.winograd.images(type).transformSource(
                 &images, first, count, transformed + known % ring * sourceSize, tileStride, channels)
               known += 1
             }
@@ -231,7 +236,7 @@ struct WinogradConvolution {
     let x = x
     parallelFor(tiles, grain: 4) { first, last in
       var images = x.images
-      table.winograd.transformSource(
+      table.winograd.images(type).transformSource(
         &images, first, last - first, transformed.of(Float.self) + first * tileStride, tileStride, channels)
     }
     parallelFor(x.panels, grain: 1) { start, end in
@@ -261,7 +266,7 @@ struct WinogradConvolution {
 extension ConvolutionShape {
   /// Whether Winograd's algorithm computes this convolution at all.
   func allowsWinograd(_ type: DType) -> Bool {
-    Backends.winograd && type == .float32 && groups == 1 && inChannels > 0 && kernel.height == 3 && kernel.width == 3
+    Backends.winograd && (type == .float32 || type == .bfloat16) && groups == 1 && inChannels > 0 && kernel.height == 3 && kernel.width == 3
       && stride == Extents(1, 1, 1) && padding.height % dilation.height == 0 && padding.width % dilation.width == 0
       && (kernel.depth > 1 || padding.depth == 0 && input.depth == output.depth)
   }
@@ -273,6 +278,11 @@ extension ConvolutionShape {
   var grids: Int { dilation.height * dilation.width }
   /// The padding of one.
   var gridPadding: (height: Int, width: Int) { (padding.height / dilation.height, padding.width / dilation.width) }
+}
+
+extension WinogradKernels {
+  /// Those for images of a dtype.
+  fileprivate func images(_ type: DType) -> WinogradImageKernels { type == .bfloat16 ? narrowImages : wideImages }
 }
 
 /// A rough model of the time of both ways, in vector multiplications.
@@ -315,24 +325,21 @@ struct WinogradCost {
 }
 
 extension WinogradConvolution {
-  /// Multiplications that a conversion of an element to float32 or back takes as long as.
-  private static let conversion = 8.0
-
   /// Whether a convolution of bfloat16 is faster so, in float32, than directly on pairs.
   static func paysBesidePairs(_ shape: ConvolutionShape, gradient: Bool, table: KernelTable) -> Bool {
-    guard let winograd = WinogradConvolution(.float32, shape, gradient: gradient, table: table) else { return false }
+    guard let winograd = WinogradConvolution(.bfloat16, shape, gradient: gradient, table: table) else { return false }
     let cost = WinogradCost(kernels: table.gemm.f32, lanes: table.winograd.lanes)
     let result = gradient ? shape.input : shape.output
     let places = shape.batch * result.count
     let direct = cost.direct(shape, channels: winograd.channels, columns: winograd.columns, places: places)
-    let elements = Double(places) * Double(winograd.channels + winograd.columns) / Double(table.winograd.lanes)
     let transformed = cost.forward(
       shape, tiles: winograd.tiles * winograd.planes, channels: winograd.channels, columns: winograd.columns)
-    return transformed + conversion * elements < direct / 2
+    return transformed < direct / 2
   }
 }
 
-/// The weight gradient by Winograd's algorithm; false where it does not apply or would not be faster.
+/// The weight gradient by Winograd's algorithm; false where it does not apply or would not be faster. Of images of
+/// bfloat16, whose channels must be adjacent, it is float32 all the same, and there is none of the bias.
 ///
 /// - Parameter filterChannels: input channels of the filters, if `shape` is the convolution of some of them only.
 func winogradWeightGradient(
@@ -377,7 +384,7 @@ func winogradWeightGradient(
     part.inChannels = channels / count
     for first in stride(from: 0, to: channels, by: part.inChannels) {
       let isDone = try winogradWeightGradient(
-        part, input: input + first * inputStrides[1] * 4, inputStrides: inputStrides, gradOutput: gradOutput,
+        part, input: input + first * inputStrides[1] * type.size, inputStrides: inputStrides, gradOutput: gradOutput,
         gradOutputStrides: gradOutputStrides, gradWeight: gradWeight + first * shape.kernel.count * 4,
         gradBias: first == 0 ? gradBias : nil, type: type, table: table, filterChannels: channels)
       if !isDone { return false }
@@ -428,9 +435,9 @@ func winogradWeightGradient(
   ) {
     let tile = block * blockTiles, count = min(blockTiles, tiles - block * blockTiles)
     var images = gradients
-    images.pointer += plane * gradient.strides[1] * 4
+    images.pointer += plane * gradient.strides[1] * type.size
     for panel in first..<last {
-      winograd.transformGradient(
+      winograd.images(type).transformGradient(
         &images, tile, count, panel * width, min(width, columns - panel * width),
         local + (panel - first) * gradientSize)
     }
@@ -452,8 +459,8 @@ func winogradWeightGradient(
   func transform(_ block: Int, _ plane: Int, _ out: UnsafeMutablePointer<Float>) {
     let tile = block * blockTiles, count = min(blockTiles, tiles - block * blockTiles)
     var images = inputs
-    images.pointer += plane * source.strides[1] * 4
-    winograd.transformSource(
+    images.pointer += plane * source.strides[1] * type.size
+    winograd.images(type).transformSource(
       &images, tile, count, out + plane % ring * sourceSize, channels, winogradPointStride(count, channels))
   }
 

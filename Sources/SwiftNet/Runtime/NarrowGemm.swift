@@ -126,6 +126,8 @@ private struct NarrowProduct {
 
   /// Elements of a panel that one call of the kernel takes.
   private static let kBlock = 512
+  /// Rows of b that are packed from end to end.
+  private static let rowsAtOnce = 16
   /// Rows and columns packed at a time.
   private static let sideBlock = 4096
   /// Tiles of rows and columns of a chunk: its sums take 192 KiB.
@@ -151,12 +153,13 @@ private struct NarrowProduct {
     let sums = scratch.assumingMemoryBound(to: Float.self)
     let bPanels = scratch + roundUp(m * n * 4, 64)
     begin(sums, n, rows: m, firstColumn: 0, columns: n)
+    let beta = bias == nil ? 0.0 : 1
     for l in stride(from: 0, to: k, by: blockTerms) {
       let terms = min(blockTerms, k - l), depth = panels.elements(terms)
       let aPanels = bPanels + roundUp(n, kernels.columns) * depth * 4
       panels.packColumns(b + l * bRowStride * size, bColumnStride, bRowStride, n, terms, bPanels)
       panels.packRows(a + l * aColumnStride * size, aRowStride, aColumnStride, m, terms, aPanels)
-      multiply(m, n, depth, aPanels, bPanels, sums, n)
+      multiply(m, n, depth, aPanels, bPanels, sums, n, beta: l == 0 ? beta : 1)
     }
     finish(sums, n, row: 0, rows: m, firstColumn: 0, columns: n)
   }
@@ -212,15 +215,40 @@ private struct NarrowProduct {
         }
       }
     }
-    pack(part.columns, kernels.columns) { item, items, start, depth, offset in
-      panels.packColumns(
-        b + ((l + start) * bRowStride + (part.column + item) * bColumnStride) * size, bColumnStride, bRowStride,
-        items, depth, bPanels + offset)
+    if bColumnStride == 1 && panels.terms == 2 {
+      packPairsOfRows(part, l, terms, bPanels)
+    } else {
+      pack(part.columns, kernels.columns) { item, items, start, depth, offset in
+        panels.packColumns(
+          b + ((l + start) * bRowStride + (part.column + item) * bColumnStride) * size, bColumnStride, bRowStride,
+          items, depth, bPanels + offset)
+      }
     }
     pack(part.rows, kernels.rows) { item, items, start, depth, offset in
       panels.packRows(
         a + ((l + start) * aColumnStride + (part.row + item) * aRowStride) * size, aRowStride, aColumnStride,
         items, depth, aPanels + offset)
+    }
+  }
+
+  /// Panels of b whose rows are adjacent numbers: a few rows at a time from end to end, since each begins on a page of its
+  /// own, and many short pieces of rows are what the processor does not prefetch.
+  private func packPairsOfRows(_ part: Part, _ l: Int, _ terms: Int, _ bPanels: UnsafeMutableRawPointer) {
+    let width = kernels.columns
+    let rows = NarrowProduct.rowsAtOnce
+    parallelFor((terms + rows - 1) / rows, grain: max(1, (1 << 15) / (rows * part.columns))) { first, last in
+      for piece in first..<last {
+        let term = piece * rows
+        let block = term / blockTerms * blockTerms
+        let depth = panels.elements(min(blockTerms, terms - block))
+        let to = bPanels + (block / 2 * roundUp(part.columns, width) + (term - block) / 2 * width) * 4
+        let from = b + ((l + term) * bRowStride + part.column) * size
+        for item in stride(from: 0, to: part.columns, by: width) {
+          kernels.packColumns(
+            from + item * size, 1, bRowStride, min(width, part.columns - item), min(rows, terms - term),
+            to + item * depth * 4)
+        }
+      }
     }
   }
 
@@ -244,9 +272,11 @@ private struct NarrowProduct {
           for start in Swift.stride(from: 0, to: terms, by: blockTerms) {
             let depth = panels.elements(min(blockTerms, terms - start))
             let block = start / panels.terms
+            let adds = bias != nil || l + start > 0
             multiply(
               rows, columns, depth, aPanels + (block * roundUp(part.rows, kernels.rows) + i * depth) * 4,
-              bPanels + (block * roundUp(part.columns, kernels.columns) + j * depth) * 4, sums, stride)
+              bPanels + (block * roundUp(part.columns, kernels.columns) + j * depth) * 4, sums, stride,
+              beta: adds ? 1 : 0)
           }
           if l + terms >= k {
             finish(
@@ -259,23 +289,23 @@ private struct NarrowProduct {
 
   private func multiply(
     _ rows: Int, _ columns: Int, _ depth: Int, _ aPanels: UnsafeMutableRawPointer,
-    _ bPanels: UnsafeMutableRawPointer, _ sums: UnsafeMutablePointer<Float>, _ stride: Int
+    _ bPanels: UnsafeMutableRawPointer, _ sums: UnsafeMutablePointer<Float>, _ stride: Int, beta: Double
   ) {
     if depth == 0 { return }
     kernels.block(
       BlockArguments(
-        m: rows, n: columns, k: depth, alpha: 1, beta: 1, a: aPanels, aRowStride: nil, b: bPanels,
+        m: rows, n: columns, k: depth, alpha: 1, beta: beta, a: aPanels, aRowStride: nil, b: bPanels,
         bRowStride: kernels.columns, bPanelStride: kernels.columns * depth, c: sums, cRowStride: stride))
   }
 
-  /// Sums begin with the bias.
+  /// Sums begin with the bias; without one the first block of terms overwrites what is there.
   private func begin(
     _ sums: UnsafeMutablePointer<Float>, _ stride: Int, rows: Int, firstColumn: Int, columns: Int
   ) {
     for row in 0..<rows {
       if let bias {
         (sums + row * stride).update(from: bias + firstColumn, count: columns)
-      } else {
+      } else if k == 0 {
         (sums + row * stride).update(repeating: 0, count: columns)
       }
     }

@@ -1,41 +1,94 @@
+import KernelTypes
+
 /// A convolution that waits for what follows it. Without recording, its result is computed when somebody reads it; a
 /// batch normalisation in evaluation, a residual and a ReLU that come before are done by the convolution itself, while
 /// its results are in registers.
+///
+/// In half precision a batch normalisation in training waits in the same way, without a convolution: the same steps are
+/// then done to its input in one pass, and so is the gradient of a ReLU.
 struct PendingConvolution {
-  let sizes: ConvolutionShape
+  /// What is multiplied, if anything.
+  struct Filter {
+    let sizes: ConvolutionShape
+    let weight: Tensor
+    /// Dense float32.
+    let bias: Tensor?
+  }
+
+  let filter: Filter?
   let input: Tensor
-  let weight: Tensor
-  /// Dense float32.
-  let bias: Tensor?
+  /// The result's.
+  let shape: [Int]
   /// Applied after the bias: one number per output channel.
   var scale: [Float]?
   var shift: [Float] = []
   /// Added after that; of the result's shape and strides.
   var residual: Tensor?
+  /// A ReLU's output, where this is its gradient: of the result's shape and strides. Nothing follows it.
+  var mask: Tensor?
   /// The last step.
   var relu = false
 
+  init(filter: Filter?, input: Tensor, shape: [Int]) {
+    self.filter = filter
+    self.input = input
+    self.shape = shape
+  }
+
   /// Everything that is read.
-  var operands: [Tensor] { [input, weight] + [bias, residual].compactMap { $0 } }
+  var operands: [Tensor] { [input] + [filter?.weight, filter?.bias, residual, mask].compactMap { $0 } }
 
   func run(into output: UnsafeMutableRawPointer) throws {
-    let filters = PreparedFilters.of(weight)
-    let filter =
+    guard let filter else { return try runSteps(into: output) }
+    let filters = PreparedFilters.of(filter.weight)
+    if input.dtype.isNarrow {
+      let weight = try noGrad { try filter.weight.contiguous() }
+      try withEpilogue(filter) {
+        try input.narrowForward(filter.sizes, try weight.pointer(), $0, output, prepared: filters)
+      }
+      return withExtendedLifetime(weight) {}
+    }
+    let weight = filter.weight
+    let copy =
       weight.isContiguous
       ? nil
       : try PreparedFilters.get(filters, [3], bytes: 4 * weight.count) { copy in
         let dense = try noGrad { try weight.contiguous() }
         copy.copyMemory(from: try dense.pointer(), byteCount: 4 * weight.count)
       }
-    let pointer = try filter.map { UnsafeRawPointer($0.pointer) } ?? weight.pointer()
-    try scaled { scale, shift in
-      let epilogue = ConvolutionEpilogue(
-        bias: try bias?.pointer(), scale: scale, shift: shift, residual: try residual?.pointer(), relu: relu)
+    let pointer = try copy.map { UnsafeRawPointer($0.pointer) } ?? weight.pointer()
+    try withEpilogue(filter) {
       try convolutionForward(
-        .float32, sizes, input: try input.pointer(), inputStrides: input.volumeStrides, weight: pointer,
-        epilogue: epilogue, output: output, prepared: filters)
+        .float32, filter.sizes, input: try input.pointer(), inputStrides: input.volumeStrides, weight: pointer,
+        epilogue: $0, output: output, prepared: filters)
     }
-    withExtendedLifetime(filter) {}
+    withExtendedLifetime(copy) {}
+  }
+
+  /// The steps alone, on channels-last bfloat16.
+  private func runSteps(into output: UnsafeMutableRawPointer) throws {
+    let channels = shape[1]
+    let x = try input.pointer()
+    let (rest, positive) = (try residual?.pointer(), try mask?.pointer())
+    let rows = input.count / channels, size = input.dtype.size
+    try scaled { scale, shift in
+      parallelFor(rows, grain: max(1, (1 << 15) / channels)) { first, last in
+        let offset = first * channels * size
+        var operands = NormalizeOperands(
+          x: x + offset, scale: scale, shift: shift, residual: rest.map { $0 + offset },
+          mask: positive.map { $0 + offset })
+        kernels.norm.normalizeNarrowRows(
+          &operands, relu, output + offset, MatrixShape(rows: last - first, columns: channels))
+      }
+    }
+  }
+
+  private func withEpilogue(_ filter: Filter, _ body: (ConvolutionEpilogue) throws -> Void) throws {
+    try scaled { scale, shift in
+      try body(
+        ConvolutionEpilogue(
+          bias: try filter.bias?.pointer(), scale: scale, shift: shift, residual: try residual?.pointer(), relu: relu))
+    }
   }
 
   private func scaled(_ body: (UnsafePointer<Float>?, UnsafePointer<Float>?) throws -> Void) throws {
@@ -52,35 +105,36 @@ extension Tensor {
     -> Tensor?
   {
     let count = try Shape.count(shape)
-    guard dtype == .float32, Deferral.isEnabled, !ThreadState.current.isGradEnabled, count >= Deferral.threshold
+    guard dtype == .float32 || dtype.isNarrow, Deferral.isEnabled, !ThreadState.current.isGradEnabled, count >= Deferral.threshold
     else { return nil }
     // What this one reads is complete now: nothing joins it any more.
     _ = try pointer()
-    let pending = PendingConvolution(
-      sizes: sizes, input: try alias(), weight: try weight.alias(), bias: try noGrad { try bias?.contiguous() })
-    let strides = Shape.channelsLastStrides(shape)
-    return try Tensor.waiting(pending, shape: shape, strides: strides)
+    let filter = PendingConvolution.Filter(
+      sizes: sizes, weight: try weight.alias(), bias: try noGrad { try bias?.to(.float32).contiguous() })
+    let pending = PendingConvolution(filter: filter, input: try alias(), shape: shape)
+    return try Tensor.waiting(pending, strides: Shape.channelsLastStrides(shape))
   }
 
   /// nil if something outside of this library may change what it reads.
-  private static func waiting(_ pending: PendingConvolution, shape: [Int], strides: [Int]) throws -> Tensor? {
+  private static func waiting(_ pending: PendingConvolution, strides: [Int]) throws -> Tensor? {
+    let shape = pending.shape
     let leaves = try pending.operands.map { ElementwiseOperand.tensor(try $0.alias()) }
     let program = ElementwiseProgram(lane: .f32, leaves: leaves, steps: [])
     guard program.canWait else { return nil }
     let count = try Shape.count(shape)
-    try MemoryPool.shared.checkPossible(4 * count)
-    let recipe = ElementwiseRecipe(
-      program: program, dtype: .float32, shape: shape, strides: strides, convolution: pending)
-    let storage = Storage(byteCount: 4 * count, recipe: recipe)
+    let dtype = pending.input.dtype
+    try MemoryPool.shared.checkPossible(dtype.size * count)
+    let recipe = ElementwiseRecipe(program: program, dtype: dtype, shape: shape, strides: strides, convolution: pending)
+    let storage = Storage(byteCount: dtype.size * count, recipe: recipe)
     storage.isArranged = !Shape.isContiguous(shape, strides)
-    return Tensor(storage: storage, dtype: .float32, shape: shape, strides: strides, offset: 0, count: count)
+    return Tensor(storage: storage, dtype: dtype, shape: shape, strides: strides, offset: 0, count: count)
   }
 
   /// The convolution that this tensor waits for, if it can take one more step. Only one may be added to each result: a
   /// second reader needs the numbers.
   private func openConvolution() -> PendingConvolution? {
-    guard !ThreadState.current.isGradEnabled, let recipe = memory.recipe, let pending = recipe.convolution,
-      !pending.relu, offset == 0, shape == recipe.shape, strides == recipe.strides,
+    guard let recipe = memory.recipe, let pending = recipe.convolution,
+      pending.filter == nil || !ThreadState.current.isGradEnabled, !pending.relu, pending.mask == nil, offset == 0, shape == recipe.shape, strides == recipe.strides,
       recipe.uses.load(ordering: .relaxed) == 0
     else { return nil }
     return pending
@@ -88,7 +142,7 @@ extension Tensor {
 
   private func joined(_ pending: PendingConvolution) throws -> Tensor? {
     let recipe = memory.recipe
-    guard let result = try Tensor.waiting(pending, shape: shape, strides: strides) else { return nil }
+    guard let result = try Tensor.waiting(pending, strides: strides) else { return nil }
     recipe?.uses.add(1, ordering: .relaxed)
     return result
   }
@@ -101,6 +155,42 @@ extension Tensor {
     return try joined(pending)
   }
 
+  /// This tensor times scale plus shift for each channel, to be computed later in one pass with what follows; nil where
+  /// there is no kernel for that.
+  func waitingForSteps(scale: [Double], shift: [Double]) throws -> Tensor? {
+    guard canTakeSteps else { return nil }
+    // Complete now: its own steps are not done twice.
+    _ = try pointer()
+    var pending = PendingConvolution(filter: nil, input: try alias(), shape: shape)
+    pending.scale = scale.map { Float($0) }
+    pending.shift = shift.map { Float($0) }
+    return try Tensor.waiting(pending, strides: strides)
+  }
+
+  /// Large, and channels-last bfloat16.
+  private var canTakeSteps: Bool {
+    guard dtype == .bfloat16, Deferral.isEnabled, count >= Deferral.threshold, rank > 2, isWhole else { return false }
+    if case .rows? = channelLayout { return true }
+    return false
+  }
+
+  /// The gradient of a ReLU whose output is `y` from this one's, to be computed later.
+  private func waitingForMask(_ y: Tensor) throws -> Tensor? {
+    guard canTakeSteps, y.dtype == dtype, y.shape == shape, y.strides == strides, y.isWhole else { return nil }
+    _ = try pointer()
+    var pending = PendingConvolution(filter: nil, input: try alias(), shape: shape)
+    pending.mask = try y.alias()
+    return try Tensor.waiting(pending, strides: strides)
+  }
+
+  /// For the gradient of a ReLU that is still to be computed: the gradient of the ReLU's output, and that output.
+  func pendingMask() throws -> (gradient: Tensor, output: Tensor)? {
+    guard let recipe = memory.recipe, let pending = recipe.convolution, let mask = pending.mask, offset == 0,
+      shape == recipe.shape, strides == recipe.strides
+    else { return nil }
+    return (pending.input, mask)
+  }
+
   private func joiningRelu() throws -> Tensor? {
     guard var pending = openConvolution() else { return nil }
     pending.relu = true
@@ -108,7 +198,7 @@ extension Tensor {
   }
 
   private func joiningResidual(_ other: Tensor) throws -> Tensor? {
-    guard other.shape == shape, other.strides == strides, other.dtype == .float32, other.memory !== memory,
+    guard other.shape == shape, other.strides == strides, other.dtype == dtype, other.memory !== memory,
       var pending = openConvolution(), pending.residual == nil
     else { return nil }
     pending.residual = try other.alias()
@@ -122,6 +212,9 @@ extension Tensor {
     guard case .tensor(let a)? = operands.first, a.memory.isDeferred || operands.count > 1 else { return nil }
     switch op {
     case .relu: return try a.joiningRelu()
+    case .thresholdBackward:
+      guard case .tensor(let y) = operands[1], scalars.p == 0 else { return nil }
+      return try a.waitingForMask(y)
     case .add:
       guard case .tensor(let b) = operands[1], scalars.p == 1 else { return nil }
       return try a.joiningResidual(b) ?? b.joiningResidual(a)
