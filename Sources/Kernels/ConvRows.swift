@@ -206,6 +206,13 @@ func convolveRows<T: ProductScalar>(_ arguments: UnsafePointer<ConvolveArguments
             sn_prefetch_write(target + table[1 + row] * size)
             sn_prefetch_write(target + (table[1 + row] + width - 1) * size)
           }
+          if let residual = x.residual {
+            let added = residual + (x.firstColumn + column) * size
+            for row in 0..<rows {
+              sn_prefetch(added + table[1 + row] * size)
+              sn_prefetch(added + (table[1 + row] + width - 1) * size)
+            }
+          }
           if direct && width == columns && table[0] > 0 {
             let out = target.assumingMemoryBound(to: T.self)
             accumulate(

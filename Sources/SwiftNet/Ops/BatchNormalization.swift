@@ -212,7 +212,8 @@ extension Tensor {
         plane(
           g + at * size, source + at * size, activation.map { $0 + at * size }, target + at * size, nil,
           NormGradientCoefficients(
-            mean: p[0] + c * size, a: p[1] + c * size, b: p[2] + c * size, k: p[3] + c * size),
+            mean: p[0] + c * parameters.size, a: p[1] + c * parameters.size, b: p[2] + c * parameters.size,
+            k: p[3] + c * parameters.size),
           MatrixShape(rows: 1, columns: positions))
       })
     withExtendedLifetime((packed, data, grad, relu)) {}

@@ -29,7 +29,9 @@ func elementwise(
   }
   let narrow = compute == .float16 || compute == .bfloat16
   guard let into else {
-    if compute == .float32 || narrow, let joined = try Tensor.joiningConvolution(op, operands, scalars) { return joined }
+    if compute == .float32 || narrow, let joined = try Tensor.joiningConvolution(op, operands, scalars) {
+      return joined
+    }
     let shape = try broadcastShape(operands)
     let strides = outputStrides(shape, operands) ?? Shape.contiguousStrides(shape)
     let roundTo = narrow && resultType != compute && resultType != .bool ? compute : nil
