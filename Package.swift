@@ -50,6 +50,8 @@ let keepsSymbols = Context.environment["SWIFTNET_SYMBOLS"] == "1"
 // same process is none of its business.
 var librarySize = [
   "-use-ld=lld", "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/SwiftNetABI/exports.map",
+  // Functions of the same instructions once. (Nobody here compares addresses of functions.)
+  "-Xlinker", "--icf=all",
 ]
 if !keepsSymbols { librarySize += ["-Xlinker", "-s"] }
 #if canImport(Glibc)
