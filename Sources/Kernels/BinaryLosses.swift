@@ -21,6 +21,48 @@ private func lossBlocks(_ n: Int, _ width: Int, _ body: (Int, Int) -> Void) {
   }
 }
 
+/// Calls body(first element, elements) for vectors, the last one partly filled. The body stands here once: what it does
+/// with part of a vector is in the functions below, or the kernels would be twice as long.
+@inline(__always)
+private func vectors(_ n: Int, _ width: Int, _ body: (Int, Int) -> Void) {
+  var i = 0
+  while i < n {
+    body(i, min(width, n - i))
+    i += width
+  }
+}
+
+@inline(__always)
+private func load<V: Lanes>(_ source: UnsafePointer<V.Scalar>, _ count: Int, else rest: V) -> V {
+  count == V.scalarCount ? UnsafeRawPointer(source).loadUnaligned(as: V.self) : loadPart(source, count, rest)
+}
+
+@inline(never)
+private func loadPart<V: Lanes>(_ source: UnsafePointer<V.Scalar>, _ count: Int, _ rest: V) -> V {
+  var vector = rest
+  for i in 0..<count { vector[i] = source[i] }
+  return vector
+}
+
+@inline(__always)
+private func store<V: Lanes>(_ vector: V, _ out: UnsafeMutablePointer<V.Scalar>, _ count: Int) {
+  if count == V.scalarCount {
+    UnsafeMutableRawPointer(out).storeBytes(of: vector, as: V.self)
+  } else {
+    storePart(vector, out, count)
+  }
+}
+
+@inline(never)
+private func storePart<V: Lanes>(_ vector: V, _ out: UnsafeMutablePointer<V.Scalar>, _ count: Int) {
+  for i in 0..<count { out[i] = vector[i] }
+}
+
+extension FloatVector {
+  /// A score that with a truth of 0 adds nothing to any sum: e^-1000 is 0.
+  @inline(__always) fileprivate static var nothing: Self { Self(-1000) }
+}
+
 @inline(__always)
 private func pointers<T>(_ x: UnsafeRawPointer, _ y: UnsafeRawPointer, _ type: T.Type) -> (
   UnsafePointer<T>, UnsafePointer<T>
@@ -59,21 +101,20 @@ private func entropySums<P: LossPrecision>(_ precision: P.Type, withOverlap: Boo
     lossBlocks(n, P.V.scalarCount) { start, size in
       var (partBoth, partPredicted, partPresent) = (P.V.zero, P.V.zero, P.V.zero)
       var (linear, product) = (P.V.zero, P.V.zero)
-      columnBlocks(size, P.V.scalarCount) { i, count in
-        let score = loadLanes(x + (start + i), count, P.V.self), truth = loadLanes(y + (start + i), count, P.V.self)
+      vectors(size, P.V.scalarCount) { i, count in
+        let score = load(x + (start + i), count, else: P.V.nothing)
+        let truth = load(y + (start + i), count, else: P.V.zero)
         var e: P.V
         if withOverlap {
           let parts = sigmoidParts(score, P.self)
           e = parts.e
-          let p = withoutTail(parts.p, count)
-          partBoth = partBoth.adding(p, times: truth)
-          partPredicted = partPredicted + p
-          partPresent = partPresent + withoutTail(truth, count)
+          partBoth = partBoth.adding(parts.p, times: truth)
+          partPredicted = partPredicted + parts.p
+          partPresent = partPresent + truth
         } else {
           e = P.decay(score.absolute.negated)
         }
-        e = withoutTail(e, count)
-        linear = linear + withoutTail(linearPart(within(score, bound), truth), count)
+        linear = linear + linearPart(within(score, bound), truth)
         product = product.adding(e, times: product + P.V.one)
       }
       entropy = P.V.add(entropy, P.V.add(linear.widened, P.wideLog1p(product)))
@@ -99,9 +140,9 @@ private func probabilitySums<V: WideningVector>(_ vector: V.Type) -> BinarySumsK
     var (both, predicted, present) = (V.wideZero, V.wideZero, V.wideZero)
     lossBlocks(n, V.scalarCount) { start, size in
       var (partBoth, partPredicted, partPresent) = (V.zero, V.zero, V.zero)
-      columnBlocks(size, V.scalarCount) { i, count in
-        let p = withoutTail(loadLanes(x + (start + i), count, V.self), count)
-        let truth = withoutTail(loadLanes(y + (start + i), count, V.self), count)
+      vectors(size, V.scalarCount) { i, count in
+        let p = load(x + (start + i), count, else: V.zero)
+        let truth = load(y + (start + i), count, else: V.zero)
         partBoth = partBoth.adding(p, times: truth)
         partPredicted = partPredicted + p
         partPresent = partPresent + truth
@@ -123,20 +164,20 @@ private func overlapGradient<P: LossPrecision>(_ precision: P.Type) -> BinaryGra
     let out = out.assumingMemoryBound(to: P.V.Scalar.self)
     let (a, b, c) = (P.V(s.both), P.V(s.predicted), P.V(s.entropy))
     if s.both == 0, s.predicted == 0, !s.isFading {
-      columnBlocks(n, P.V.scalarCount) { i, count in
-        let parts = sigmoidParts(loadLanes(x + i, count, P.V.self), P.self)
-        storeLanes(c * (parts.p - loadLanes(y + i, count, P.V.self)), out + i, count)
+      vectors(n, P.V.scalarCount) { i, count in
+        let parts = sigmoidParts(load(x + i, count, else: P.V.nothing), P.self)
+        store(c * (parts.p - load(y + i, count, else: P.V.zero)), out + i, count)
       }
       return
     }
     // Without fading the factor is 1 wherever p (1 - p) is a number.
     let steepness = P.V(s.isFading ? 1e12 : 0), least = P.V(s.isFading ? 0 : 1)
-    columnBlocks(n, P.V.scalarCount) { i, count in
-      let truth = loadLanes(y + i, count, P.V.self)
-      let (_, p, slope) = sigmoidParts(loadLanes(x + i, count, P.V.self), P.self)
+    vectors(n, P.V.scalarCount) { i, count in
+      let truth = load(y + i, count, else: P.V.zero)
+      let (_, p, slope) = sigmoidParts(load(x + i, count, else: P.V.nothing), P.self)
       let rise = least.adding(slope, times: steepness)
       let fading = P.V.select(rise .> P.V.one, P.V.one, rise)
-      storeLanes((c * fading * (p - truth)).adding(b.adding(a, times: truth), times: slope), out + i, count)
+      store((c * fading * (p - truth)).adding(b.adding(a, times: truth), times: slope), out + i, count)
     }
   }
 }
@@ -148,9 +189,9 @@ private func squareSums<V: WideningVector>(_ vector: V.Type) -> BinarySumsKernel
     var sum = V.wideZero
     lossBlocks(n, V.scalarCount) { start, size in
       var part = V.zero
-      columnBlocks(size, V.scalarCount) { i, count in
-        let d = loadLanes(x + (start + i), count, V.self) - loadLanes(y + (start + i), count, V.self)
-        part = part + withoutTail(d * d, count)
+      vectors(size, V.scalarCount) { i, count in
+        let d = load(x + (start + i), count, else: V.zero) - load(y + (start + i), count, else: V.zero)
+        part = part + d * d
       }
       sum = V.add(sum, part.widened)
     }
@@ -164,22 +205,28 @@ private func squareGradient<V: WideningVector>(_ vector: V.Type) -> BinaryGradie
     let (x, y) = pointers(x, y, V.Scalar.self)
     let out = out.assumingMemoryBound(to: V.Scalar.self)
     let factor = V(2 * s.entropy)
-    columnBlocks(n, V.scalarCount) { i, count in
-      storeLanes(
-        factor * (loadLanes(x + i, count, V.self) - loadLanes(y + i, count, V.self)), out + i, count)
+    vectors(n, V.scalarCount) { i, count in
+      store(
+        factor * (load(x + i, count, else: V.nothing) - load(y + i, count, else: V.zero)), out + i, count)
     }
   }
 }
 
 // MARK: Focal loss
 
-/// q^gamma
+/// q^gamma. Nearly all take the exponent 2; for others the call costs little beside the logarithm, and code in place
+/// would double the kernels.
 @inline(__always)
 private func focus<P: LossPrecision>(_ q: P.V, _ gamma: Double, _ p: P.Type) -> P.V {
   if gamma == 2 { return q * q }
   if gamma == 1 { return q }
   if gamma == 0 { return P.V.one }
-  return P.exp(P.V(gamma) * P.log(q))
+  return power(q, gamma, P.self)
+}
+
+@inline(never)
+private func power<P: LossPrecision>(_ q: P.V, _ gamma: Double, _ p: P.Type) -> P.V {
+  P.exp(P.V(gamma) * P.log(q))
 }
 
 /// Whether a block of the truth holds nothing but 0 and 1.
@@ -187,8 +234,8 @@ private func focus<P: LossPrecision>(_ q: P.V, _ gamma: Double, _ p: P.Type) -> 
 private func isHard<V: FloatVector>(_ y: UnsafePointer<V.Scalar>, _ n: Int, _ type: V.Type) -> Bool
 where V.Scalar: BinaryFloatingPoint {
   var soft = V.zero
-  columnBlocks(n, V.scalarCount) { i, count in
-    let truth = loadLanes(y + i, count, V.self)
+  vectors(n, V.scalarCount) { i, count in
+    let truth = load(y + i, count, else: V.zero)
     soft = soft + (truth * (V.one - truth)).absolute
   }
   for lane in 0..<V.scalarCount where soft[lane] != 0 { return false }
@@ -206,30 +253,30 @@ private func hardParts<P: LossPrecision>(_ u: P.V, _ p: P.Type) -> (entropy: P.V
 }
 
 @inline(__always)
-private func focalSums<P: LossPrecision>(_ precision: P.Type, _ gamma: Double?) -> BinarySumsKernel {
+private func focalSums<P: LossPrecision>(_ precision: P.Type) -> BinarySumsKernel {
   { x, y, n, sums, s in
     let (x, y) = pointers(x, y, P.V.Scalar.self)
     let (negative, difference) = (P.V(s.negative), P.V(s.positive - s.negative))
-    let gamma = gamma ?? s.gamma
+    let gamma = s.gamma
     var sum = P.V.wideZero
     lossBlocks(n, P.V.scalarCount) { start, size in
       let x = x + start, y = y + start
       var part = P.V.zero
       if isHard(y, size, P.V.self) {
-        columnBlocks(size, P.V.scalarCount) { i, count in
-          let truth = loadLanes(y + i, count, P.V.self)
-          let (entropy, _, q) = hardParts(loadLanes(x + i, count, P.V.self) * (truth + truth - P.V.one), P.self)
+        vectors(size, P.V.scalarCount) { i, count in
+          let truth = load(y + i, count, else: P.V.zero)
+          let (entropy, _, q) = hardParts(load(x + i, count, else: P.V.nothing) * (truth + truth - P.V.one), P.self)
           let factor = negative.adding(difference, times: truth)
-          part = part + withoutTail(factor * focus(q, gamma, P.self) * entropy, count)
+          part = part + factor * focus(q, gamma, P.self) * entropy
         }
       } else {
-        columnBlocks(size, P.V.scalarCount) { i, count in
-          let truth = loadLanes(y + i, count, P.V.self), score = loadLanes(x + i, count, P.V.self)
+        vectors(size, P.V.scalarCount) { i, count in
+          let truth = load(y + i, count, else: P.V.zero), score = load(x + i, count, else: P.V.nothing)
           let e = P.decay(score.absolute.negated)
           let entropy = linearPart(score, truth) + P.log1pUpTo1(e)
           let q = P.V.one - P.exp(entropy.negated)
           let factor = negative.adding(difference, times: truth)
-          part = part + withoutTail(factor * focus(q, gamma, P.self) * entropy, count)
+          part = part + factor * focus(q, gamma, P.self) * entropy
         }
       }
       sum = P.V.add(sum, part.widened)
@@ -240,51 +287,41 @@ private func focalSums<P: LossPrecision>(_ precision: P.Type, _ gamma: Double?) 
 
 /// With q = 1 - e^-H, dH/dx = p - y: (q^gamma + gamma q^(gamma - 1) (1 - q) H) (p - y).
 @inline(__always)
-private func focalGradient<P: LossPrecision>(_ precision: P.Type, _ gamma: Double?) -> BinaryGradientKernel {
+private func focalGradient<P: LossPrecision>(_ precision: P.Type) -> BinaryGradientKernel {
   { x, y, out, n, s in
     let (x, y) = pointers(x, y, P.V.Scalar.self)
     let out = out.assumingMemoryBound(to: P.V.Scalar.self)
     let negative = P.V(s.negative * s.entropy), difference = P.V((s.positive - s.negative) * s.entropy)
-    let gamma = gamma ?? s.gamma
-    let power = P.V(gamma)
+    let gamma = s.gamma
+    let exponent = P.V(gamma)
     lossBlocks(n, P.V.scalarCount) { start, size in
       let x = x + start, y = y + start, out = out + start
       if isHard(y, size, P.V.self) {
-        columnBlocks(size, P.V.scalarCount) { i, count in
-          let truth = loadLanes(y + i, count, P.V.self)
+        vectors(size, P.V.scalarCount) { i, count in
+          let truth = load(y + i, count, else: P.V.zero)
           let side = truth + truth - P.V.one
-          let (entropy, p, q) = hardParts(loadLanes(x + i, count, P.V.self) * side, P.self)
+          let (entropy, p, q) = hardParts(load(x + i, count, else: P.V.nothing) * side, P.self)
           let factor = side * negative.adding(difference, times: truth)
-          storeLanes((factor * focus(q, gamma, P.self) * q.adding(power * p, times: entropy)).negated, out + i, count)
+          store(
+            (factor * focus(q, gamma, P.self) * q.adding(exponent * p, times: entropy)).negated, out + i, count)
         }
       } else {
-        columnBlocks(size, P.V.scalarCount) { i, count in
-          let truth = loadLanes(y + i, count, P.V.self), score = loadLanes(x + i, count, P.V.self)
+        vectors(size, P.V.scalarCount) { i, count in
+          let truth = load(y + i, count, else: P.V.zero), score = load(x + i, count, else: P.V.nothing)
           let (e, p, _) = sigmoidParts(score, P.self)
           let entropy = linearPart(score, truth) + P.log1pUpTo1(e)
           let kept = P.exp(entropy.negated)
           let q = P.V.one - kept
-          let rise =
-            gamma == 0
-            ? P.V.one : focus(q, gamma, P.self) + power * focus(q, gamma - 1, P.self) * kept * entropy
-          storeLanes(negative.adding(difference, times: truth) * rise * (p - truth), out + i, count)
+          var rise = P.V.one
+          if gamma != 0 {
+            let lower = focus(q, gamma - 1, P.self)
+            rise = (lower * q).adding(exponent * lower * kept, times: entropy)
+          }
+          store(negative.adding(difference, times: truth) * rise * (p - truth), out + i, count)
         }
       }
     }
   }
-}
-
-/// The exponent 2, which nearly all take, is a constant in a loop of its own.
-@inline(__always)
-private func choosing(_ square: @escaping BinarySumsKernel, _ other: @escaping BinarySumsKernel) -> BinarySumsKernel {
-  { x, y, n, sums, s in (s.gamma == 2 ? square : other)(x, y, n, sums, s) }
-}
-
-@inline(__always)
-private func choosing(
-  _ square: @escaping BinaryGradientKernel, _ other: @escaping BinaryGradientKernel
-) -> BinaryGradientKernel {
-  { x, y, out, n, s in (s.gamma == 2 ? square : other)(x, y, out, n, s) }
 }
 
 @inline(__always)
@@ -295,8 +332,8 @@ private func register<P: LossPrecision>(_ table: inout LossKernels, _ precision:
   table.overlapGradient.append(stored(overlapGradient(P.self)))
   table.squareSums.append(stored(squareSums(P.V.self)))
   table.squareGradient.append(stored(squareGradient(P.V.self)))
-  table.focalSums.append(stored(choosing(stored(focalSums(P.self, 2)), stored(focalSums(P.self, nil)))))
-  table.focalGradient.append(stored(choosing(stored(focalGradient(P.self, 2)), stored(focalGradient(P.self, nil)))))
+  table.focalSums.append(stored(focalSums(P.self)))
+  table.focalGradient.append(stored(focalGradient(P.self)))
 }
 
 func registerBinaryLosses(_ table: inout LossKernels) {
