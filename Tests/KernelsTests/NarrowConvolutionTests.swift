@@ -182,7 +182,9 @@ final class NarrowConvolutionTests: XCTestCase {
         XCTAssertLessThan(relativeError(plane, wanted), 1e-12, "plane \(label)")
         plane = [0, 0]
         kernels.gradientSumsPlane[place](g, x, 0.25, nil, &plane, x.count)
-        let wantedGradient = [g.reduce(0) { $0 + number($1) }, zip(g, deviations).reduce(0) { $0 + number($1.0) * $1.1 }]
+        let wantedGradient = [
+          g.reduce(0) { $0 + number($1) }, zip(g, deviations).reduce(0) { $0 + number($1.0) * $1.1 },
+        ]
         XCTAssertLessThan(relativeError(plane, wantedGradient), 1e-12, "gradient plane \(label)")
 
         let coefficients = (0..<4).map { _ in random.values(n).map { Float($0) } }

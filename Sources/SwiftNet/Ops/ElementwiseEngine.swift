@@ -386,7 +386,8 @@ private final class Plan {
     let tile = ElementwiseProgram.tile
     let slots = leaves.count + program.steps.count
     let slotBytes = tile * laneSize
-    withUnsafeTemporaryAllocation(byteCount: slots * slotBytes, alignment: 64) { scratch in
+    let roundingBytes = hasRounding ? tile * 2 : 0
+    withUnsafeTemporaryAllocation(byteCount: slots * slotBytes + roundingBytes, alignment: 64) { scratch in
       withUnsafeTemporaryAllocation(of: Operand.self, capacity: slots + 4) { operands in
         leaves.withUnsafeBufferPointer { leaves in
           program.steps.withUnsafeBufferPointer { steps in
@@ -446,12 +447,10 @@ private final class Plan {
       let target = direct ? outputPointer + position &* laneSize : base + result * slotBytes
       steps[index].kernel(arguments, target, n, steps[index].scalars)
       if hasRounding, !last || sink != nil, let round = rounding[index] {
-        // Through memory of its own, as if the result had been stored.
-        withUnsafeTemporaryAllocation(byteCount: ElementwiseProgram.tile * 2, alignment: 64) { narrow in
-          let bytes = narrow.baseAddress.unsafelyUnwrapped
-          round.store(target, bytes, 1, n)
-          round.load(bytes, 1, target, n)
-        }
+        // Through memory behind the slots, as if the result had been stored.
+        let bytes = base + (leaves.count + steps.count) * slotBytes
+        round.store(target, bytes, 1, n)
+        round.load(bytes, 1, target, n)
       }
       slot[result] = Operand(target)
       if last, let sink { sink(target, n) } else if last && !direct { scatter(target, position, n) }

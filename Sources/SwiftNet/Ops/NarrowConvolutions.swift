@@ -56,7 +56,8 @@ extension Tensor {
   /// From this tensor's dtype to float32, and back.
   private var conversions: Conversions {
     get throws {
-      guard let load = kernels.elementwise[load: dtype, .f32], let store = kernels.elementwise[store: .f32, dtype] else {
+      guard let load = kernels.elementwise[load: dtype, .f32], let store = kernels.elementwise[store: .f32, dtype]
+      else {
         throw SwiftNetError.notImplemented("no conversion from \(dtype.name) to float32")
       }
       return (load, store)

@@ -266,7 +266,8 @@ struct WinogradConvolution {
 extension ConvolutionShape {
   /// Whether Winograd's algorithm computes this convolution at all.
   func allowsWinograd(_ type: DType) -> Bool {
-    Backends.winograd && (type == .float32 || type == .bfloat16) && groups == 1 && inChannels > 0 && kernel.height == 3 && kernel.width == 3
+    Backends.winograd && (type == .float32 || type == .bfloat16) && groups == 1 && inChannels > 0 && kernel.height == 3
+      && kernel.width == 3
       && stride == Extents(1, 1, 1) && padding.height % dilation.height == 0 && padding.width % dilation.width == 0
       && (kernel.depth > 1 || padding.depth == 0 && input.depth == output.depth)
   }

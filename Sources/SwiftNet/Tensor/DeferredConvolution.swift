@@ -105,7 +105,8 @@ extension Tensor {
     -> Tensor?
   {
     let count = try Shape.count(shape)
-    guard dtype == .float32 || dtype.isNarrow, Deferral.isEnabled, !ThreadState.current.isGradEnabled, count >= Deferral.threshold
+    guard dtype == .float32 || dtype.isNarrow, Deferral.isEnabled, !ThreadState.current.isGradEnabled,
+      count >= Deferral.threshold
     else { return nil }
     // What this one reads is complete now: nothing joins it any more.
     _ = try pointer()
@@ -134,7 +135,8 @@ extension Tensor {
   /// second reader needs the numbers.
   private func openConvolution() -> PendingConvolution? {
     guard let recipe = memory.recipe, let pending = recipe.convolution,
-      pending.filter == nil || !ThreadState.current.isGradEnabled, !pending.relu, pending.mask == nil, offset == 0, shape == recipe.shape, strides == recipe.strides,
+      pending.filter == nil || !ThreadState.current.isGradEnabled, !pending.relu, pending.mask == nil, offset == 0,
+      shape == recipe.shape, strides == recipe.strides,
       recipe.uses.load(ordering: .relaxed) == 0
     else { return nil }
     return pending
