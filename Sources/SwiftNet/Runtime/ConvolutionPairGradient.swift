@@ -13,8 +13,10 @@ func pairConvolutionWeightGradient(
   let gradient = try ChannelsLast(
     pairsOf: gradOutput, kernels: kernels, batch: shape.batch, channels: shape.outChannels, groups: shape.groups,
     extents: shape.output, strides: gradOutputStrides, dense: true)
-  let zeros = try Scratch(bytes: shape.inChannels * 2)
-  memset(zeros.pointer, 0, shape.inChannels * 2)
+  // The groups of the images are filled up to whole pairs, and the padding is read at the same offsets.
+  let zeroBytes = shape.groups * ((shape.groupInChannels + 1) / 2 * 2) * 2
+  let zeros = try Scratch(bytes: zeroBytes)
+  memset(zeros.pointer, 0, zeroBytes)
   let work = PairGradientWork(shape, kernels)
   let passes = shape.passesOfSingleTaps(source, gradient)
   let partial = try Scratch(bytes: work.parts * work.tasksPerPart * work.resultSize * 4)
