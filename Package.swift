@@ -53,7 +53,13 @@ var librarySize = [
   // Functions of the same instructions once. (Nobody here compares addresses of functions.)
   "-Xlinker", "--icf=all",
 ]
-if !keepsSymbols { librarySize += ["-Xlinker", "-s"] }
+if !keepsSymbols {
+  // A profiler also wants the tables for unwinding the stack, a megabyte that nothing else reads.
+  librarySize += [
+    "-Xlinker", "-s", "-Xlinker", "--no-eh-frame-hdr",
+    "-Xlinker", "-T", "-Xlinker", "\(Context.packageDirectory)/Sources/SwiftNetABI/sections.ld",
+  ]
+}
 #if canImport(Glibc)
   // Half a megabyte less. Older systems cannot load it; what is built on one of them runs on both.
   var libc = [CChar](repeating: 0, count: 64)
@@ -85,7 +91,7 @@ let package = Package(
       swiftSettings: dispatchDefines + librarySettings),
     .target(name: "CSwiftNet"),
     .target(
-      name: "SwiftNetABI", dependencies: ["SwiftNet", "CSwiftNet"], exclude: ["exports.map"],
+      name: "SwiftNetABI", dependencies: ["SwiftNet", "CSwiftNet"], exclude: ["exports.map", "sections.ld"],
       swiftSettings: librarySettings,
       linkerSettings: libraryLinkerSettings),
     .testTarget(

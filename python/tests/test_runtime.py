@@ -74,7 +74,7 @@ def test_library_needs_the_c_library_only():
 
 def test_installed_size():
     size = sum(path.stat().st_size for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    assert size < 15 * 2**20
+    assert size < 15e6
 
 
 def test_peak_and_live_memory():
