@@ -15,7 +15,7 @@ public struct GemmKernels {
 
 /// The building blocks of matrix products and convolutions for one element type. A register tile is `rows` by
 /// `columns` results; operands are packed into panels as wide as the tile.
-public struct ProductKernels {
+public final class ProductKernels: @unchecked Sendable {
   /// Rows of a register tile.
   public var rows = 1
   /// Columns of a register tile: two vectors.
@@ -220,16 +220,12 @@ public struct ConvolveArguments {
   public var shift: UnsafePointer<Float>?
   public var residual: UnsafeRawPointer?
   public var relu: Bool
-  /// Per output channel, added to.
-  public var sums: UnsafeMutablePointer<Double>?
-  public var sumsOfSquares: UnsafeMutablePointer<Double>?
 
   public init(
     tables: UnsafePointer<Int>, tableWords: Int, tiles: Int, lastRows: Int, run: Int,
     weights: UnsafeRawPointer, panelStride: Int, firstColumn: Int, columns: Int, sourceOffset: Int = 0,
     output: UnsafeMutableRawPointer, bias: UnsafeRawPointer?, scale: UnsafePointer<Float>?,
-    shift: UnsafePointer<Float>?, residual: UnsafeRawPointer?, relu: Bool,
-    sums: UnsafeMutablePointer<Double>?, sumsOfSquares: UnsafeMutablePointer<Double>?
+    shift: UnsafePointer<Float>?, residual: UnsafeRawPointer?, relu: Bool
   ) {
     self.tables = tables
     self.tableWords = tableWords
@@ -247,8 +243,6 @@ public struct ConvolveArguments {
     self.shift = shift
     self.residual = residual
     self.relu = relu
-    self.sums = sums
-    self.sumsOfSquares = sumsOfSquares
   }
 }
 

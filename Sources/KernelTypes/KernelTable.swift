@@ -1,6 +1,9 @@
 /// The kernels of one instruction set. Each kernel module fills one table; the runtime picks a table at start.
 /// A kernel works on raw memory that the caller owns: it neither allocates nor starts threads.
-public struct KernelTable {
+///
+/// Tables are objects that do not change once they are filled: a copy of a structure would count the references of each
+/// of its functions.
+public final class KernelTable: @unchecked Sendable {
   /// "baseline", "avx2" or "avx512".
   public let name: String
   public var elementwise = ElementwiseKernels()

@@ -24,20 +24,40 @@ public typealias StatisticsPlaneKernel = (
   UnsafeRawPointer, Int, Double, UnsafeMutablePointer<Double>
 ) -> Void
 
-/// `(gradient, x, means, activation output or nil, accumulators, shape)`: with g the gradient, zero where the
-/// activation's output is not positive: adds sum g to accumulator c and sum(g (x - mean)) to columns + c.
+/// Where the gradient of a normalisation counts: where a ReLU behind it was positive. Everywhere if there is none.
+public struct NormMask {
+  /// The ReLU's output, as large as x.
+  public var output: UnsafeRawPointer?
+  /// Or what makes it from x: its sign is that of `x · scale + shift`, numbers of a channel in the lane's type.
+  public var scale: UnsafeRawPointer?
+  public var shift: UnsafeRawPointer?
+
+  public init(output: UnsafeRawPointer? = nil, scale: UnsafeRawPointer? = nil, shift: UnsafeRawPointer? = nil) {
+    self.output = output
+    self.scale = scale
+    self.shift = shift
+  }
+
+  /// The mask from an element on, and from a channel on; both in bytes.
+  public func from(_ element: Int, channel: Int = 0) -> NormMask {
+    NormMask(
+      output: output.map { $0 + element }, scale: scale.map { $0 + channel }, shift: shift.map { $0 + channel })
+  }
+}
+
+/// `(gradient, x, means, mask, accumulators, shape)`: with g the masked gradient: adds sum g to accumulator c and
+/// sum(g (x - mean)) to columns + c.
 public typealias NormGradientSumsRowsKernel = (
-  UnsafeRawPointer, UnsafeRawPointer, UnsafePointer<Double>, UnsafeRawPointer?, UnsafeMutablePointer<Double>,
-  MatrixShape
+  UnsafeRawPointer, UnsafeRawPointer, UnsafePointer<Double>, NormMask, UnsafeMutablePointer<Double>, MatrixShape
 ) -> Void
 
-/// `(gradient, x, mean, activation output or nil, accumulators, n)`
+/// `(gradient, x, mean, mask, accumulators, n)`
 public typealias NormGradientSumsPlaneKernel = (
-  UnsafeRawPointer, UnsafeRawPointer, Double, UnsafeRawPointer?, UnsafeMutablePointer<Double>, Int
+  UnsafeRawPointer, UnsafeRawPointer, Double, NormMask, UnsafeMutablePointer<Double>, Int
 ) -> Void
 
-/// The input gradient of a normalisation: dx = a g + b (x - mean) + k, coefficients by channel in the lane's
-/// type; `masked` (or nil) receives g, the gradient of a residual input.
+/// The input gradient of a normalisation: dx = a g + b (x - mean) + k, with g the masked gradient and coefficients by
+/// channel in the lane's type.
 public struct NormGradientCoefficients {
   public var mean: UnsafeRawPointer
   public var a: UnsafeRawPointer
@@ -52,11 +72,10 @@ public struct NormGradientCoefficients {
   }
 }
 
-/// `(gradient, x, activation output or nil, dx, masked or nil, coefficients, shape)`. dx may be gradient.
-/// Planes: shape is one row, and each coefficient pointer holds one value (`NormKernels.gradientPlane`).
+/// `(gradient, x, mask, dx, coefficients, shape)`. dx may be gradient. Planes: shape is one row, and each coefficient
+/// pointer holds one value (`NormKernels.gradientPlane`).
 public typealias NormGradientKernel = (
-  UnsafeRawPointer, UnsafeRawPointer, UnsafeRawPointer?, UnsafeMutableRawPointer, UnsafeMutableRawPointer?,
-  NormGradientCoefficients, MatrixShape
+  UnsafeRawPointer, UnsafeRawPointer, NormMask, UnsafeMutableRawPointer, NormGradientCoefficients, MatrixShape
 ) -> Void
 
 /// What `NormalizeRowsKernel` reads, in this order; only x must be there.

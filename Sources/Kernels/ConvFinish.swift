@@ -1,100 +1,151 @@
 import CIntrinsics
 import KernelTypes
 
-/// Epilogue of a tile (bias, scale and shift, residual, relu, statistics) and its way into an output of `S`.
-@inline(never)
-func finishTile<S: ImageNumber>(
-  _ arguments: UnsafePointer<ConvolveArguments>, _ outputs: UnsafePointer<Int>, _ rows: Int, _ column: Int,
-  _ width: Int, _ buffer: UnsafeMutablePointer<S.Wide>, as _: S.Type
-) {
+/// The last steps of a convolution for up to a tile's columns of channels, on the way into images of `S`:
+/// `sum · scale + shift` (bias and batch normalisation in one), then the residual, then ReLU.
+struct ConvFinish<S: ImageNumber> {
   typealias T = S.Wide
   typealias V = T.Vector
-  let lanes = V.scalarCount
-  let columns = T.tileColumns
-  let x = arguments.pointee
-  let out = x.output.assumingMemoryBound(to: S.self) + column
-  let bias = x.bias.map { $0.assumingMemoryBound(to: T.self) + column }
-  let scale = x.scale.map { $0 + column }
-  let shift = x.shift.map { $0 + column }
-  let residual = x.residual.map { $0.assumingMemoryBound(to: S.self) + column }
-  let relu = x.relu
-  let statistics = x.sums != nil || x.sumsOfSquares != nil
-  var half = 0
-  while half < width {
-    let valid = min(lanes, width - half)
-    if valid == lanes {
-      var b = V(), s = V(repeating: 1), t = V()
-      if let bias { b = load(bias + half) }
-      if let scale { s = loadFloats(scale + half, T.self) }
-      if let shift { t = loadFloats(shift + half, T.self) }
-      for row in 0..<rows {
-        let p = buffer + row * columns + half
-        let place = outputs[row] + half
-        var value = load(p) as V
-        value += b
-        value *= s
-        value += t
-        if let residual { value += S.load(residual + place) }
-        if relu { value = clampedAtZero(value, T.self) }
-        S.store(value, out + place)
-        if statistics { store(S.load(out + place), p) }
-      }
-    } else {
-      for row in 0..<rows {
-        for i in half..<half + valid {
-          let place = outputs[row] + i
-          var value = buffer[row * columns + i]
-          if let bias { value += bias[i] }
-          if let scale { value *= T(scale[i]) }
-          if let shift { value += T(shift[i]) }
-          if let residual { value += residual[place].wide }
-          if relu && value < 0 { value = 0 }
-          out[place] = S(wide: value)
-          buffer[row * columns + i] = out[place].wide
-        }
+
+  /// Of a tile's columns each.
+  private let scale: UnsafePointer<T>
+  private let shift: UnsafePointer<T>
+  private let residual: UnsafePointer<S>?
+  private let relu: Bool
+  private let out: UnsafeMutablePointer<S>
+
+  /// `room`: two rows of a tile's columns, which must live as long as this.
+  @inline(__always)
+  init(_ x: ConvolveArguments, column: Int, width: Int, room: UnsafeMutablePointer<T>) {
+    let scales = room, shifts = room + T.tileColumns
+    for i in 0..<T.tileColumns {
+      scales[i] = 1
+      shifts[i] = 0
+    }
+    if let bias = x.bias.map({ $0.assumingMemoryBound(to: T.self) + column }) {
+      for i in 0..<width { shifts[i] = bias[i] }
+    }
+    if let scale = x.scale.map({ $0 + column }), let shift = x.shift.map({ $0 + column }) {
+      for i in 0..<width {
+        scales[i] = T(scale[i])
+        shifts[i] = shifts[i] * scales[i] + T(shift[i])
       }
     }
-    half += lanes
+    self.scale = UnsafePointer(scales)
+    self.shift = UnsafePointer(shifts)
+    residual = x.residual.map { $0.assumingMemoryBound(to: S.self) + column }
+    relu = x.relu
+    out = x.output.assumingMemoryBound(to: S.self) + column
   }
-  if let sums = x.sums { addColumnSums(buffer, columns, rows, width, sums + column, squares: false) }
-  if let sums = x.sumsOfSquares { addColumnSums(buffer, columns, rows, width, sums + column, squares: true) }
+
+  /// Asks for the lines of `width` channels at some places.
+  @inline(__always)
+  func fetch(_ places: UnsafePointer<Int>, _ count: Int, _ width: Int) {
+    for row in 0..<count {
+      sn_prefetch_write(out + places[row])
+      sn_prefetch_write(out + (places[row] + width - 1))
+    }
+    if let residual {
+      for row in 0..<count {
+        sn_prefetch(residual + places[row])
+        sn_prefetch(residual + (places[row] + width - 1))
+      }
+    }
+  }
+
+  /// A vector of scales and one of shifts.
+  @inline(__always)
+  func factors(_ column: Int) -> (V, V) { (load(scale + column), load(shift + column)) }
+
+  /// One vector of channels from `place` on.
+  @inline(__always)
+  func put(_ sum: V, _ factors: (scale: V, shift: V), _ place: Int) {
+    // Not `multiplyAdd`, which means pairs in one of the modules that share this file.
+    #if SN_FMA
+      var value = factors.shift
+      value.addProduct(sum, factors.scale)
+    #else
+      var value = sum * factors.scale + factors.shift
+    #endif
+    if let residual { value += S.load(residual + place) }
+    if relu { value = clampedAtZero(value, T.self) }
+    S.store(value, out + place)
+  }
+
+  /// Rows of sums in memory, each of a tile's columns, of which the first `width` count.
+  @inline(never)
+  func putRows(_ sums: UnsafePointer<T>, _ places: UnsafePointer<Int>, _ count: Int, _ width: Int) {
+    let lanes = V.scalarCount
+    var half = 0
+    while half + lanes <= width {
+      let factors = factors(half)
+      for row in 0..<count { put(load(sums + (row * T.tileColumns + half)), factors, places[row] + half) }
+      half += lanes
+    }
+    for row in 0..<count {
+      for i in half..<max(half, width) {
+        let place = places[row] + i
+        var value = sums[row * T.tileColumns + i] * scale[i] + shift[i]
+        if let residual { value += residual[place].wide }
+        if relu && value < 0 { value = 0 }
+        out[place] = S(wide: value)
+      }
+    }
+  }
 }
 
-/// A vector's worth of floats as the product's numbers.
-@inline(__always)
-private func loadFloats<T: ProductScalar>(_ p: UnsafePointer<Float>, _: T.Type) -> T.Vector {
-  if T.self == Float.self { return load(UnsafeRawPointer(p).assumingMemoryBound(to: T.self)) }
-  var v = T.Vector()
-  for i in 0..<T.Vector.scalarCount { v[i] = T(p[i]) }
-  return v
+extension Tile {
+  /// The tile with earlier sums, if there are any, through the last steps of a convolution to its rows' places.
+  @inline(__always)
+  func put<S: ImageNumber>(
+    _ finish: ConvFinish<S>, _ places: UnsafePointer<Int>, adding earlier: UnsafePointer<T>?
+  ) where S.Wide == T {
+    let half = V.scalarCount
+    let left = finish.factors(0), right = finish.factors(half)
+    forEach { row, l, r in
+      var l = l, r = r
+      if let earlier {
+        l += load(earlier + row * T.tileColumns)
+        r += load(earlier + (row * T.tileColumns + half))
+      }
+      finish.put(l, left, places[row])
+      finish.put(r, right, places[row] + half)
+    }
+  }
 }
 
-/// Adds the column sums of a block with the given row stride, or the sums of squares: a vector at a time over the
-/// rows, then in Double.
+extension NarrowTile {
+  /// As for `Tile`.
+  @inline(__always)
+  func put<S: ImageNumber>(
+    _ finish: ConvFinish<S>, _ places: UnsafePointer<Int>, adding earlier: UnsafePointer<T>?
+  ) where S.Wide == T {
+    let factors = finish.factors(0)
+    forEach { row, l in
+      var l = l
+      if let earlier { l += load(earlier + row * T.tileColumns) }
+      finish.put(l, factors, places[row])
+    }
+  }
+}
+
+/// Adds the column sums of a block with the given row stride: a vector at a time over the rows, then in Double.
 @inline(__always)
 func addColumnSums<T: ProductScalar>(
-  _ values: UnsafePointer<T>, _ stride: Int, _ rows: Int, _ columns: Int,
-  _ sums: UnsafeMutablePointer<Double>,
-  squares: Bool
+  _ values: UnsafePointer<T>, _ stride: Int, _ rows: Int, _ columns: Int, _ sums: UnsafeMutablePointer<Double>
 ) {
   typealias V = T.Vector
   let lanes = V.scalarCount
   var column = 0
   while column + lanes <= columns {
     var sum = V()
-    for row in 0..<rows {
-      let v: V = load(values + row * stride + column)
-      if squares { multiplyAdd(&sum, v, v) } else { sum += v }
-    }
+    for row in 0..<rows { sum += load(values + row * stride + column) as V }
     for i in 0..<lanes { sums[column + i] += Double(sum[i]) }
     column += lanes
   }
   while column < columns {
     var sum: T = 0
-    for row in 0..<rows {
-      let v = values[row * stride + column]
-      sum += squares ? v * v : v
-    }
+    for row in 0..<rows { sum += values[row * stride + column] }
     sums[column] += Double(sum)
     column += 1
   }

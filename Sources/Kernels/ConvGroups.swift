@@ -179,16 +179,18 @@ private func pointer<T>(_ address: Int, _: T.Type) -> UnsafePointer<T> {
 ///         for each vector of channels
 ///           for each tile of the strip's places
 @inline(__always)
-func convolveGroupLines<T: ProductScalar>(
+func convolveGroupLines<S: ImageNumber>(
   _ geometry: UnsafePointer<RowGeometry>, _ firstLine: Int, _ lines: Int, _ step: Int,
-  _ arguments: UnsafePointer<ConvolveArguments>, _: T.Type
-) {
+  _ arguments: UnsafePointer<ConvolveArguments>, _: S.Type
+) where S.Wide == S {
+  typealias T = S.Wide
   let g = geometry.pointee
   let x = arguments.pointee
   let lanes = T.Vector.scalarCount
   let size = MemoryLayout<T>.stride
   let positions = g.width.positions
-  let direct = storesTilesDirectly(x)
+  // No more than a bias: results go to their places at once.
+  let direct = x.scale == nil && x.residual == nil && !x.relu
   let bias = direct ? x.bias?.assumingMemoryBound(to: T.self) : nil
   let output = x.output.assumingMemoryBound(to: T.self)
   let spread = positions > 1 ? g.width.outputs[1] &- g.width.outputs[0] : 0
@@ -224,9 +226,10 @@ func convolveGroupLines<T: ProductScalar>(
           let from = channel + width - min(lanes, x.columns)
           line.out = buffer - from
           line.compute(channel..<channel + width, first..<end)
-          finishTile(
-            arguments, offsets + first, end - first, channel, width,
-            buffer + (first * T.tileColumns + channel - from))
+          TileBuffer<T>.with { room in
+            ConvFinish<S>(x, column: channel, width: width, room: room).putRows(
+              buffer + (first * T.tileColumns + channel - from), offsets + first, end - first, width)
+          }
           channel += lanes
         }
       }
@@ -438,7 +441,7 @@ func gradientGroupLines<T: ProductScalar>(
   for _ in 0..<x.lines {
     let taps = LineTaps.collect(g, place, x.step * MemoryLayout<T>.stride, columns, list)
     let line = x.gradient.assumingMemoryBound(to: T.self) + lineOffset(g, place)
-    if let sums = x.sums { addColumnSums(line, x.gradientStep, positions, x.columns, sums, squares: false) }
+    if let sums = x.sums { addColumnSums(line, x.gradientStep, positions, x.columns, sums) }
     // The last one repeated, so that there are nine to read.
     if taps > 0 {
       for i in taps * LineTaps.words..<(taps + 8) * LineTaps.words { list[i] = list[i - LineTaps.words] }

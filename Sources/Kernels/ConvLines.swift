@@ -8,10 +8,11 @@ import KernelTypes
 /// Output lines of a convolution (forward), with the epilogue of `ConvolveArguments`; its `tables` are room for
 /// two words per tap.
 @inline(__always)
-func convolveLines<T: ProductScalar>(
+func convolveLines<S: ImageNumber>(
   _ geometry: UnsafePointer<RowGeometry>, _ firstLine: Int, _ lines: Int, _ step: Int,
-  _ arguments: UnsafePointer<ConvolveArguments>, _: T.Type
+  _ arguments: UnsafePointer<ConvolveArguments>, _: S.Type
 ) {
+  typealias T = S.Wide
   let g = geometry.pointee
   let x = arguments.pointee
   let columns = T.tileColumns
@@ -19,64 +20,55 @@ func convolveLines<T: ProductScalar>(
   let bases = UnsafeMutablePointer(mutating: x.tables)
   let tapWeights = bases + g.taps
   let positions = g.width.positions
-  let direct = storesTilesDirectly(x)
   var place = RowPlace(g, firstLine * positions)
   withUnsafeTemporaryAllocation(of: Int.self, capacity: tileRows) { memory in
     guard let outputs = memory.baseAddress else { return }
     TileBuffer<T>.with { buffer in
-      for _ in 0..<lines {
-        var active = 0
-        forEachLineTap(g, place) { address, weight, _ in
-          if let address {
-            bases[active] = address
-            tapWeights[active] = weight
-            active += 1
-          }
-        }
-        var column = 0
-        while column < x.columns {
-          let width = min(columns, x.columns - column)
-          let narrow = width <= T.Vector.scalarCount
-          let panel = weights + column / columns * x.panelStride
-          var first = 0
-          while first < positions {
-            let valid = min(tileRows, positions - first)
-            var here = place
-            here.width = first
-            here.outputs(g, valid, outputs)
-            for row in valid..<tileRows { outputs[row] = outputs[valid - 1] }
-            if direct && width == columns && active > 0 {
-              let out = x.output.assumingMemoryBound(to: T.self) + (x.firstColumn + column)
-              for row in 0..<valid {
-                sn_prefetch_write(out + outputs[row])
-                sn_prefetch_write(out + (outputs[row] + T.Vector.scalarCount))
-              }
-              let bias = x.bias.map { $0.assumingMemoryBound(to: T.self) + (x.firstColumn + column) }
-              lineTile(
-                bases, tapWeights, active, first, step, valid - 1, x.run, panel, Earlier(rows: bias, stride: 0), out,
-                outputs)
-              first += tileRows
-              continue
+      TileBuffer<T>.with { room in
+        for _ in 0..<lines {
+          var active = 0
+          forEachLineTap(g, place) { address, weight, _ in
+            if let address {
+              bases[active] = address
+              tapWeights[active] = weight
+              active += 1
             }
-            if active == 0 {
-              for i in 0..<tileRows * columns { buffer[i] = 0 }
-            } else if narrow {
-              if step == 1 && valid == tileRows {
-                narrowLineTile(bases, tapWeights, active, first, x.run, panel, buffer)
+          }
+          var column = 0
+          while column < x.columns {
+            let width = min(columns, x.columns - column)
+            let finish = ConvFinish<S>(x, column: x.firstColumn + column, width: width, room: room)
+            let panel = weights + column / columns * x.panelStride
+            // Whole tiles go to their places from registers.
+            let isWhole = active > 0 && (width == columns || width == T.Vector.scalarCount)
+            let target = isWhole ? finish : nil
+            var first = 0
+            while first < positions {
+              let valid = min(tileRows, positions - first)
+              var here = place
+              here.width = first
+              here.outputs(g, valid, outputs)
+              for row in valid..<tileRows { outputs[row] = outputs[valid - 1] }
+              finish.fetch(outputs, valid, width)
+              if active == 0 {
+                for i in 0..<tileRows * columns { buffer[i] = 0 }
+              } else if width <= T.Vector.scalarCount {
+                if step == 1 && valid == tileRows {
+                  narrowLineTile(bases, tapWeights, active, first, x.run, panel, buffer, target, outputs)
+                } else {
+                  narrowLineTile(
+                    bases, tapWeights, active, first, step, valid - 1, x.run, panel, buffer, target, outputs)
+                }
               } else {
-                narrowLineTile(bases, tapWeights, active, first, step, valid - 1, x.run, panel, buffer)
+                lineTile(bases, tapWeights, active, first, step, valid - 1, x.run, panel, buffer, target, outputs)
               }
-            } else {
-              lineTile(
-                bases, tapWeights, active, first, step, valid - 1, x.run, panel, Earlier(rows: nil, stride: 0), buffer,
-                nil)
+              if !isWhole { finish.putRows(buffer, outputs, valid, width) }
+              first += tileRows
             }
-            finishTile(arguments, outputs, valid, x.firstColumn + column, width, buffer)
-            first += tileRows
+            column += columns
           }
-          column += columns
+          place.advance(g, positions)
         }
-        place.advance(g, positions)
       }
     }
   }
@@ -103,11 +95,12 @@ private func pointer<T>(_ address: Int, _: T.Type) -> UnsafePointer<T> {
 }
 
 @inline(never)
-private func lineTile<T: ProductScalar>(
+private func lineTile<S: ImageNumber>(
   _ bases: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ first: Int, _ step: Int,
-  _ last: Int, _ run: Int, _ panel: UnsafePointer<T>, _ earlier: Earlier<T>, _ out: UnsafeMutablePointer<T>,
-  _ offsets: UnsafePointer<Int>?
+  _ last: Int, _ run: Int, _ panel: UnsafePointer<S.Wide>, _ buffer: UnsafeMutablePointer<S.Wide>,
+  _ finish: ConvFinish<S>?, _ places: UnsafePointer<Int>
 ) {
+  typealias T = S.Wide
   let columns = T.tileColumns
   var tile = Tile<T>()
   var tap = 0
@@ -123,18 +116,16 @@ private func lineTile<T: ProductScalar>(
     } while index < run
     tap += 1
   } while tap < taps
-  if let offsets {
-    tile.put(out, { offsets[$0] }, adding: earlier)
-  } else {
-    tile.put(out, { $0 * columns }, adding: earlier)
-  }
+  if let finish { tile.put(finish, places, adding: nil) } else { tile.put(buffer, columns, adding: false) }
 }
 
 @inline(never)
-private func narrowLineTile<T: ProductScalar>(
+private func narrowLineTile<S: ImageNumber>(
   _ bases: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ first: Int, _ step: Int,
-  _ last: Int, _ run: Int, _ panel: UnsafePointer<T>, _ out: UnsafeMutablePointer<T>
+  _ last: Int, _ run: Int, _ panel: UnsafePointer<S.Wide>, _ buffer: UnsafeMutablePointer<S.Wide>,
+  _ finish: ConvFinish<S>?, _ places: UnsafePointer<Int>
 ) {
+  typealias T = S.Wide
   let columns = T.tileColumns
   var tile = NarrowTile<T>()
   var tap = 0
@@ -150,15 +141,17 @@ private func narrowLineTile<T: ProductScalar>(
     } while index < run
     tap += 1
   } while tap < taps
-  tile.put(out, columns, adding: false)
+  if let finish { tile.put(finish, places, adding: nil) } else { tile.put(buffer, columns, adding: false) }
 }
 
 /// A full tile of adjacent places (step 1): one address serves all rows.
 @inline(never)
-private func narrowLineTile<T: ProductScalar>(
+private func narrowLineTile<S: ImageNumber>(
   _ bases: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ first: Int, _ run: Int,
-  _ panel: UnsafePointer<T>, _ out: UnsafeMutablePointer<T>
+  _ panel: UnsafePointer<S.Wide>, _ buffer: UnsafeMutablePointer<S.Wide>, _ finish: ConvFinish<S>?,
+  _ places: UnsafePointer<Int>
 ) {
+  typealias T = S.Wide
   let columns = T.tileColumns
   var tile = NarrowTile<T>()
   var tap = 0
@@ -173,7 +166,7 @@ private func narrowLineTile<T: ProductScalar>(
     } while p < end
     tap += 1
   } while tap < taps
-  tile.put(out, columns, adding: false)
+  if let finish { tile.put(finish, places, adding: nil) } else { tile.put(buffer, columns, adding: false) }
 }
 
 /// The weight gradient of some lines for one block of columns:
@@ -213,8 +206,7 @@ func gradientLines<T: ProductScalar>(
     }
     if let sums = x.sums {
       addColumnSums(
-        direct ? line : UnsafePointer(packed), direct ? x.gradientStep : columns, positions, x.columns, sums,
-        squares: false)
+        direct ? line : UnsafePointer(packed), direct ? x.gradientStep : columns, positions, x.columns, sums)
     }
     var row = 0
     var tap = 0

@@ -172,88 +172,68 @@ private let firstLevelRoom = 24 << 10
 ///           for each tap, for each input channel: a rank-one update of the tile in registers
 ///           epilogue on the tile, then its rows go to their places
 @inline(__always)
-func convolveRows<T: ProductScalar>(_ arguments: UnsafePointer<ConvolveArguments>, _: T.Type) {
+func convolveRows<S: ImageNumber>(_ arguments: UnsafePointer<ConvolveArguments>, _: S.Type) {
+  typealias T = S.Wide
   let x = arguments.pointee
   let columns = T.tileColumns
   let weights = x.weights.assumingMemoryBound(to: T.self)
-  let direct = storesTilesDirectly(x)
-  let bias = x.bias.map { $0.assumingMemoryBound(to: T.self) + x.firstColumn }
   // Short panels leave room in the first-level cache for the rows of some tiles too.
   let taps = (x.tableWords - 1 - tileRows) / (1 + tileRows)
   let tileBytes = taps * x.run * tileRows * MemoryLayout<T>.stride
   let tilesAtOnce = 4 * tileBytes <= firstLevelRoom ? firstLevelRoom / max(tileBytes, 1) : x.tiles
   TileBuffer<T>.with { buffer in
-    var first = 0
-    while first < x.tiles {
-      let last = min(first + tilesAtOnce, x.tiles)
-      var column = 0
-      while column < x.columns {
-        let width = min(columns, x.columns - column)
-        let narrow = width <= T.Vector.scalarCount
-        let panel = weights + column / columns * x.panelStride
-        for tile in first..<last {
-          let table = x.tables + tile * x.tableWords
-          let rows = tile == x.tiles - 1 ? x.lastRows : tileRows
-          // From the first row of the first tap to that of the next tile, where both lie close together.
-          let sources = 1 + tileRows + taps
-          let distance = tile == x.tiles - 1 ? 0 : table[x.tableWords + sources] &- table[sources]
-          let near = distance > 0 && distance <= 4 * tileRows * x.run * MemoryLayout<T>.stride
-          let ahead = near ? distance : 0
-          // The lines are on their way while the tile is computed.
-          let size = outputSize(T.self)
-          let target = x.output + (x.firstColumn + column) * size
-          for row in 0..<rows {
-            sn_prefetch_write(target + table[1 + row] * size)
-            sn_prefetch_write(target + (table[1 + row] + width - 1) * size)
-          }
-          if let residual = x.residual {
-            let added = residual + (x.firstColumn + column) * size
-            for row in 0..<rows {
-              sn_prefetch(added + table[1 + row] * size)
-              sn_prefetch(added + (table[1 + row] + width - 1) * size)
-            }
-          }
-          if direct && width == columns && table[0] > 0 {
-            let out = target.assumingMemoryBound(to: T.self)
+    TileBuffer<T>.with { room in
+      var first = 0
+      while first < x.tiles {
+        let last = min(first + tilesAtOnce, x.tiles)
+        var column = 0
+        while column < x.columns {
+          let width = min(columns, x.columns - column)
+          let finish = ConvFinish<S>(x, column: x.firstColumn + column, width: width, room: room)
+          let panel = weights + column / columns * x.panelStride
+          for tile in first..<last {
+            let table = x.tables + tile * x.tableWords
+            let rows = tile == x.tiles - 1 ? x.lastRows : tileRows
+            // From the first row of the first tap to that of the next tile, where both lie close together.
+            let sources = 1 + tileRows + taps
+            let distance = tile == x.tiles - 1 ? 0 : table[x.tableWords + sources] &- table[sources]
+            let near = distance > 0 && distance <= 4 * tileRows * x.run * MemoryLayout<T>.stride
+            // The lines are on their way while the tile is computed.
+            finish.fetch(table + 1, rows, width)
             accumulate(
-              table, x.tableWords, x.run, x.sourceOffset, panel, narrow, ahead, buffer,
-              (out, table + 1, bias.map { $0 + column }))
-            continue
-          } else {
-            accumulate(table, x.tableWords, x.run, x.sourceOffset, panel, narrow, ahead, buffer, nil)
+              table, x.tableWords, x.run, x.sourceOffset, panel, width, rows, near ? distance : 0, buffer, finish)
           }
-          finishTile(arguments, table + 1, rows, x.firstColumn + column, width, buffer)
+          column += columns
         }
-        column += columns
+        first = last
       }
-      first = last
     }
   }
 }
 
-/// Where a tile's sum goes in the end: rows at offsets, with a bias for each column added.
-private typealias TileTarget<T: ProductScalar> = (
-  out: UnsafeMutablePointer<T>, offsets: UnsafePointer<Int>, bias: UnsafePointer<T>?
-)
-
-/// All taps of one tile, in stretches of limited length. Without a target the sum is left in the buffer.
+/// All taps of one tile, in stretches of limited length, the last of which goes to the output.
 @inline(__always)
-private func accumulate<T: ProductScalar>(
-  _ table: UnsafePointer<Int>, _ tableWords: Int, _ run: Int, _ offset: Int, _ panel: UnsafePointer<T>,
-  _ narrow: Bool, _ ahead: Int, _ buffer: UnsafeMutablePointer<T>, _ target: TileTarget<T>?
+private func accumulate<S: ImageNumber>(
+  _ table: UnsafePointer<Int>, _ tableWords: Int, _ run: Int, _ offset: Int, _ panel: UnsafePointer<S.Wide>,
+  _ width: Int, _ rows: Int, _ ahead: Int, _ buffer: UnsafeMutablePointer<S.Wide>, _ finish: ConvFinish<S>
 ) {
+  typealias T = S.Wide
+  let lanes = T.Vector.scalarCount
   let taps = table[0]
+  let places = table + 1
   let capacity = (tableWords - 1 - tileRows) / (1 + tileRows)
-  let tapWeights = table + 1 + tileRows
+  let tapWeights = places + tileRows
   let addresses = tapWeights + capacity
   if taps == 0 || run == 0 {
     for i in 0..<tileRows * T.tileColumns { buffer[i] = 0 }
-    return
+    return finish.putRows(buffer, places, rows, width)
   }
+  // Whole tiles go to their places from registers.
+  let target = width == T.tileColumns || width == lanes ? finish : nil
   let tapsAtOnce = max(1, accumulatedTerms / run)
   let pieces = (run + accumulatedTerms - 1) / accumulatedTerms
   let piece = (run + pieces - 1) / pieces
-  var earlier = Earlier<T>(rows: target?.bias, stride: 0)
+  var adding = false
   var tap = 0
   while tap < taps {
     let count = min(tapsAtOnce, taps - tap)
@@ -261,21 +241,21 @@ private func accumulate<T: ProductScalar>(
     while start < run {
       let length = min(piece, run - start)
       let last = tap + count == taps && start + length == run
-      if narrow {
+      let from = addresses + tap * tileRows
+      if width <= lanes {
         narrowTapTile(
-          addresses + tap * tileRows, tapWeights + tap, count, offset, start, length, panel, buffer,
-          earlier.rows != nil)
+          from, tapWeights + tap, count, offset, start, length, panel, buffer, adding, last ? target : nil, places)
       } else {
-        let place = last ? target : nil
         tapTile(
-          addresses + tap * tileRows, tapWeights + tap, count, offset, start, length, ahead, panel, earlier,
-          place?.out ?? buffer, place?.offsets)
+          from, tapWeights + tap, count, offset, start, length, ahead, panel, buffer, adding, last ? target : nil,
+          places)
       }
-      earlier = Earlier(rows: UnsafePointer(buffer), stride: T.tileColumns)
+      adding = true
       start += length
     }
     tap += count
   }
+  if target == nil { finish.putRows(buffer, places, rows, width) }
 }
 
 @inline(__always)
@@ -283,15 +263,16 @@ private func pointer<T>(_ address: Int, _ offset: Int, _: T.Type) -> UnsafePoint
   UnsafePointer<T>(bitPattern: address).unsafelyUnwrapped + offset
 }
 
-/// Elements `start` to `start + length` of the stretches of `taps` (> 0) taps, from addresses of rows. `ahead` bytes
-/// further on, unless it is 0, lie those of the next tile, which are fetched meanwhile: twelve short streams at a time
-/// are more than the processor follows by itself.
+/// Elements `start` to `start + length` of the stretches of `taps` (> 0) taps, from addresses of rows; without a
+/// finish, the sums go to the buffer. `ahead` bytes further on, unless it is 0, lie those of the next tile, which are
+/// fetched meanwhile: twelve short streams at a time are more than the processor follows by itself.
 @inline(never)
-private func tapTile<T: ProductScalar>(
+private func tapTile<S: ImageNumber>(
   _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ offset: Int, _ start: Int,
-  _ length: Int, _ ahead: Int,
-  _ panel: UnsafePointer<T>, _ earlier: Earlier<T>, _ out: UnsafeMutablePointer<T>, _ offsets: UnsafePointer<Int>?
+  _ length: Int, _ ahead: Int, _ panel: UnsafePointer<S.Wide>, _ buffer: UnsafeMutablePointer<S.Wide>,
+  _ adding: Bool, _ finish: ConvFinish<S>?, _ places: UnsafePointer<Int>
 ) {
+  typealias T = S.Wide
   let columns = T.tileColumns
   var tile = Tile<T>()
   var addresses = addresses
@@ -312,19 +293,20 @@ private func tapTile<T: ProductScalar>(
     addresses += tileRows
     tap += 1
   } while tap < taps
-  if let offsets {
-    tile.put(out, { offsets[$0] }, adding: earlier)
+  if let finish {
+    tile.put(finish, places, adding: adding ? UnsafePointer(buffer) : nil)
   } else {
-    tile.put(out, { $0 * columns }, adding: earlier)
+    tile.put(buffer, columns, adding: adding)
   }
 }
 
 @inline(never)
-private func narrowTapTile<T: ProductScalar>(
+private func narrowTapTile<S: ImageNumber>(
   _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ offset: Int, _ start: Int,
-  _ length: Int,
-  _ panel: UnsafePointer<T>, _ out: UnsafeMutablePointer<T>, _ adding: Bool
+  _ length: Int, _ panel: UnsafePointer<S.Wide>, _ buffer: UnsafeMutablePointer<S.Wide>, _ adding: Bool,
+  _ finish: ConvFinish<S>?, _ places: UnsafePointer<Int>
 ) {
+  typealias T = S.Wide
   let columns = T.tileColumns
   var tile = NarrowTile<T>()
   var addresses = addresses
@@ -341,5 +323,9 @@ private func narrowTapTile<T: ProductScalar>(
     addresses += tileRows
     tap += 1
   } while tap < taps
-  tile.put(out, columns, adding: adding)
+  if let finish {
+    tile.put(finish, places, adding: adding ? UnsafePointer(buffer) : nil)
+  } else {
+    tile.put(buffer, columns, adding: adding)
+  }
 }

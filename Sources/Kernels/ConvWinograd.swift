@@ -231,11 +231,13 @@ func winogradProducts<S: ImageNumber>(
   let lanes = V.scalarCount
   let width = min(columns, epilogue.pointee.columns)
   let pointStride = tileRows * columns
-  let base = epilogue.pointee.output.assumingMemoryBound(to: S.self) + epilogue.pointee.firstColumn
   withUnsafeTemporaryAllocation(of: Int.self, capacity: 16) { memory in
     guard let places = memory.baseAddress else { return }
     PointBuffer.with { middle in
       PointBuffer.with { results in
+        let room = middle + 24 * lanes
+        let finish = ConvFinish<S>(
+          epilogue.pointee, column: epilogue.pointee.firstColumn, width: width, room: room)
         for tile in 0..<tiles {
           let (grid, row, column) = tilePlace(firstTile + tile, x.tilesDown, x.tilesAcross)
           let (image, firstRow, firstColumn) = gridPlace(grid, x.dilationHeight, x.dilationWidth)
@@ -249,10 +251,9 @@ func winogradProducts<S: ImageNumber>(
             for j in 0..<across {
               let place = first + (i * x.dilationHeight * x.width + j * x.dilationWidth) * x.channels
               places[i * across + j] = place
-              sn_prefetch_write(base + place)
-              sn_prefetch_write(base + (place + width - 1))
             }
           }
+          finish.fetch(places, rows * across, width)
           var half = 0
           while half < width {
             let m = products + (tile / tileRows * 36 * tileRows + tile % tileRows) * columns + half
@@ -279,7 +280,7 @@ func winogradProducts<S: ImageNumber>(
             }
             half += lanes
           }
-          finishTile(epilogue, places, rows * across, epilogue.pointee.firstColumn, width, results, as: S.self)
+          finish.putRows(results, places, rows * across, width)
         }
       }
     }

@@ -6,8 +6,8 @@ func registerGemm(_ table: inout GemmKernels) {
 }
 
 @inline(__always)
-private func productKernels<T: ProductScalar>(_: T.Type) -> ProductKernels {
-  var kernels = ProductKernels()
+private func productKernels<T: ProductScalar & ImageNumber>(_: T.Type) -> ProductKernels where T.Wide == T {
+  let kernels = ProductKernels()
   kernels.rows = tileRows
   kernels.columns = T.tileColumns
   kernels.gradientRows = gradientTileRows
@@ -29,8 +29,6 @@ private func productKernels<T: ProductScalar>(_: T.Type) -> ProductKernels {
   kernels.unpackFilters = { unpackFilters($0, $1, $2, stretch: $3, paddedRun: $4, $5, T.self) }
   kernels.convolveLines = { convolveLines($0, $1, $2, $3, $4, T.self) }
   kernels.gradientLines = { gradientLines($0, $1, T.self) }
-  kernels.addColumns = {
-    addColumnSums($0.assumingMemoryBound(to: T.self), T.tileColumns, $1, $2, $3, squares: false)
-  }
+  kernels.addColumns = { addColumnSums($0.assumingMemoryBound(to: T.self), T.tileColumns, $1, $2, $3) }
   return kernels
 }

@@ -220,33 +220,6 @@ struct Tile<T: ProductScalar> {
   }
 }
 
-/// What is added to a tile when it is stored, if anything: rows `stride` apart.
-struct Earlier<T: ProductScalar> {
-  var rows: UnsafePointer<T>?
-  var stride: Int
-}
-
-extension Tile {
-  /// Stores row i at `offset(i)`, with earlier sums added.
-  @inline(__always)
-  func put(_ out: UnsafeMutablePointer<T>, _ offset: (Int) -> Int, adding earlier: Earlier<T>) {
-    let half = V.scalarCount
-    if let rows = earlier.rows {
-      forEach { row, l, r in
-        let p = out + offset(row), e = rows + row * earlier.stride
-        store(load(e) + l, p)
-        store(load(e + half) + r, p + half)
-      }
-    } else {
-      forEach { row, l, r in
-        let p = out + offset(row)
-        store(l, p)
-        store(r, p + half)
-      }
-    }
-  }
-}
-
 /// A tile of `tileRows` rows and one vector, for the last few columns.
 struct NarrowTile<T: ProductScalar> {
   typealias V = T.Vector
@@ -266,15 +239,19 @@ struct NarrowTile<T: ProductScalar> {
   }
 
   @inline(__always)
-  func put(_ out: UnsafeMutablePointer<T>, _ stride: Int, adding: Bool) {
-    let body = { (row: Int, l: V) in
-      let p = out + row * stride
-      store(adding ? load(p) + l : l, p)
-    }
+  func forEach(_ body: (Int, V) -> Void) {
     top.forEach(body)
     #if SN_V4
       bottom.forEach { body($0 + 6, $1) }
     #endif
+  }
+
+  @inline(__always)
+  func put(_ out: UnsafeMutablePointer<T>, _ stride: Int, adding: Bool) {
+    forEach { row, l in
+      let p = out + row * stride
+      store(adding ? load(p) + l : l, p)
+    }
   }
 }
 

@@ -22,27 +22,19 @@ protocol ImageNumber {
   static func store(_ vector: Wide.Vector, _ p: UnsafeMutablePointer<Self>)
 }
 
-extension Float: ImageNumber {
-  @inline(__always) var wide: Float { self }
-  @inline(__always) init(wide: Float) { self = wide }
-  @inline(__always) static func load(_ p: UnsafePointer<Float>) -> Vector {
+extension ImageNumber where Self: ProductScalar, Wide == Self {
+  @inline(__always) var wide: Self { self }
+  @inline(__always) init(wide: Self) { self = wide }
+  @inline(__always) static func load(_ p: UnsafePointer<Self>) -> Vector {
     UnsafeRawPointer(p).loadUnaligned(as: Vector.self)
   }
-  @inline(__always) static func store(_ vector: Vector, _ p: UnsafeMutablePointer<Float>) {
+  @inline(__always) static func store(_ vector: Vector, _ p: UnsafeMutablePointer<Self>) {
     UnsafeMutableRawPointer(p).storeBytes(of: vector, as: Vector.self)
   }
 }
 
-extension Double: ImageNumber {
-  @inline(__always) var wide: Double { self }
-  @inline(__always) init(wide: Double) { self = wide }
-  @inline(__always) static func load(_ p: UnsafePointer<Double>) -> Vector {
-    UnsafeRawPointer(p).loadUnaligned(as: Vector.self)
-  }
-  @inline(__always) static func store(_ vector: Vector, _ p: UnsafeMutablePointer<Double>) {
-    UnsafeMutableRawPointer(p).storeBytes(of: vector, as: Vector.self)
-  }
-}
+extension Float: ImageNumber { typealias Wide = Float }
+extension Double: ImageNumber { typealias Wide = Double }
 
 extension BrainFloat: ImageNumber {
   @inline(__always) var wide: Float { asFloat }

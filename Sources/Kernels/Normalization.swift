@@ -208,22 +208,38 @@ private func statisticsPlane<S: NormNumber>(_: S.Type) -> StatisticsPlaneKernel 
 
 // MARK: Backward
 
-/// The gradient where the activation's output is positive, else zero.
-@inline(__always)
-private func masked<S: NormNumber>(
-  _ g: UnsafePointer<S>, _ y: UnsafePointer<S>?, _ at: Int, _ count: Int
-) -> S.V {
-  let gradient = S.load(g + at, count)
-  guard let y else { return gradient }
-  return gradient.masked(by: S.load(y + at, count))
+/// As `NormMask` says.
+private struct GradientMask<S: NormNumber> {
+  private let output: UnsafePointer<S>?
+  private let scale: UnsafePointer<S.V.Scalar>?
+  private let shift: UnsafePointer<S.V.Scalar>?
+  private let isPlane: Bool
+
+  @inline(__always)
+  init(_ mask: NormMask, isPlane: Bool) {
+    output = mask.output?.assumingMemoryBound(to: S.self)
+    scale = mask.scale?.assumingMemoryBound(to: S.V.Scalar.self)
+    shift = mask.shift?.assumingMemoryBound(to: S.V.Scalar.self)
+    self.isPlane = isPlane
+  }
+
+  /// Elements of the gradient, at places `at` of column `c`, where x is known.
+  @inline(__always)
+  func callAsFunction(_ gradient: S.V, _ x: S.V, _ at: Int, _ c: Int, _ count: Int) -> S.V {
+    if let output { return gradient.masked(by: S.load(output + at, count)) }
+    guard let scale, let shift else { return gradient }
+    if isPlane { return gradient.masked(by: S.V(repeating: shift[0]).adding(x, times: S.V(repeating: scale[0]))) }
+    return gradient.masked(
+      by: loadLanes(shift + c, count, S.V.self).adding(x, times: loadLanes(scale + c, count, S.V.self)))
+  }
 }
 
 @inline(__always)
 private func gradientSumsRows<S: NormNumber>(_: S.Type) -> NormGradientSumsRowsKernel {
-  { gradient, x, means, activation, accumulators, shape in
+  { gradient, x, means, mask, accumulators, shape in
     typealias V = S.V
     let g = gradient.assumingMemoryBound(to: S.self), x = x.assumingMemoryBound(to: S.self)
-    let y = activation?.assumingMemoryBound(to: S.self)
+    let masked = GradientMask<S>(mask, isPlane: false)
     let columns = shape.columns
     var start = 0
     while start < shape.rows {
@@ -233,8 +249,9 @@ private func gradientSumsRows<S: NormNumber>(_: S.Type) -> NormGradientSumsRowsK
         var sum = V.wideZero, products = V.wideZero
         for row in start..<end {
           let at = row * columns + c
-          let value = masked(g, y, at, count).widened
-          let d = V.subtract(S.load(x + at, count).widened, mean)
+          let xs = S.load(x + at, count)
+          let value = masked(S.load(g + at, count), xs, at, c, count).widened
+          let d = V.subtract(xs.widened, mean)
           sum = V.add(sum, value)
           products = V.addProduct(products, value, d)
         }
@@ -248,17 +265,17 @@ private func gradientSumsRows<S: NormNumber>(_: S.Type) -> NormGradientSumsRowsK
 
 @inline(__always)
 private func gradientSumsPlane<S: NormNumber>(_: S.Type) -> NormGradientSumsPlaneKernel {
-  { gradient, x, mean, activation, accumulators, n in
+  { gradient, x, mean, mask, accumulators, n in
     typealias V = S.V
     let g = gradient.assumingMemoryBound(to: S.self), x = x.assumingMemoryBound(to: S.self)
-    let y = activation?.assumingMemoryBound(to: S.self)
+    let masked = GradientMask<S>(mask, isPlane: true)
     let center = widePivot(mean, V.self)
     var sum = V.wideZero, products = V.wideZero
     columnBlocks(n, V.scalarCount) { i, count in
-      let value = withoutTail(masked(g, y, i, count), count).widened
+      let xs = S.load(x + i, count)
+      let value = withoutTail(masked(S.load(g + i, count), xs, i, 0, count), count).widened
       sum = V.add(sum, value)
-      products = V.addProduct(
-        products, value, V.subtract(S.load(x + i, count).widened, center))
+      products = V.addProduct(products, value, V.subtract(xs.widened, center))
     }
     accumulators[0] += total(sum, V.self)
     accumulators[1] += total(products, V.self)
@@ -267,12 +284,11 @@ private func gradientSumsPlane<S: NormNumber>(_: S.Type) -> NormGradientSumsPlan
 
 @inline(__always)
 private func normGradient<S: NormNumber>(_: S.Type, isPlane: Bool) -> NormGradientKernel {
-  { gradient, x, activation, dx, residual, coefficients, shape in
+  { gradient, x, mask, dx, coefficients, shape in
     typealias V = S.V
     let g = gradient.assumingMemoryBound(to: S.self), x = x.assumingMemoryBound(to: S.self)
-    let y = activation?.assumingMemoryBound(to: S.self)
+    let masked = GradientMask<S>(mask, isPlane: isPlane)
     let out = dx.assumingMemoryBound(to: S.self)
-    let rest = residual?.assumingMemoryBound(to: S.self)
     let mean = coefficients.mean.assumingMemoryBound(to: V.Scalar.self)
     let a = coefficients.a.assumingMemoryBound(to: V.Scalar.self)
     let b = coefficients.b.assumingMemoryBound(to: V.Scalar.self)
@@ -283,13 +299,13 @@ private func normGradient<S: NormNumber>(_: S.Type, isPlane: Bool) -> NormGradie
     for row in 0..<shape.rows {
       columnBlocks(shape.columns, V.scalarCount) { c, count in
         let at = row * shape.columns + c
-        let value = masked(g, y, at, count)
+        let xs = S.load(x + at, count)
+        let value = masked(S.load(g + at, count), xs, at, c, count)
         let center = isPlane ? mean0 : loadLanes(mean + c, count, V.self)
-        let d = S.load(x + at, count) - center
+        let d = xs - center
         let shifted = (isPlane ? k0 : loadLanes(k + c, count, V.self))
           .adding(isPlane ? b0 : loadLanes(b + c, count, V.self), times: d)
         let result = shifted.adding(isPlane ? a0 : loadLanes(a + c, count, V.self), times: value)
-        if let rest { S.store(value, rest + at, count) }
         S.store(result, out + at, count)
       }
     }

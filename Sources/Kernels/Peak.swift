@@ -36,7 +36,7 @@ private func multiplyAdds(_ rounds: Int, _ factor: Float) -> Float {
   return (a0 + a1 + a2 + a3 + a4 + a5 + a6 + a7 + a8 + a9).sum()
 }
 
-func registerPeak(_ table: inout KernelTable) {
+func registerPeak(_ table: KernelTable) {
   table.multiplyAdds = multiplyAdds
   table.multiplyAddsPerRound = 10 * Wide.scalarCount
 }

@@ -3,11 +3,11 @@ import KernelTypes
 /// All kernels as this instruction set's build has them.
 public func makeKernelTable() -> KernelTable {
   #if SN_V4
-    var table = KernelTable(name: "avx512")
+    let table = KernelTable(name: "avx512")
   #elseif SN_V3
-    var table = KernelTable(name: "avx2")
+    let table = KernelTable(name: "avx2")
   #else
-    var table = KernelTable(name: "baseline")
+    let table = KernelTable(name: "baseline")
   #endif
   registerConversions(&table.elementwise)
   registerArithmetic(&table.elementwise)
@@ -32,6 +32,6 @@ public func makeKernelTable() -> KernelTable {
   registerOptimizers(&table.optimizers)
   registerWinograd(&table.winograd)
   registerRandomNumbers(&table.random)
-  registerPeak(&table)
+  registerPeak(table)
   return table
 }

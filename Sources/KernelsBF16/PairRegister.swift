@@ -1,8 +1,9 @@
 import KernelTypes
 
-/// The products of bfloat16 pairs. The processor must have AVX512-BF16.
+/// The products of bfloat16 pairs. Their sums are float32, biases included; results of convolutions are rounded on their
+/// way out. The processor must have AVX512-BF16.
 public func makePairKernels() -> ProductKernels {
-  var kernels = ProductKernels()
+  let kernels = ProductKernels()
   kernels.rows = tileRows
   kernels.columns = Float.tileColumns
   kernels.gradientRows = gradientTileRows
@@ -10,7 +11,7 @@ public func makePairKernels() -> ProductKernels {
   kernels.packColumns = { packPairs($0, $1, $2, $3, $4, $5, width: Float.tileColumns) }
   kernels.block = { gemmBlock($0, Float.self) }
   kernels.gatherRows = { gatherTables($0, $1, $2, $3, $4) }
-  kernels.convolveRows = { convolveRows($0, Float.self) }
+  kernels.convolveRows = { convolveRows($0, BrainFloat.self) }
   kernels.packFilters = { packFilterPairs($0, $1, $2, $3, $4) }
   kernels.transpose = { transposeToPairs($0, $1, $2, $3, $4, $5) }
   kernels.packSources = { packAddressedPairs($0, $1, $2, $3, $4) }

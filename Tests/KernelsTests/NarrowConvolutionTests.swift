@@ -164,7 +164,7 @@ final class NarrowConvolutionTests: XCTestCase {
         let means = random.values(n).map { Double(Float($0)) }
         var sums = [Double](repeating: 0, count: 2 * n), gradientSums = sums
         kernels.statisticsRows[place](x, means, &sums, shape)
-        kernels.gradientSumsRows[place](g, x, means, nil, &gradientSums, shape)
+        kernels.gradientSumsRows[place](g, x, means, NormMask(), &gradientSums, shape)
         var expected = [Double](repeating: 0, count: 2 * n), expectedGradient = expected
         for i in x.indices {
           let d = number(x[i]) - means[i % n]
@@ -181,7 +181,7 @@ final class NarrowConvolutionTests: XCTestCase {
         let wanted = [deviations.reduce(0, +), deviations.reduce(0) { $0 + $1 * $1 }]
         XCTAssertLessThan(relativeError(plane, wanted), 1e-12, "plane \(label)")
         plane = [0, 0]
-        kernels.gradientSumsPlane[place](g, x, 0.25, nil, &plane, x.count)
+        kernels.gradientSumsPlane[place](g, x, 0.25, NormMask(), &plane, x.count)
         let wantedGradient = [
           g.reduce(0) { $0 + number($1) }, zip(g, deviations).reduce(0) { $0 + number($1.0) * $1.1 },
         ]
@@ -196,7 +196,7 @@ final class NarrowConvolutionTests: XCTestCase {
                 guard let mean = mean.baseAddress, let a = a.baseAddress, let b = b.baseAddress, let k = k.baseAddress
                 else { return }
                 let packed = NormGradientCoefficients(mean: mean, a: a, b: b, k: k)
-                kernels.gradientRows[place](g, x, nil, &dx, nil, packed, shape)
+                kernels.gradientRows[place](g, x, NormMask(), &dx, packed, shape)
               }
             }
           }

@@ -34,6 +34,10 @@ extension Tensor {
         n != 1, .value, "Expected more than 1 value per channel when training, got input size \(Shape.size(shape))")
     }
     let parameters = dtype.lane.dtype
+    if !training, !ThreadState.current.isGradEnabled, let runningMean, let runningVariance {
+      return try scaled(
+        try ChannelScale.fixed(mean: runningMean, variance: runningVariance, weight: weight, bias: bias, eps: eps))
+    }
     let weight = try weight.map { $0.dtype == parameters ? $0 : try $0.to(parameters) }
     let bias = try bias.map { $0.dtype == parameters ? $0 : try $0.to(parameters) }
     let inputs = [self] + [weight, bias].compactMap { $0 }
@@ -55,9 +59,11 @@ extension Tensor {
       variance = try runningVariance?.doubles() ?? []
     }
     let inverse = variance.map { 1 / ($0 + eps).squareRoot() }
-    let out = try x.normalized(mean, inverse, weight, bias)
-    let statistics = [try Tensor.of(mean, dtype: .float64), try Tensor.of(inverse, dtype: .float64)]
-    try saved?.append(contentsOf: (statistics + [weight].compactMap { $0 }).map { try SavedTensor($0) })
+    let out = try x.scaled(try ChannelScale(mean: mean, inverse: inverse, weight: weight, bias: bias))
+    if saved != nil {
+      let statistics = [try Tensor.of(mean, dtype: .float64), try Tensor.of(inverse, dtype: .float64)]
+      try saved?.append(contentsOf: (statistics + [weight].compactMap { $0 }).map { try SavedTensor($0) })
+    }
     let (weightAt, biasAt) = (weight == nil ? nil : 1, bias == nil ? nil : weight == nil ? 1 : 2)
     return try out.recorded("NativeBatchNorm", inputs: inputs, saved: saved) { context in
       try Tensor.batchNormBackward(context, weightAt: weightAt, biasAt: biasAt, training: training, eps: eps)
@@ -111,18 +117,14 @@ extension Tensor {
 
   /// x · scale + shift for each channel: an elementwise operation like others, so that what follows joins it in one
   /// pass.
-  private func normalized(
-    _ mean: [Double], _ inverse: [Double], _ weight: Tensor?, _ bias: Tensor?
-  ) throws -> Tensor {
+  private func scaled(_ channels: ChannelScale) throws -> Tensor {
     if count == 0 { return try Tensor(empty: shape, dtype: dtype, strides: strides) }
-    let w = try weight?.doubles()
-    let b = try bias?.doubles()
-    let scale = inverse.indices.map { inverse[$0] * (w?[$0] ?? 1) }
-    let shift = inverse.indices.map { (b?[$0] ?? 0) - mean[$0] * scale[$0] }
-    if let joined = try joiningScale(scale, shift) { return joined }
-    if let waiting = try waitingForSteps(scale: scale, shift: shift) { return waiting }
+    if let joined = try joiningScale(channels) { return joined }
+    if let waiting = try waitingForSteps(channels) { return waiting }
     let parameters = dtype.lane.dtype
-    let (scales, shifts) = (try Tensor.of(scale, dtype: parameters), try Tensor.of(shift, dtype: parameters))
+    let (scales, shifts) = (
+      try Tensor.of(channels.scale, dtype: parameters), try Tensor.of(channels.shift, dtype: parameters)
+    )
     let view = scales.channelShape(rank: rank)
     return try noGrad {
       let (scales, shifts) = (try scales.reshape(view), try shifts.reshape(view))
@@ -154,9 +156,9 @@ extension Tensor {
     let sums = ChannelSums(layout: layout, size: x.dtype.size)
     let gradient = try context.grad
     // The gradient of a ReLU behind the normalisation is taken on the way.
-    let relu = try gradient.pendingMask().flatMap { $0.gradient.strides == data.strides ? $0 : nil }
+    let relu = try gradient.pendingReluGradient(of: data)
     let grad = try relu?.gradient ?? gradient.inOrder(of: data)
-    let activation = try relu?.output.pointer()
+    let mask = try relu?.mask() ?? NormMask()
     let (mean, inverse, w) = (try means.doubles(), try inverses.doubles(), try weight?.doubles())
     var results = [Tensor?](repeating: nil, count: count)
     let channels = x.shape[1]
@@ -164,6 +166,7 @@ extension Tensor {
     var second = first
     let (place, size) = (try x.normPlace, x.dtype.size)
     let parameters = x.dtype.lane.dtype
+    let laneSize = parameters.size
     var positions = 0
     if case .planes(_, _, let p) = layout { positions = p }
     let needsParameters = [weightAt, biasAt].contains { $0.map(context.needs) ?? false }
@@ -175,12 +178,11 @@ extension Tensor {
           rows: { at, n, out in
             guard let means = mean.baseAddress else { return }
             rows(
-              g + at * size, source + at * size, means, activation.map { $0 + at * size }, out,
-              MatrixShape(rows: n, columns: channels))
+              g + at * size, source + at * size, means, mask.from(at * size), out, MatrixShape(rows: n, columns: channels))
           },
           plane: { c, at, out in
             plane(
-              g + at * size, source + at * size, mean[c], activation.map { $0 + at * size }, out, positions)
+              g + at * size, source + at * size, mean[c], mask.from(at * size, channel: c * laneSize), out, positions)
           })
       }
     }
@@ -205,15 +207,14 @@ extension Tensor {
     sums.forEach(
       rows: { at, n in
         rows(
-          g + at * size, source + at * size, activation.map { $0 + at * size }, target + at * size, nil,
+          g + at * size, source + at * size, mask.from(at * size), target + at * size,
           NormGradientCoefficients(mean: p[0], a: p[1], b: p[2], k: p[3]), MatrixShape(rows: n, columns: channels))
       },
       plane: { c, at in
         plane(
-          g + at * size, source + at * size, activation.map { $0 + at * size }, target + at * size, nil,
+          g + at * size, source + at * size, mask.from(at * size, channel: c * laneSize), target + at * size,
           NormGradientCoefficients(
-            mean: p[0] + c * parameters.size, a: p[1] + c * parameters.size, b: p[2] + c * parameters.size,
-            k: p[3] + c * parameters.size),
+            mean: p[0] + c * laneSize, a: p[1] + c * laneSize, b: p[2] + c * laneSize, k: p[3] + c * laneSize),
           MatrixShape(rows: 1, columns: positions))
       })
     withExtendedLifetime((packed, data, grad, relu)) {}

@@ -125,6 +125,10 @@ extension Tensor {
 
   /// All elements, row-major, as doubles.
   public func doubles() throws -> [Double] {
+    if dtype == .float32, isContiguous {
+      let pointer = try pointer().assumingMemoryBound(to: Float.self)
+      return (0..<count).map { Double(pointer[$0]) }
+    }
     let wide = try noGrad { try to(.float64).contiguous() }
     let pointer = try wide.pointer().assumingMemoryBound(to: Double.self)
     return Array(UnsafeBufferPointer(start: pointer, count: count))

@@ -120,6 +120,8 @@ private func directElementwise(
   _ op: ElementwiseOp, _ a: Tensor, _ b: Tensor?, _ number: Double?, isReversed: Bool, _ scalars: Scalars
 ) throws -> Tensor? {
   let dtype = a.dtype
+  // What an operand still waits for may take this operation over.
+  if a.memory.isDeferred || b?.memory.isDeferred ?? false { return nil }
   guard dtype.isLane, !Deferral.isEnabled || a.count < Deferral.threshold,
     let kernel = directKernels[op.rawValue * 3 + dtype.lane.rawValue]
   else { return nil }

@@ -39,7 +39,7 @@ public enum CPU {
   public static func kernelTable(named name: String) -> KernelTable {
     #if SN_X86_VARIANTS
       if name == "avx512_bf16" {
-        var table = KernelsV4.makeKernelTable()
+        let table = KernelsV4.makeKernelTable()
         table.gemm.bf16 = KernelsBF16.makePairKernels()
         return table
       }

@@ -8,11 +8,7 @@ func convolutionForward(
   prepared: PreparedFilters? = nil, using table: KernelTable = kernels
 ) throws {
   let kernels = try productKernels(type, table)
-  if shape.outputPixels == 0 || shape.outChannels == 0 {
-    epilogue.sums?.update(repeating: 0, count: shape.outChannels)
-    epilogue.sumsOfSquares?.update(repeating: 0, count: shape.outChannels)
-    return
-  }
+  if shape.outputPixels == 0 || shape.outChannels == 0 { return }
   if let part = shape.kernelPart {
     let taps = try PreparedFilters.get(prepared, part.form, bytes: part.shape.weightCount * type.size) {
       part.gather(weight, of: shape, size: type.size, into: $0)
@@ -131,16 +127,38 @@ struct KernelPart {
     [0, first.depth, first.height, first.width, shape.kernel.depth, shape.kernel.height, shape.kernel.width]
   }
 
-  /// Calls body(part's offset, whole's offset, count) for the runs of adjacent taps of some filters.
-  private func forEachRun(_ filters: Range<Int>, of whole: ConvolutionShape, _ body: (Int, Int, Int) -> Void) {
+  /// Copies the taps of some filters: from their places in the whole kernel to those in the part, or back.
+  private func copyTaps<T>(
+    _ filters: Range<Int>, of whole: ConvolutionShape, from: UnsafePointer<T>, to: UnsafeMutablePointer<T>,
+    gathering: Bool
+  ) {
     let (part, full) = (shape.kernel, whole.kernel)
     for filter in filters {
       for d in 0..<part.depth {
         for h in 0..<part.height {
-          let row = ((filter * full.depth + first.depth + d) * full.height + first.height + h) * full.width
-          body(((filter * part.depth + d) * part.height + h) * part.width, row + first.width, part.width)
+          let inPart = ((filter &* part.depth &+ d) &* part.height &+ h) &* part.width
+          let row = (filter &* full.depth &+ first.depth &+ d) &* full.height &+ first.height &+ h
+          let inWhole = row &* full.width &+ first.width
+          let source = from + (gathering ? inWhole : inPart), target = to + (gathering ? inPart : inWhole)
+          for w in 0..<part.width { target[w] = source[w] }
         }
       }
+    }
+  }
+
+  private func copyTaps(
+    _ filters: Range<Int>, of whole: ConvolutionShape, size: Int, from: UnsafeRawPointer,
+    to: UnsafeMutableRawPointer, gathering: Bool
+  ) {
+    func run<T>(_: T.Type) {
+      copyTaps(
+        filters, of: whole, from: from.assumingMemoryBound(to: T.self), to: to.assumingMemoryBound(to: T.self),
+        gathering: gathering)
+    }
+    switch size {
+    case 2: run(UInt16.self)
+    case 4: run(UInt32.self)
+    default: run(UInt64.self)
     }
   }
 
@@ -149,7 +167,7 @@ struct KernelPart {
   ) {
     let filters = shape.outChannels * shape.groupInChannels
     parallelFor(filters, grain: 1 << 13) { start, end in
-      forEachRun(start..<end, of: whole) { memcpy(taps + $0 * size, weight + $1 * size, $2 * size) }
+      copyTaps(start..<end, of: whole, size: size, from: weight, to: taps, gathering: true)
     }
   }
 
@@ -161,7 +179,7 @@ struct KernelPart {
     let filterBytes = whole.kernel.count * size
     parallelFor(filters, grain: 1 << 13) { start, end in
       memset(weight + start * filterBytes, 0, (end - start) * filterBytes)
-      forEachRun(start..<end, of: whole) { memcpy(weight + $1 * size, taps + $0 * size, $2 * size) }
+      copyTaps(start..<end, of: whole, size: size, from: taps, to: weight, gathering: false)
     }
   }
 }

@@ -91,22 +91,17 @@ struct GroupConvolution {
       return geometry
     }
     let tasks = tasks(shape.batch * result.depth * result.height)
-    let statistics = epilogue.sums != nil || epilogue.sumsOfSquares != nil
-    let partial = statistics ? try Scratch(bytes: tasks * 2 * channels * 8) : nil
-    if let partial { memset(partial.pointer, 0, tasks * 2 * channels * 8) }
     let words = groupLineWords(taps: taps, along: shape.kernel.width, positions: result.width)
     let slots = try ScratchSlots(bytes: words * 8 + result.width * kernels.columns * size)
     let step = source.strides[3] * (gradient ? 1 : shape.stride.width)
     parallelFor(tasks, grain: 1) { first, last in
       slots.with { room in
         for task in first..<last {
-          let sums = partial.map { $0.of(Double.self) + task * 2 * channels }
           var arguments = ConvolveArguments(
             tables: room.assumingMemoryBound(to: Int.self), tableWords: words, tiles: 0, lastRows: 0, run: run,
             weights: packed.pointer, panelStride: panelSize, firstColumn: 0, columns: channels, output: output,
             bias: epilogue.bias, scale: epilogue.scale, shift: epilogue.shift, residual: epilogue.residual,
-            relu: epilogue.relu, sums: epilogue.sums == nil ? nil : sums,
-            sumsOfSquares: epilogue.sumsOfSquares == nil ? nil : sums.map { $0 + channels })
+            relu: epilogue.relu)
           // A part of every pass, so that those of a data gradient with a stride meet the same lines in the cache.
           for (pass, geometry) in zip(passes, geometries) {
             let lines = lines(pass, geometry)
@@ -118,7 +113,6 @@ struct GroupConvolution {
       }
     }
     withExtendedLifetime(passes) {}
-    if let partial { epilogue.addStatistics(partial.of(Double.self), chunks: tasks, channels: channels) }
   }
 
   /// Weight gradient: tasks sum parts of the lines, the parts are added in order.

@@ -45,9 +45,6 @@ func lineConvolutionForward(
   let linesPerChunk = max(
     1, min((lines + 31) / 32, (1 << 20) / (shape.output.width * run * pass.taps * columns) + 1))
   let chunks = (lines + linesPerChunk - 1) / linesPerChunk
-  let statistics = epilogue.sums != nil || epilogue.sumsOfSquares != nil
-  let partial = statistics ? try Scratch(bytes: chunks * 2 * columns * 8) : nil
-  if let partial { memset(partial.pointer, 0, chunks * 2 * columns * 8) }
   let slots = try ScratchSlots(bytes: pass.taps * 16)
   parallelFor(chunks, grain: 1) { first, last in
     slots.with { scratch in
@@ -57,14 +54,12 @@ func lineConvolutionForward(
           source: source.pointer, zeros: source.pointer, batch: shape.batch,
           batchStride: source.strides[0] * size, outputBatchStride: outputStrides[0])
         geometry.imagesInnermost = false
-        let sums = partial.map { $0.of(Double.self) + chunk * 2 * columns }
         var arguments = ConvolveArguments(
           tables: UnsafePointer(scratch.assumingMemoryBound(to: Int.self)), tableWords: 0, tiles: 0,
           lastRows: 0,
           run: run, weights: packed.pointer, panelStride: panelStride, firstColumn: 0, columns: columns,
           output: output, bias: epilogue.bias, scale: epilogue.scale, shift: epilogue.shift,
-          residual: epilogue.residual, relu: epilogue.relu, sums: epilogue.sums == nil ? nil : sums,
-          sumsOfSquares: epilogue.sumsOfSquares == nil ? nil : sums.map { $0 + columns })
+          residual: epilogue.residual, relu: epilogue.relu)
         let start = chunk * linesPerChunk
         kernels.convolveLines(
           &geometry, start, min(linesPerChunk, lines - start), shape.stride.width * shape.inChannels,
@@ -72,7 +67,6 @@ func lineConvolutionForward(
       }
     }
   }
-  if let partial { epilogue.addStatistics(partial.of(Double.self), chunks: chunks, channels: columns) }
 }
 
 /// The weight gradient of a convolution of an input with a few channels, line by line.
@@ -155,19 +149,5 @@ func lineConvolutionWeightGradient(
   for panel in 0..<panels {
     kernels.unpackFilters(
       layout, partial.pointer + panel * panelSize * size, panel, shape.kernel.width, run, gradWeight)
-  }
-}
-
-extension ConvolutionEpilogue {
-  /// Combines statistics by chunk, [chunk][sum, sum of squares][channel], in the order of the chunks.
-  func addStatistics(_ values: UnsafePointer<Double>, chunks: Int, channels: Int) {
-    for (index, target) in [sums, sumsOfSquares].enumerated() {
-      guard let target else { continue }
-      for channel in 0..<channels {
-        var sum = 0.0
-        for chunk in 0..<chunks { sum += values[(chunk * 2 + index) * channels + channel] }
-        target[channel] = sum
-      }
-    }
   }
 }

@@ -76,7 +76,7 @@ func pairConvolutionForward(
     pairsOf: input, kernels: kernels, batch: shape.batch, channels: shape.inChannels, groups: shape.groups,
     extents: shape.input, strides: inputStrides)
   try RowConvolution(.float32, kernels, shape, gradient: false, source: source, pairs: true).run(
-    weight: weight, epilogue: epilogue, columns: shape.outChannels, output: output,
+    weight: weight, epilogue: epilogue, output: output,
     prepared: prepared)
 }
 
@@ -89,5 +89,5 @@ func pairConvolutionDataGradient(
     pairsOf: gradOutput, kernels: kernels, batch: shape.batch, channels: shape.outChannels, groups: shape.groups,
     extents: shape.output, strides: gradOutputStrides)
   try RowConvolution(.float32, kernels, shape, gradient: true, source: source, pairs: true).run(
-    weight: weight, epilogue: ConvolutionEpilogue(), columns: shape.inChannels, output: gradInput)
+    weight: weight, epilogue: ConvolutionEpilogue(), output: gradInput)
 }

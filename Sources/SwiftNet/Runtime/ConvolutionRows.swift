@@ -22,8 +22,8 @@ struct RowConvolution {
   var filterSize: Int
 
   func run(
-    weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue, columns totalColumns: Int,
-    output: UnsafeMutableRawPointer, prepared: PreparedFilters? = nil
+    weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue, output: UnsafeMutableRawPointer,
+    prepared: PreparedFilters? = nil
   ) throws {
     let size = type.size
     let panels = (groupColumns + kernels.columns - 1) / kernels.columns
@@ -44,11 +44,7 @@ struct RowConvolution {
     let zeros = try Scratch(bytes: zeroCount * size)
     memset(zeros.pointer, 0, zeroCount * size)
 
-    // Work is cut by output places, and where these are few, by columns. Sizes depend on the shape alone: the
-    // batch statistics are combined chunk by chunk.
-    let statistics = epilogue.sums != nil || epilogue.sumsOfSquares != nil
-    let partial = statistics ? try Scratch(bytes: work.rowChunks.count * 2 * totalColumns * 8) : nil
-    if let partial { memset(partial.pointer, 0, work.rowChunks.count * 2 * totalColumns * 8) }
+    // Work is cut by output places, and where these are few, by columns.
     let tableBytes = (work.tilesPerChunk * work.tableWords * 8 + 63) / 64 * 64
     let slots = try ScratchSlots(bytes: tableBytes + ownPanels)
     // All groups of a chunk in one task: they share tables and the input's cache lines.
@@ -68,7 +64,6 @@ struct RowConvolution {
         slots.with { scratch in
           let tables = scratch.assumingMemoryBound(to: Int.self)
           kernels.gatherRows(&geometry, firstRow, rows, tiles, tables)
-          let sums = partial.map { $0.of(Double.self) + rowChunk * 2 * totalColumns }
           for group in firstGroup..<firstGroup + groupsPerTask {
             var panelStart = UnsafeRawPointer(scratch + tableBytes)
             if let packed {
@@ -86,15 +81,11 @@ struct RowConvolution {
               panelStride: panelStride, firstColumn: group * groupColumns + firstPanel * kernels.columns,
               columns: columns, sourceOffset: group * groupSourceChannels, output: output,
               bias: epilogue.bias, scale: epilogue.scale, shift: epilogue.shift, residual: epilogue.residual,
-              relu: epilogue.relu, sums: epilogue.sums == nil ? nil : sums,
-              sumsOfSquares: epilogue.sumsOfSquares == nil ? nil : sums.map { $0 + totalColumns })
+              relu: epilogue.relu)
             kernels.convolveRows(&arguments)
           }
         }
       }
-    }
-    if let partial {
-      epilogue.addStatistics(partial.of(Double.self), chunks: work.rowChunks.count, channels: totalColumns)
     }
   }
 
@@ -195,7 +186,7 @@ func rowConvolutionForward(
     strides: inputStrides, slack: false)
   try RowConvolution(
     type, kernels, shape, gradient: false, source: source, merged: shape.mergedGroups(lanes: kernels.columns / 2)
-  ).run(weight: weight, epilogue: epilogue, columns: shape.outChannels, output: output, prepared: prepared)
+  ).run(weight: weight, epilogue: epilogue, output: output, prepared: prepared)
 }
 
 func rowConvolutionDataGradient(
@@ -207,5 +198,5 @@ func rowConvolutionDataGradient(
     extents: shape.output, strides: gradOutputStrides, slack: false)
   try RowConvolution(
     type, kernels, shape, gradient: true, source: source, merged: shape.mergedGroups(lanes: kernels.columns / 2)
-  ).run(weight: weight, epilogue: ConvolutionEpilogue(), columns: shape.inChannels, output: gradInput)
+  ).run(weight: weight, epilogue: ConvolutionEpilogue(), output: gradInput)
 }

@@ -38,8 +38,7 @@ struct ConvolutionShape: Equatable {
 }
 
 /// What is done to each output element of a convolution while it is still in a register or in the first-level
-/// cache, in this order: add the bias, scale and shift (a folded batch norm), add the residual, clamp at zero;
-/// batch statistics are those of the value that is stored.
+/// cache, in this order: add the bias, scale and shift (a folded batch norm), add the residual, clamp at zero.
 struct ConvolutionEpilogue {
   /// One element of the convolution's dtype per output channel.
   var bias: UnsafeRawPointer?
@@ -49,21 +48,15 @@ struct ConvolutionEpilogue {
   /// Same dtype and layout as the output.
   var residual: UnsafeRawPointer?
   var relu: Bool
-  /// Per output channel: sums over batch and places, overwritten. The same for any number of threads.
-  var sums: UnsafeMutablePointer<Double>?
-  var sumsOfSquares: UnsafeMutablePointer<Double>?
 
   init(
     bias: UnsafeRawPointer? = nil, scale: UnsafePointer<Float>? = nil, shift: UnsafePointer<Float>? = nil,
-    residual: UnsafeRawPointer? = nil, relu: Bool = false, sums: UnsafeMutablePointer<Double>? = nil,
-    sumsOfSquares: UnsafeMutablePointer<Double>? = nil
+    residual: UnsafeRawPointer? = nil, relu: Bool = false
   ) {
     self.bias = bias
     self.scale = scale
     self.shift = shift
     self.residual = residual
     self.relu = relu
-    self.sums = sums
-    self.sumsOfSquares = sumsOfSquares
   }
 }

@@ -86,16 +86,10 @@ struct WinogradConvolution {
       : FilterLayout(
         columns: columns, columnStride: channels * taps, run: channels, runStride: taps, taps: taps, tapStride: 1,
         merged: 1, groupStride: 0)
-    var arguments = Arguments(
+    let arguments = Arguments(
       output: output, epilogue: epilogue, images: images, planeStride: input.strides[1], layout: layout,
       weight: weight, panels: panels)
-    let statistics = epilogue.sums != nil || epilogue.sumsOfSquares != nil
-    let sumChunks = sharesTiles ? 1 : (tiles + blockTiles - 1) / blockTiles
-    let partial = statistics ? try Scratch(bytes: sumChunks * 2 * columns * 8) : nil
-    if let partial { memset(partial.pointer, 0, sumChunks * 2 * columns * 8) }
-    arguments.partial = partial?.of(Double.self)
-    if sharesTiles { try runByColumns(&arguments) } else { try runByTiles(&arguments, prepared) }
-    if let partial { epilogue.addStatistics(partial.of(Double.self), chunks: sumChunks, channels: columns) }
+    if sharesTiles { try runByColumns(arguments) } else { try runByTiles(arguments, prepared) }
   }
 
   /// What both ways to cut the work need.
@@ -108,8 +102,6 @@ struct WinogradConvolution {
     var layout: FilterLayout
     var weight: UnsafeRawPointer
     var panels: Int
-    /// Statistics by chunk.
-    var partial: UnsafeMutablePointer<Double>?
   }
 
   private var tileColumns: Int { table.gemm.f32.columns }
@@ -141,26 +133,22 @@ struct WinogradConvolution {
 
   /// Output transform and epilogue of some tiles in one plane of their stacks for one panel of columns.
   private func finish(
-    _ x: Arguments, _ products: UnsafePointer<Float>, _ firstTile: Int, _ count: Int, _ plane: Int, _ panel: Int,
-    chunk: Int
+    _ x: Arguments, _ products: UnsafePointer<Float>, _ firstTile: Int, _ count: Int, _ plane: Int, _ panel: Int
   ) {
     var tiling = outputTiling
     let bytes = plane * result.height * result.width * columns * type.size
-    let sums = x.partial.map { $0 + chunk * 2 * columns }
     let e = x.epilogue
     var arguments = ConvolveArguments(
       tables: UnsafePointer(x.images.zeros.assumingMemoryBound(to: Int.self)), tableWords: 0, tiles: 0,
       lastRows: 0, run: 0, weights: x.weight, panelStride: 0, firstColumn: panel * tileColumns,
       columns: min(columns - panel * tileColumns, tileColumns), output: x.output + bytes, bias: e.bias,
-      scale: e.scale, shift: e.shift, residual: e.residual.map { $0 + bytes }, relu: e.relu,
-      sums: e.sums == nil ? nil : sums,
-      sumsOfSquares: e.sumsOfSquares == nil ? nil : sums.map { $0 + columns })
+      scale: e.scale, shift: e.shift, residual: e.residual.map { $0 + bytes }, relu: e.relu)
     table.winograd.images(type).transformProducts(products, firstTile, count, &tiling, &arguments)
   }
 
   /// Many tiles: the filters are transformed once; then a task takes a block of tiles through all steps, so that
   /// the transformed tiles never leave the second-level cache.
-  private func runByTiles(_ x: inout Arguments, _ prepared: PreparedFilters?) throws {
+  private func runByTiles(_ x: Arguments, _ prepared: PreparedFilters?) throws {
     let blocks = (tiles + blockTiles - 1) / blockTiles
     let panels = x.panels
     let filterSize = 36 * winogradPointStride(channels, tileColumns)
@@ -171,7 +159,6 @@ struct WinogradConvolution {
     let depthTaps = shape.kernel.depth
     let ring = (depthTaps - 1) * shape.dilation.depth + 1
     let slots = try ScratchSlots(bytes: max(ring * sourceSize + productSize, 9 * depthTaps * panelSize) * 4)
-    let x = x
     let form = [2, gradient ? 1 : 0, tileColumns] + x.layout.form
     let filters = try PreparedFilters.get(prepared, form, bytes: panels * depthTaps * filterSize * 4) { transformed in
       let target = transformed.assumingMemoryBound(to: Float.self)
@@ -215,7 +202,7 @@ struct WinogradConvolution {
                   products: products)
                 table.winograd.multiply(&work)
               }
-              finish(x, products, first, count, plane, panel, chunk: block)
+              finish(x, products, first, count, plane, panel)
             }
           }
         }
@@ -225,7 +212,7 @@ struct WinogradConvolution {
 
   /// Few tiles and large filters: the tiles are transformed once; then a task takes a block of columns, whose
   /// filters it transforms a few channels at a time, so that they never leave the second-level cache.
-  private func runByColumns(_ x: inout Arguments) throws {
+  private func runByColumns(_ x: Arguments) throws {
     let tileStride = 36 * channels + 16
     let transformed = try Scratch(bytes: tiles * tileStride * 4)
     // 128 channels of 32 columns at 36 points: 590 kB.
@@ -233,7 +220,6 @@ struct WinogradConvolution {
     let productSize = 36 * roundUp(tiles) * tileColumns
     let filterSize = 36 * winogradPointStride(min(part, channels), tileColumns)
     let slots = try ScratchSlots(bytes: (productSize + 9 * panelSize + filterSize) * 4)
-    let x = x
     parallelFor(tiles, grain: 4) { first, last in
       var images = x.images
       table.winograd.images(type).transformSource(
@@ -256,7 +242,7 @@ struct WinogradConvolution {
               products: products)
             table.winograd.multiply(&work)
           }
-          finish(x, products, 0, tiles, 0, panel, chunk: 0)
+          finish(x, products, 0, tiles, 0, panel)
         }
       }
     }

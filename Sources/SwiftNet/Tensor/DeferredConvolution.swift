@@ -20,8 +20,7 @@ struct PendingConvolution {
   /// The result's.
   let shape: [Int]
   /// Applied after the bias: one number per output channel.
-  var scale: [Float]?
-  var shift: [Float] = []
+  var scale: ChannelScale?
   /// Added after that; of the result's shape and strides.
   var residual: Tensor?
   /// A ReLU's output, where this is its gradient: of the result's shape and strides. Nothing follows it.
@@ -93,8 +92,8 @@ struct PendingConvolution {
 
   private func scaled(_ body: (UnsafePointer<Float>?, UnsafePointer<Float>?) throws -> Void) throws {
     guard let scale else { return try body(nil, nil) }
-    try scale.withUnsafeBufferPointer { scale in
-      try shift.withUnsafeBufferPointer { try body(scale.baseAddress, $0.baseAddress) }
+    try scale.floats.scale.withUnsafeBufferPointer { factors in
+      try scale.floats.shift.withUnsafeBufferPointer { try body(factors.baseAddress, $0.baseAddress) }
     }
   }
 }
@@ -105,21 +104,22 @@ extension Tensor {
     -> Tensor?
   {
     let count = try Shape.count(shape)
-    guard dtype == .float32 || dtype.isNarrow, Deferral.isEnabled, !ThreadState.current.isGradEnabled,
-      count >= Deferral.threshold
+    guard dtype == .float32 || dtype.isNarrow, Deferral.isEnabled, !ThreadState.current.isGradEnabled, count > 0
     else { return nil }
     // What this one reads is complete now: nothing joins it any more.
     _ = try pointer()
     let filter = PendingConvolution.Filter(
-      sizes: sizes, weight: try weight.alias(), bias: try noGrad { try bias?.to(.float32).contiguous() })
+      sizes: sizes, weight: try weight.alias(), bias: try noGrad { try bias?.to(.float32).contiguous().alias() })
     let pending = PendingConvolution(filter: filter, input: try alias(), shape: shape)
-    return try Tensor.waiting(pending, strides: Shape.channelsLastStrides(shape))
+    return try Tensor.waiting(
+      pending, reading: pending.operands.map { .tensor($0) }, strides: Shape.channelsLastStrides(shape))
   }
 
   /// nil if something outside of this library may change what it reads.
-  private static func waiting(_ pending: PendingConvolution, strides: [Int]) throws -> Tensor? {
+  private static func waiting(_ pending: PendingConvolution, reading leaves: [ElementwiseOperand], strides: [Int])
+    throws -> Tensor?
+  {
     let shape = pending.shape
-    let leaves = try pending.operands.map { ElementwiseOperand.tensor(try $0.alias()) }
     let program = ElementwiseProgram(lane: .f32, leaves: leaves, steps: [])
     guard program.canWait else { return nil }
     let count = try Shape.count(shape)
@@ -142,31 +142,30 @@ extension Tensor {
     return pending
   }
 
-  private func joined(_ pending: PendingConvolution) throws -> Tensor? {
-    let recipe = memory.recipe
-    guard let result = try Tensor.waiting(pending, strides: strides) else { return nil }
-    recipe?.uses.add(1, ordering: .relaxed)
+  private func joined(_ pending: PendingConvolution, reading more: Tensor? = nil) throws -> Tensor? {
+    guard let recipe = memory.recipe else { return nil }
+    let leaves = recipe.program.leaves + (more.map { [.tensor($0)] } ?? [])
+    guard let result = try Tensor.waiting(pending, reading: leaves, strides: strides) else { return nil }
+    recipe.uses.add(1, ordering: .relaxed)
     return result
   }
 
   /// This tensor times scale plus shift for each channel, done by the convolution that it waits for.
-  func joiningScale(_ scale: [Double], _ shift: [Double]) throws -> Tensor? {
+  func joiningScale(_ scale: ChannelScale) throws -> Tensor? {
     guard var pending = openConvolution(), pending.scale == nil, pending.residual == nil else { return nil }
-    pending.scale = scale.map { Float($0) }
-    pending.shift = shift.map { Float($0) }
+    pending.scale = scale
     return try joined(pending)
   }
 
   /// This tensor times scale plus shift for each channel, to be computed later in one pass with what follows; nil where
   /// there is no kernel for that.
-  func waitingForSteps(scale: [Double], shift: [Double]) throws -> Tensor? {
+  func waitingForSteps(_ scale: ChannelScale) throws -> Tensor? {
     guard canTakeSteps else { return nil }
     // Complete now: its own steps are not done twice.
     _ = try pointer()
     var pending = PendingConvolution(filter: nil, input: try alias(), shape: shape)
-    pending.scale = scale.map { Float($0) }
-    pending.shift = shift.map { Float($0) }
-    return try Tensor.waiting(pending, strides: strides)
+    pending.scale = scale
+    return try Tensor.waiting(pending, reading: [.tensor(pending.input)], strides: strides)
   }
 
   /// Large, and channels-last bfloat16.
@@ -181,16 +180,9 @@ extension Tensor {
     guard canTakeSteps, y.dtype == dtype, y.shape == shape, y.strides == strides, y.isWhole else { return nil }
     _ = try pointer()
     var pending = PendingConvolution(filter: nil, input: try alias(), shape: shape)
-    pending.mask = try y.alias()
-    return try Tensor.waiting(pending, strides: strides)
-  }
-
-  /// For the gradient of a ReLU that is still to be computed: the gradient of the ReLU's output, and that output.
-  func pendingMask() throws -> (gradient: Tensor, output: Tensor)? {
-    guard let recipe = memory.recipe, let pending = recipe.convolution, let mask = pending.mask, offset == 0,
-      shape == recipe.shape, strides == recipe.strides
-    else { return nil }
-    return (pending.input, mask)
+    let mask = try y.alias()
+    pending.mask = mask
+    return try Tensor.waiting(pending, reading: [.tensor(pending.input), .tensor(mask)], strides: strides)
   }
 
   private func joiningRelu() throws -> Tensor? {
@@ -203,8 +195,9 @@ extension Tensor {
     guard other.shape == shape, other.strides == strides, other.dtype == dtype, other.memory !== memory,
       var pending = openConvolution(), pending.residual == nil
     else { return nil }
-    pending.residual = try other.alias()
-    return try joined(pending)
+    let residual = try other.alias()
+    pending.residual = residual
+    return try joined(pending, reading: residual)
   }
 
   /// An elementwise operation, done by the convolution that an operand waits for, if one does.

@@ -31,6 +31,8 @@ public final class Storage: @unchecked Sendable {
   private var kept: ElementwiseRecipe?
   /// For the weight of a convolution: what evaluation keeps of it.
   var prepared: PreparedFilters?
+  /// For a running variance: what evaluation makes of it.
+  var channelScale: ChannelScale.Kept?
   /// Deferred storages that will read this one.
   private var readers: [Reader] = []
   private var base: UnsafeMutableRawPointer

@@ -1,0 +1,78 @@
+import KernelTypes
+
+/// The gradient of a ReLU that is still to be computed, behind a normalisation whose backward can take it on the way:
+/// the masked gradient is never written.
+struct PendingReluGradient {
+  /// Of the ReLU's output.
+  let gradient: Tensor
+  /// Where the output was positive.
+  private let output: Tensor?
+  /// Or the scale and shift that it was made with.
+  private let scale: Tensor?
+  private let shift: Tensor?
+
+  init(gradient: Tensor, output: Tensor) {
+    (self.gradient, self.output, scale, shift) = (gradient, output, nil, nil)
+  }
+
+  init(gradient: Tensor, scale: Tensor, shift: Tensor) {
+    (self.gradient, output, self.scale, self.shift) = (gradient, nil, scale, shift)
+  }
+
+  /// Valid while this is.
+  func mask() throws -> NormMask {
+    NormMask(output: try output?.pointer(), scale: try scale?.pointer(), shift: try shift?.pointer())
+  }
+}
+
+extension Tensor {
+  /// What this gradient waits for, if that is the gradient of a ReLU behind a normalisation of `x`.
+  func pendingReluGradient(of x: Tensor) throws -> PendingReluGradient? {
+    guard let recipe = memory.recipe, offset == 0, shape == x.shape, strides == x.strides, shape == recipe.shape,
+      strides == recipe.strides, dtype == x.dtype
+    else { return nil }
+    /// Whether a tensor lies in memory as x does.
+    func isLike(_ other: Tensor) -> Bool {
+      other.shape == shape && other.strides == strides && other.dtype == dtype && other.isWhole
+    }
+    if let pending = recipe.convolution {
+      guard let mask = pending.mask, isLike(pending.input) else { return nil }
+      return PendingReluGradient(gradient: pending.input, output: mask)
+    }
+    let program = recipe.program
+    guard let last = program.steps.last, last.op == .thresholdBackward, last.scalars.p == 0, last.roundTo == nil,
+      let gradient = program.leaf(last.sources[0]), isLike(gradient)
+    else { return nil }
+    if let output = program.leaf(last.sources[1]) {
+      return isLike(output) && !output.memory.isDeferred
+        ? PendingReluGradient(gradient: gradient, output: output) : nil
+    }
+    // Or the output is computed again from x.
+    guard let relu = program.step(last.sources[1]), relu.op == .relu, let scaled = program.step(relu.sources[0]),
+      scaled.op == .addcmul, scaled.scalars.p == 1, let shift = program.leaf(scaled.sources[0]),
+      let input = program.leaf(scaled.sources[1]), let scale = program.leaf(scaled.sources[2]),
+      input.memory === x.memory, isLike(input), isNumberOfChannel(shift), isNumberOfChannel(scale)
+    else { return nil }
+    return PendingReluGradient(gradient: gradient, scale: scale, shift: shift)
+  }
+
+  /// Whether a tensor holds one number for each channel of this one.
+  private func isNumberOfChannel(_ numbers: Tensor) -> Bool {
+    numbers.dtype == dtype && numbers.count == shape[1] && numbers.rank == rank && numbers.shape[1] == shape[1]
+      && numbers.isContiguous
+  }
+}
+
+extension ElementwiseProgram {
+  /// The tensor that a source stands for, if it is one.
+  fileprivate func leaf(_ source: Source) -> Tensor? {
+    guard case .leaf(let index) = source, case .tensor(let tensor) = leaves[index] else { return nil }
+    return tensor
+  }
+
+  /// The earlier step that a source stands for, if it is one.
+  fileprivate func step(_ source: Source) -> Step? {
+    guard case .step(let index) = source else { return nil }
+    return steps[index]
+  }
+}
