@@ -408,8 +408,9 @@ static PyObject *tensor_size(PyObject *self, PyObject *const *args, Py_ssize_t c
     if (PyLong_CheckExact(args[0])) {
         if (!handle_of(self, &handle)) return NULL;
         long long rank = sn_rank(handle), dim = PyLong_AsLongLong(args[0]);
-        if (dim == -1 && PyErr_Occurred()) PyErr_Clear();
-        if (rank <= MAX_RANK && dim >= -rank && dim < rank) {
+        int fits = !(dim == -1 && PyErr_Occurred());
+        PyErr_Clear();
+        if (fits && rank <= MAX_RANK && dim >= -rank && dim < rank) {
             sn_shape(handle, sizes, NULL, rank);
             return PyLong_FromLongLong(sizes[dim < 0 ? dim + rank : dim]);
         }

@@ -150,6 +150,16 @@ func directElementwiseInPlace(_ op: ElementwiseOp, _ a: Tensor, _ b: Elementwise
   return true
 }
 
+extension Tensor {
+  /// The short way to set all elements of a tensor of floats; whether it applies.
+  func fillDirectly(_ value: Double) throws -> Bool {
+    guard let direct = Direct(.copy, self, nil, value, isReversed: true, Scalars()) else { return false }
+    let to = try mutablePointer()
+    direct.run(to, to, to: to, count)
+    return true
+  }
+}
+
 /// What the short way runs: a kernel on dense lane values, or on such and a number.
 private struct Direct {
   let size: Int
