@@ -20,6 +20,7 @@ extern "Python" {
     int32_t swiftnet_forward(void *, const sn_value *, int64_t, sn_value *);
     int32_t swiftnet_module_backward(void *, sn_backward_context, const sn_tensor *, int64_t, sn_tensor *, int64_t);
 }
+int32_t swiftnet_install(void);
 int32_t swiftnet_check_signals(void);
 void swiftnet_drop_dlpack(void *);
 void swiftnet_drop_dlpack_versioned(void *);
@@ -63,7 +64,7 @@ ffibuilder = FFI()
 ffibuilder.cdef(declarations() + CALLBACKS)
 ffibuilder.set_source(
     "swiftnet._binding",
-    SOURCE,
+    SOURCE + (ROOT / "python/tensor_type.c").read_text(),
     include_dirs=[str(ROOT / "Sources/CSwiftNet/include")],
     library_dirs=[str(ROOT / "python/swiftnet")],
     libraries=["swiftnet"],
@@ -72,4 +73,5 @@ ffibuilder.set_source(
     extra_compile_args=["-g0", "-O2"],
     extra_link_args=["-Wl,-rpath,$ORIGIN", *(["-Wl,-s"] if sys.platform == "linux" else [])],
     py_limited_api=True,
+    define_macros=[("Py_LIMITED_API", "0x030A0000")],
 )

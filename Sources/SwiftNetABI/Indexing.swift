@@ -33,7 +33,7 @@ public func sn_index_slice(
 
 @c(sn_index_at) @implementation
 public func sn_index_at(_ t: sn_tensor?, _ position: Int64) -> sn_tensor? {
-  make { try tensor(t).basicIndex([.at(Int(position))]) }
+  make { try tensor(t).row(Int(position)) }
 }
 
 @c(sn_index) @implementation

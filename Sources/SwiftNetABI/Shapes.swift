@@ -6,22 +6,6 @@ public func sn_view(_ t: sn_tensor?, _ shape: UnsafePointer<Int64>?, _ rank: Int
   make { try tensor(t).view(integers(shape, rank)) }
 }
 
-@c(sn_view_few) @implementation
-public func sn_view_few(
-  _ t: sn_tensor?, _ rank: Int32, _ size0: Int64, _ size1: Int64, _ size2: Int64, _ size3: Int64
-) -> sn_tensor? {
-  make {
-    let all = (Int(size0), Int(size1), Int(size2), Int(size3))
-    switch rank {
-    case 1: return try tensor(t).view([all.0])
-    case 2: return try tensor(t).view([all.0, all.1])
-    case 3: return try tensor(t).view([all.0, all.1, all.2])
-    case 4: return try tensor(t).view([all.0, all.1, all.2, all.3])
-    default: throw SwiftNetError(.value, "sn_view_few: rank \(rank) is not among 1 to 4")
-    }
-  }
-}
-
 @c(sn_reshape) @implementation
 public func sn_reshape(_ t: sn_tensor?, _ shape: UnsafePointer<Int64>?, _ rank: Int64) -> sn_tensor? {
   make { try tensor(t).reshape(integers(shape, rank)) }

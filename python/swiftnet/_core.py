@@ -106,4 +106,10 @@ def dims(values):
     return () if values is None else integers(values)
 
 
+if lib.swiftnet_install():
+    raise ImportError("the glue does not fit the Swift library: rebuild both")
+
+# Put into the module by that call; see tensor_type.c.
+from swiftnet._binding import TensorHandle, connect, unary_method, wrap  # noqa: E402, F401
+
 lib.sn_set_interrupt_check(ffi.addressof(lib, "swiftnet_check_signals"))

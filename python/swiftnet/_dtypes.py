@@ -1,5 +1,6 @@
 """Element types, with PyTorch's names."""
 
+from swiftnet._binding import lib
 from swiftnet._numpy import np
 
 
@@ -82,8 +83,6 @@ def code(value, default=-1):
 
 def default_code():
     """The code of the default dtype."""
-    from swiftnet._core import lib
-
     return lib.sn_get_default_dtype()
 
 

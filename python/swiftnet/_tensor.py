@@ -4,12 +4,8 @@ Operations that are also functions are written once, in the modules of `swiftnet
 there. Here are construction, properties, operators, conversion and automatic differentiation.
 """
 
-import _thread
-import sys
-import time
-
 from swiftnet import _dtypes
-from swiftnet._core import NULL, check, fail, ffi, integers, lib, number, scalar
+from swiftnet._core import NULL, TensorHandle, check, connect, fail, ffi, integers, lib, number, scalar, wrap
 from swiftnet._device import cpu
 from swiftnet._numpy import np
 
@@ -47,24 +43,19 @@ def _codes(*names):
     return result
 
 
-_ADD, _SUB, _MUL, _DIV, _FLOORDIV, _REMAINDER, _POW = _codes(
-    "add", "sub", "mul", "div", "floorDivide", "remainder", "pow"
-)
-_EQ, _NE, _LT, _LE, _GT, _GE = _codes("eq", "ne", "lt", "le", "gt", "ge")
-_AND, _OR, _XOR, _SHL, _SHR = _codes("bitwiseAnd", "bitwiseOr", "bitwiseXor", "shiftLeft", "shiftRight")
-_NEG, _NOT, _ABS = _codes("neg", "bitwiseNot", "abs")
-
-_sn_release = lib.sn_release
+_NOT, _ABS = _codes("bitwiseNot", "abs")
 
 
-class Tensor:
+class Tensor(TensorHandle):
     """An n-dimensional array that shares its memory with NumPy and records operations for backward.
+
+    The handle, the operators, and what else should cost little, are in its base: see tensor_type.c.
 
     Args:
         *size: sizes of a new tensor with undefined contents, or one sequence of values.
     """
 
-    __slots__ = ("_h", "__dict__", "__weakref__")
+    __slots__ = ()
 
     # NumPy arrays leave `array + tensor` to the tensor.
     __array_priority__ = 1000
@@ -76,27 +67,9 @@ class Tensor:
                     return args[0]
                 return tensor(args[0], dtype=_dtypes.ALL[_dtypes.default_code()])
             return wrap(lib.sn_empty(integers(args), len(args), _dtypes.default_code()))
-        self = object.__new__(cls)
-        self._h = NULL
-        return self
-
-    def __del__(self, _release=_sn_release):
-        _release(self._h)
+        return object.__new__(cls)
 
     # ---- properties ----
-
-    @property
-    def dtype(self):
-        """The element type."""
-        return _dtypes.ALL[lib.sn_dtype(self._h)]
-
-    @property
-    def shape(self):
-        """The sizes of all dimensions."""
-        rank = lib.sn_rank(self._h)
-        sizes = ffi.new("int64_t[]", rank or 1)
-        lib.sn_shape(self._h, sizes, NULL, rank)
-        return Size(ffi.unpack(sizes, rank))
 
     @property
     def device(self):
@@ -105,11 +78,6 @@ class Tensor:
     @property
     def layout(self):
         return strided
-
-    @property
-    def ndim(self):
-        """Number of dimensions."""
-        return lib.sn_rank(self._h)
 
     @property
     def itemsize(self):
@@ -125,24 +93,12 @@ class Tensor:
     is_quantized = False
     is_meta = False
 
-    def dim(self):
-        """Number of dimensions."""
-        return lib.sn_rank(self._h)
-
-    ndimension = dim
-
-    def numel(self):
-        """Number of elements."""
-        return lib.sn_count(self._h)
-
-    nelement = numel
-
     def element_size(self):
         """Bytes of one element."""
         return self.dtype.itemsize
 
-    def size(self, dim=None):
-        """The shape, or the size of one dimension."""
+    def _size(self, dim):
+        """`self.size(dim)` for a dim that is not a plain integer in range."""
         shape = self.shape
         if dim is None:
             return shape
@@ -198,9 +154,6 @@ class Tensor:
 
     # ---- operators ----
 
-    def __neg__(self):
-        return wrap(lib.sn_unary(_NEG, self._h, 0, 0, 0))
-
     def __pos__(self):
         return self
 
@@ -212,22 +165,9 @@ class Tensor:
             raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
         return wrap(lib.sn_unary(_NOT, self._h, 0, 0, 0))
 
-    def __matmul__(self, other):
-        if not isinstance(other, Tensor):
-            return NotImplemented
-        return wrap(lib.sn_matmul(self._h, other._h))
-
     __hash__ = object.__hash__
 
     # ---- conversion ----
-
-    def item(self):
-        """The value of a tensor with one element, as a Python number."""
-        value = ffi.new("sn_scalar *")
-        check(lib.sn_item(self._h, value))
-        if value.kind == 0:
-            return value.d
-        return bool(value.i) if value.kind == 2 else value.i
 
     def __float__(self):
         return float(self.item())
@@ -313,15 +253,6 @@ class Tensor:
 
     # ---- automatic differentiation ----
 
-    @property
-    def requires_grad(self):
-        """Whether backward computes a gradient for this tensor."""
-        return bool(lib.sn_requires_grad(self._h))
-
-    @requires_grad.setter
-    def requires_grad(self, value):
-        check(lib.sn_set_requires_grad(self._h, bool(value)))
-
     def requires_grad_(self, requires_grad=True):
         """Turns the collection of gradients on or off; returns the tensor."""
         check(lib.sn_set_requires_grad(self._h, bool(requires_grad)))
@@ -382,10 +313,6 @@ class Tensor:
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
         check(lib.sn_set_data(self._h, value._h))
 
-    def detach(self):
-        """The same values and memory, outside of any graph."""
-        return wrap(lib.sn_detach(self._h))
-
     def retain_grad(self):
         """Keeps the gradient of a tensor that is not a leaf."""
         check(lib.sn_retain_grad(self._h))
@@ -444,41 +371,6 @@ class Parameter(Tensor):
         return "Parameter containing:\n" + Tensor.__repr__(self)
 
 
-_new = object.__new__
-
-
-def _keep_interrupts():
-    """A Ctrl-C that arrives while `Tensor.__del__` runs would be printed and forgotten: it is sent once more.
-
-    By a thread, a moment later: sent from the hook itself it would be raised in the hook, and forgotten there.
-    """
-    previous = sys.unraisablehook
-
-    def resend():
-        time.sleep(0.001)
-        _thread.interrupt_main()
-
-    def hook(unraisable):
-        if unraisable.exc_type is KeyboardInterrupt and unraisable.object is Tensor.__del__:
-            _thread.start_new_thread(resend, ())
-        else:
-            previous(unraisable)
-
-    sys.unraisablehook = hook
-
-
-_keep_interrupts()
-
-
-def wrap(handle, cls=Tensor):
-    """A tensor that takes over a handle; raises the library's error if there is none."""
-    if not handle:
-        fail()
-    self = _new(cls)
-    self._h = handle
-    return self
-
-
 def handles(tensors, name):
     """The handles of a list of tensors. A tensor is no such list: its rows would be gone before they are read."""
     if isinstance(tensors, Tensor):
@@ -489,74 +381,20 @@ def handles(tensors, name):
     return [item._h for item in tensors]
 
 
-def _operator(op):
-    """A binary operator. The common cases come first: an operation on few elements costs about as much as this."""
-
-    def apply(self, other, Tensor=Tensor, binary=lib.sn_binary, binary_scalar=lib.sn_binary_scalar, new=_new):
-        kind = type(other)
-        if kind is Tensor or kind is Parameter:
-            handle = binary(op, self._h, other._h)
-        elif kind is float:
-            handle = binary_scalar(op, self._h, other, 0, 0, 0)
-        elif kind is int:
-            handle = binary_scalar(op, self._h, 0.0, other, 1, 0)
-        elif isinstance(other, Tensor):
-            handle = binary(op, self._h, other._h)
-        else:
-            other = _operand(other)
-            if other is NotImplemented:
-                return other
-            handle = binary_scalar(op, self._h, *other, 0)
-        if not handle:
-            fail()
-        result = new(Tensor)
-        result._h = handle
-        return result
-
-    return apply
-
-
-def _reversed_operator(op):
-    def apply(self, other):
-        other = _operand(other)
-        if other is NotImplemented:
-            return other
-        return wrap(lib.sn_binary_scalar(op, self._h, *other, 1))
-
-    return apply
-
-
-def _in_place_operator(op):
-    def apply(self, other):
-        if isinstance(other, Tensor):
-            check(lib.sn_binary_(op, self._h, other._h))
-            return self
-        other = _operand(other)
-        if other is NotImplemented:
-            return other
-        check(lib.sn_binary_scalar_(op, self._h, *other))
-        return self
-
-    return apply
-
-
-for _name, _op in [
-    ("add", _ADD), ("sub", _SUB), ("mul", _MUL), ("truediv", _DIV), ("floordiv", _FLOORDIV), ("mod", _REMAINDER),
-    ("pow", _POW), ("and", _AND), ("or", _OR), ("xor", _XOR), ("lshift", _SHL), ("rshift", _SHR),
-]:  # fmt: skip
-    setattr(Tensor, f"__{_name}__", _operator(_op))
-    setattr(Tensor, f"__r{_name}__", _reversed_operator(_op))
-    setattr(Tensor, f"__i{_name}__", _in_place_operator(_op))
-for _name, _op in [("eq", _EQ), ("ne", _NE), ("lt", _LT), ("le", _LE), ("gt", _GT), ("ge", _GE)]:
-    setattr(Tensor, f"__{_name}__", _operator(_op))
-Tensor.__hash__ = object.__hash__
-
-
-def _operand(value):
+def _with_number(op, tensor, other, mode):
+    """A binary operator for what is neither a tensor nor a plain float or integer. Modes are those of tensor_type.c."""
     try:
-        return number(value)
+        other = number(other)
     except TypeError:
         return NotImplemented
+    if mode < 2:
+        return wrap(lib.sn_binary_scalar(op, tensor._h, *other, mode))
+    check(lib.sn_binary_scalar_(op, tensor._h, *other))
+    return tensor
+
+
+# From here on `wrap` makes tensors, and those have operators.
+connect(ffi.typeof("sn_tensor"), Tensor, Parameter, Size, _dtypes.ALL, fail, _with_number)
 
 
 class _Memory:

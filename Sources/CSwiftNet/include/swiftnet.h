@@ -148,8 +148,6 @@ sn_tensor sn_std(sn_tensor tensor, const int64_t *dims, int64_t count, double co
 /* One size may be -1. A view where the strides allow it; otherwise sn_reshape copies, and sn_view fails unless an
  * operation of this library chose the order of the elements. */
 sn_tensor sn_view(sn_tensor tensor, const int64_t *shape, int64_t rank);
-/* sn_view for up to four sizes: for a caller to whom an array costs more than the view. */
-sn_tensor sn_view_few(sn_tensor tensor, int32_t rank, int64_t size0, int64_t size1, int64_t size2, int64_t size3);
 sn_tensor sn_reshape(sn_tensor tensor, const int64_t *shape, int64_t rank);
 /* The same bytes as elements of another dtype. */
 sn_tensor sn_view_dtype(sn_tensor tensor, int32_t dtype);

@@ -169,9 +169,8 @@ extension Tensor {
   private func retraceView(_ meta: AutogradMeta, _ base: Tensor) {
     guard let edge = base.gradEdge else { return }
     let node = GradNode(
-      name: "AsStridedBackward0", edges: [edge], saved: [],
+      name: "AsStridedBackward0", edges: ShortList(edge), saved: ShortList(), outputs: ShortList((shape, dtype)),
       backward: asStridedBackward(base: base.geometry, view: geometry))
-    node.outputs = [(shape, dtype)]
     meta.gradNode = node
     meta.outputIndex = 0
     meta.baseSequence = base.historySequence

@@ -16,13 +16,13 @@ public final class GradNode {
   private let operation: String
   private let suffix: String
   /// One for each input; nil where no gradient is wanted.
-  public internal(set) var edges: [Edge?]
+  public internal(set) var edges: ShortList<Edge?>
   /// Nodes recorded later run earlier in backward.
   let sequence: Int
-  var saved: [SavedTensor]
+  var saved: ShortList<SavedTensor>
   private(set) var backward: Backward?
   /// Shape and dtype of every output, for gradients that nothing flowed into.
-  var outputs: [(shape: [Int], dtype: DType)] = []
+  var outputs: ShortList<(shape: [Int], dtype: DType)>
   /// Called on the summed gradient of an output before the node runs.
   var hooks: [(output: Int, id: Int, hook: Hook)] = []
   /// Whether this is the end of the graph at a leaf.
@@ -42,12 +42,14 @@ public final class GradNode {
   public var name: String { operation + suffix }
 
   init(
-    name: String, suffix: String = "", edges: [Edge?], saved: [SavedTensor], backward: @escaping Backward
+    name: String, suffix: String = "", edges: ShortList<Edge?>, saved: ShortList<SavedTensor>,
+    outputs: ShortList<(shape: [Int], dtype: DType)>, backward: @escaping Backward
   ) {
     operation = name
     self.suffix = suffix
     self.edges = edges
     self.saved = saved
+    self.outputs = outputs
     self.backward = backward
     self.isLeaf = false
     self.leaf = nil
@@ -58,30 +60,30 @@ public final class GradNode {
   init(accumulatingInto leaf: Tensor) {
     operation = "AccumulateGrad"
     suffix = ""
-    edges = []
-    saved = []
+    edges = ShortList()
+    saved = ShortList()
     backward = nil
     isLeaf = true
     self.leaf = (leaf.meta, leaf.strides)
-    outputs = [(leaf.shape, leaf.dtype)]
+    outputs = ShortList((leaf.shape, leaf.dtype))
     sequence = .max
   }
 
   /// What a node holds on to. Freed in a loop: releasing a chain of a hundred thousand nodes recursively would
   /// overflow the stack.
   struct Remains {
-    var edges: [Edge?]
-    var saved: [SavedTensor]
+    var edges: ShortList<Edge?>
+    var saved: ShortList<SavedTensor>
     var backward: Backward?
   }
 
   deinit {
     // Nothing that leads further: no need for the list.
-    if saved.isEmpty, edges.allSatisfy({ $0?.node.isLeaf ?? true }) { return }
+    if edges.allSatisfy({ $0?.node.isLeaf ?? true }), saved.allSatisfy({ $0.isEnd }) { return }
     // The node must let go of them first: what its own destruction releases would be freed recursively.
     let remains = Remains(edges: edges, saved: saved, backward: backward)
-    edges = []
-    saved = []
+    edges = ShortList()
+    saved = ShortList()
     backward = nil
     GradNode.bury(consume remains)
   }
@@ -98,8 +100,8 @@ public final class GradNode {
   /// Forgets saved tensors after a backward that does not keep the graph.
   func releaseSaved() {
     guard !isLeaf else { return }
-    let remains = Remains(edges: [], saved: saved, backward: backward)
-    saved = []
+    let remains = Remains(edges: ShortList(), saved: saved, backward: backward)
+    saved = ShortList()
     backward = nil
     GradNode.bury(consume remains)
   }
@@ -197,6 +199,13 @@ public struct SavedTensor {
     }
     self.tensor.memory.noteSaved()
     version = tensor.memory.version
+  }
+
+  /// Whether nothing of the graph hangs on the tensor: it is contents alone.
+  var isEnd: Bool {
+    guard history == nil, !tensor.memory.isDeferred else { return false }
+    guard let autograd = tensor.autograd else { return true }
+    return autograd.gradNode == nil && autograd.base == nil && autograd.grad == nil
   }
 
   /// Whether the saved data are in the given storage.

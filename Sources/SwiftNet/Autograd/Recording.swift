@@ -22,7 +22,19 @@ extension Tensor {
     backward: @autoclosure () -> GradNode.Backward
   ) throws -> Tensor {
     guard needsRecording(inputs), dtype.isFloatingPoint else { return self }
-    try record(name(), inputs, [self], saving: saving(), backward: backward())
+    record(name(), edges(inputs), saved: try savedTensors(saving()), backward: backward())
+    return self
+  }
+
+  /// As `recorded`, for one input: without lists, which cost as much as an operation on few elements.
+  @discardableResult
+  @inline(__always)
+  func recorded(
+    _ name: @autoclosure () -> String, _ input: Tensor, saving: @autoclosure () -> [Tensor] = [],
+    backward: @autoclosure () -> GradNode.Backward
+  ) throws -> Tensor {
+    guard ThreadState.current.isGradEnabled, dtype.isFloatingPoint, let edge = input.gradEdge else { return self }
+    record(name(), ShortList(edge), saved: try savedTensors(saving()), backward: backward())
     return self
   }
 
@@ -33,9 +45,33 @@ extension Tensor {
     backward: @escaping GradNode.Backward
   ) throws -> Tensor {
     guard needsRecording(inputs), dtype.isFloatingPoint else { return self }
-    try record(name, inputs, [self], saving: saving(), backward: backward)
+    record(name, edges(inputs), saved: try savedTensors(saving()), backward: backward)
     return self
   }
+
+  /// Makes this tensor the result of an operation.
+  func record(
+    _ name: String, _ edges: ShortList<GradNode.Edge?>, saved: ShortList<SavedTensor>,
+    backward: @escaping GradNode.Backward
+  ) {
+    setHistory(
+      GradNode(
+        name: name, suffix: "Backward0", edges: edges, saved: saved, outputs: ShortList((shape, dtype)),
+        backward: backward))
+  }
+
+  /// What an operation whose result this is saves.
+  func savedTensors(_ tensors: [Tensor]) throws -> ShortList<SavedTensor> {
+    var result = ShortList<SavedTensor>()
+    for tensor in tensors { result.append(try SavedTensor(tensor, outputIndex: tensor === self ? 0 : nil)) }
+    return result
+  }
+}
+
+private func edges(_ inputs: [Tensor]) -> ShortList<GradNode.Edge?> {
+  var result = ShortList<GradNode.Edge?>()
+  for input in inputs { result.append(input.gradEdge) }
+  return result
 }
 
 extension Tensor {
@@ -50,7 +86,9 @@ extension Tensor {
   func recorded(
     _ name: String, inputs: [Tensor], saved: [SavedTensor]?, backward: @escaping GradNode.Backward
   ) throws -> Tensor {
-    if let saved, dtype.isFloatingPoint { record(name, inputs, [self], saved: saved, backward: backward) }
+    if let saved, dtype.isFloatingPoint {
+      record(name, edges(inputs), saved: ShortList(saved), backward: backward)
+    }
     return self
   }
 }
@@ -61,29 +99,17 @@ func recordOutputs(
   backward: @escaping GradNode.Backward
 ) throws {
   guard needsRecording(inputs) else { return }
-  try record(name, inputs, outputs, saving: saving(), backward: backward)
-}
-
-private func record(
-  _ name: String, _ inputs: [Tensor], _ outputs: [Tensor], saving: [Tensor],
-  backward: @escaping GradNode.Backward
-) throws {
-  let saved = try saving.map { tensor in
-    try SavedTensor(tensor, outputIndex: outputs.firstIndex { $0 === tensor })
-  }
-  record(name, inputs, outputs, saved: saved, backward: backward)
-}
-
-private func record(
-  _ name: String, _ inputs: [Tensor], _ outputs: [Tensor], saved: [SavedTensor],
-  backward: @escaping GradNode.Backward
-) {
   let node = GradNode(
-    name: name, suffix: "Backward0", edges: inputs.map(\.gradEdge), saved: saved, backward: backward)
-  node.outputs = outputs.map { ($0.shape, $0.dtype) }
+    name: name, suffix: "Backward0", edges: edges(inputs), saved: try saveAll(saving(), outputs),
+    outputs: ShortList(outputs.map { ($0.shape, $0.dtype) }), backward: backward)
   for (index, output) in outputs.enumerated() where output.dtype.isFloatingPoint {
     output.setHistory(node, index: index)
   }
+}
+
+private func saveAll(_ tensors: [Tensor], _ outputs: [Tensor]) throws -> ShortList<SavedTensor> {
+  ShortList(
+    try tensors.map { tensor in try SavedTensor(tensor, outputIndex: outputs.firstIndex { $0 === tensor }) })
 }
 
 extension Tensor {
@@ -172,12 +198,14 @@ extension Tensor {
     if let base = autograd?.base {
       let whole = base.geometry
       let part = geometry
-      let node = GradNode(name: "CopySlices", edges: [base.gradEdge, edge], saved: []) { context in
+      let node = GradNode(
+        name: "CopySlices", edges: [base.gradEdge, edge], saved: ShortList(),
+        outputs: ShortList((base.shape, base.dtype))
+      ) { context in
         let gradient = try context.grad
         let rest = context.needs(0) ? try gradient.zeroed(at: part, of: whole) : nil
         return [rest, try gradient.read(part, of: whole)]
       }
-      node.outputs = [(base.shape, base.dtype)]
       base.setHistory(node)
     }
     let meta = self.meta
@@ -202,11 +230,9 @@ extension Tensor {
     for (index, output) in outputs.enumerated() where index < changed.count && changed[index] {
       try output.checkChangeable()
     }
-    let saved = try saving.map { tensor in
-      try SavedTensor(tensor, outputIndex: outputs.firstIndex { $0 === tensor })
-    }
-    let node = GradNode(name: name, edges: inputs.map(\.gradEdge), saved: saved, backward: backward)
-    node.outputs = outputs.map { ($0.shape, $0.dtype) }
+    let node = GradNode(
+      name: name, edges: edges(inputs), saved: try saveAll(saving, outputs),
+      outputs: ShortList(outputs.map { ($0.shape, $0.dtype) }), backward: backward)
     for (index, output) in outputs.enumerated() where output.dtype.isFloatingPoint {
       if index < changed.count, changed[index] {
         output.takeHistory(GradNode.Edge(node: node, index: index))

@@ -53,6 +53,11 @@ extension Tensor {
     }
   }
 
+  /// The view of one position of the first dimension, without a list.
+  public func row(_ position: Int) throws -> Tensor {
+    rank > 0 ? try select(0, position) : try basicIndex([.at(position)])
+  }
+
   /// The view of some positions of the first dimension: the most common index, without a list.
   public func sliced(_ start: Int?, _ end: Int?, step: Int) throws -> Tensor {
     guard rank > 0, step > 0 else { return try basicIndex([.slice(start, end, step: step)]) }

@@ -186,7 +186,7 @@ public enum Binary {
   }
 
   /// Operations whose result has the dtype of equal floating operands.
-  private static let isDirect: [Bool] = ElementwiseOp.allCases.map { op in
+  fileprivate static let isDirect: [Bool] = ElementwiseOp.allCases.map { op in
     if case .bool = results[op] ?? .promoted { return false }
     return op != .where
   }
@@ -201,6 +201,18 @@ public enum Binary {
     return out
   }
 
+  /// What backward needs to know of the operands: numbers, and where the saved tensors are (-1: not saved).
+  private struct Operands {
+    var a = Scalar.int(0)
+    var b = Scalar.int(0)
+    var alpha: Scalar
+    var slots: (a: Int8, b: Int8, out: Int8) = (-1, -1, -1)
+    var needs: (a: Bool, b: Bool)
+    /// How many are tensors, and which of those b is.
+    var count: Int8 = 0
+    var positionOfB: Int8 = 0
+  }
+
   private static func record(
     _ op: ElementwiseOp, _ rule: Rule, _ a: ElementwiseOperand, _ b: ElementwiseOperand, _ out: Tensor,
     _ alpha: Scalar, _ needsA: Bool, _ needsB: Bool
@@ -208,44 +220,52 @@ public enum Binary {
     var uses: Rule.Uses = []
     if needsA, let a = rule.a { uses.formUnion(a.uses) }
     if needsB, let b = rule.b { uses.formUnion(b.uses) }
-    var saved: [Tensor] = []
-    var inputs: [Tensor] = []
-    var slots = (a: -1, b: -1, out: -1)
-    var scalars: (a: Scalar, b: Scalar) = (0, 0)
+    var saved = ShortList<SavedTensor>()
+    var edges = ShortList<GradNode.Edge?>()
+    var operands = Operands(alpha: alpha, needs: (needsA, needsB))
     switch a {
     case .tensor(let tensor):
-      inputs.append(tensor)
+      edges.append(tensor.gradEdge)
       if uses.contains(.a) {
-        slots.a = saved.count
-        saved.append(tensor)
+        operands.slots.a = 0
+        saved.append(try SavedTensor(tensor))
       }
-    case .scalar(let scalar): scalars.a = scalar
+    case .scalar(let scalar): operands.a = scalar
     }
-    let positionOfB = inputs.count
+    operands.positionOfB = Int8(edges.count)
     switch b {
     case .tensor(let tensor):
-      inputs.append(tensor)
+      edges.append(tensor.gradEdge)
       if uses.contains(.b) {
-        slots.b = saved.count
-        saved.append(tensor)
+        operands.slots.b = Int8(saved.count)
+        saved.append(try SavedTensor(tensor))
       }
-    case .scalar(let scalar): scalars.b = scalar
+    case .scalar(let scalar): operands.b = scalar
     }
     if uses.contains(.out) {
-      slots.out = saved.count
-      saved.append(out)
+      operands.slots.out = Int8(saved.count)
+      saved.append(try SavedTensor(out, outputIndex: 0))
     }
-    let count = inputs.count
-    try out.recorded(nodeNames[op.rawValue], inputs: inputs, saving: saved) { context in
-      let values = Context(
-        grad: try context.grad, a: slots.a >= 0 ? .tensor(try context.saved(slots.a)) : .scalar(scalars.a),
-        b: slots.b >= 0 ? .tensor(try context.saved(slots.b)) : .scalar(scalars.b),
-        out: slots.out >= 0 ? try context.saved(slots.out) : nil, alpha: alpha)
-      var results = [Tensor?](repeating: nil, count: count)
-      if needsA { results[0] = try rule.a?.gradient(values) }
-      if needsB { results[positionOfB] = try rule.b?.gradient(values) }
-      return results
+    operands.count = Int8(edges.count)
+    out.record(nodeNames[op.rawValue], edges, saved: saved) { [operands] context in
+      try gradients(op, operands, context)
     }
+  }
+
+  private static func gradients(
+    _ op: ElementwiseOp, _ operands: Operands, _ context: BackwardContext
+  ) throws -> [Tensor?] {
+    func saved(_ slot: Int8) throws -> Tensor? { slot >= 0 ? try context.saved(Int(slot)) : nil }
+    let values = Context(
+      grad: try context.grad,
+      a: try saved(operands.slots.a).map { .tensor($0) } ?? .scalar(operands.a),
+      b: try saved(operands.slots.b).map { .tensor($0) } ?? .scalar(operands.b),
+      out: try saved(operands.slots.out), alpha: operands.alpha)
+    var results = [Tensor?](repeating: nil, count: Int(operands.count))
+    guard let rule = ruleTable[op.rawValue] else { return results }
+    if operands.needs.a { results[0] = try rule.a?.gradient(values) }
+    if operands.needs.b { results[Int(operands.positionOfB)] = try rule.b?.gradient(values) }
+    return results
   }
 
   private static func notDifferentiable(_ name: String) -> Rule {
@@ -384,6 +404,7 @@ extension Tensor {
         try BinaryChecks.checkResult(op, self, other)
         try BinaryChecks.check(op, .tensor(self), other, alpha)
       }
+      if Binary.isDirect[op.rawValue], try directElementwiseInPlace(op, self, other, alpha.scalars) { return }
       _ = try elementwise(op, [.tensor(self), other], rule: rule, scalars: alpha.scalars, into: self)
     }
   }

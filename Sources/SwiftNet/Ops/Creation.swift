@@ -93,6 +93,7 @@ extension Tensor {
 
   /// Sets every element, without recording and without counting a change.
   func fillUnrecorded(_ value: Scalar) throws {
+    if dtype.isFloatingPoint, try fillDirectly(value.double) { return }
     guard let kernel = kernels.elementwise[.copy, dtype.lane] else {
       throw SwiftNetError.notImplemented("fill of \(dtype.name)")
     }

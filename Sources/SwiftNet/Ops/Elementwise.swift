@@ -119,46 +119,101 @@ func directElementwise(
 private func directElementwise(
   _ op: ElementwiseOp, _ a: Tensor, _ b: Tensor?, _ number: Double?, isReversed: Bool, _ scalars: Scalars
 ) throws -> Tensor? {
-  let dtype = a.dtype
-  // What an operand still waits for may take this operation over.
-  if a.memory.isDeferred || b?.memory.isDeferred ?? false { return nil }
-  guard dtype.isLane, !Deferral.isEnabled || a.count < Deferral.threshold,
-    let kernel = directKernels[op.rawValue * 3 + dtype.lane.rawValue]
-  else { return nil }
-  if let b {
-    guard b.dtype == dtype, a.shape == b.shape, a.strides == b.strides else { return nil }
-  }
-  guard a.isContiguous || a.isDense else { return nil }
+  guard let direct = Direct(op, a, b, number, isReversed: isReversed, scalars) else { return nil }
   let count = a.count
-  let size = dtype.size
-  let output = Tensor(
-    storage: try Storage(byteCount: count &* size), dtype: dtype, shape: a.shape, strides: a.strides, offset: 0,
-    count: count)
+  let storage = try Storage(byteCount: count &* direct.size)
   let from = try a.pointer()
-  let other = try b?.pointer() ?? from
-  let to = try output.mutablePointer()
-  var single: Int64 = 0
-  if let number {
-    single = dtype == .float32 ? Int64(Float(number).bitPattern) : Int64(bitPattern: number.bitPattern)
+  direct.run(from, try b?.pointer() ?? from, to: try storage.pointer, count)
+  return Tensor(storage: storage, dtype: a.dtype, shape: a.shape, strides: a.strides, offset: 0, count: count)
+}
+
+/// The short way for an operation in place on a tensor of floats; whether it applies.
+func directElementwiseInPlace(_ op: ElementwiseOp, _ a: Tensor, _ b: ElementwiseOperand?, _ scalars: Scalars) throws
+  -> Bool
+{
+  var other: Tensor?
+  var number: Double?
+  switch b {
+  case .tensor(let tensor): other = tensor
+  case .scalar(let scalar): number = scalar.double
+  case nil: break
   }
-  withUnsafePointer(to: single) { value in
-    @inline(__always) func run(_ start: Int, _ end: Int) {
-      withUnsafeTemporaryAllocation(of: Operand.self, capacity: 2) { operands in
-        let tensor = Operand(from + start &* size)
-        let second =
-          number == nil ? Operand(other + start &* size) : Operand(UnsafeRawPointer(value), isScalar: true)
-        operands[0] = isReversed ? second : tensor
-        operands[1] = isReversed ? tensor : second
-        kernel(operands.baseAddress.unsafelyUnwrapped, to + start &* size, end - start, scalars)
+  guard a.dtype.isFloatingPoint, let direct = Direct(op, a, other, number, isReversed: false, scalars)
+  else { return false }
+  // Other elements of the same memory would change before they are read.
+  if let other, other.memory === a.memory, other.offset != a.offset { return false }
+  let second = try other?.pointer()
+  let to = try a.mutablePointer()
+  direct.run(to, second ?? UnsafeRawPointer(to), to: to, a.count)
+  a.bumpVersion()
+  return true
+}
+
+extension Tensor {
+  /// The short way to set all elements of a tensor of floats; whether it applies.
+  func fillDirectly(_ value: Double) throws -> Bool {
+    guard let direct = Direct(.copy, self, nil, value, isReversed: true, Scalars()) else { return false }
+    let to = try mutablePointer()
+    direct.run(to, to, to: to, count)
+    return true
+  }
+}
+
+/// What the short way runs: a kernel on dense lane values, or on such and a number.
+private struct Direct {
+  let size: Int
+  private let kernel: ElementwiseKernel
+  private let scalars: Scalars
+  private let isReversed: Bool
+  private let hasNumber: Bool
+  /// The number in the lane.
+  private var single: Int64 = 0
+
+  /// nil if it does not apply.
+  @inline(__always)
+  init?(
+    _ op: ElementwiseOp, _ a: Tensor, _ b: Tensor?, _ number: Double?, isReversed: Bool, _ scalars: Scalars
+  ) {
+    // What an operand still waits for may take this operation over.
+    if a.memory.isDeferred || b?.memory.isDeferred ?? false { return nil }
+    let dtype = a.dtype
+    guard dtype.isLane, !Deferral.isEnabled || a.count < Deferral.threshold,
+      let kernel = directKernels[op.rawValue * 3 + dtype.lane.rawValue]
+    else { return nil }
+    if let b {
+      guard b.dtype == dtype, a.shape == b.shape, a.strides == b.strides else { return nil }
+    }
+    guard a.isContiguous || a.isDense else { return nil }
+    size = dtype.size
+    self.kernel = kernel
+    self.scalars = scalars
+    self.isReversed = isReversed
+    hasNumber = number != nil
+    if let number {
+      single = dtype == .float32 ? Int64(Float(number).bitPattern) : Int64(bitPattern: number.bitPattern)
+    }
+  }
+
+  @inline(__always)
+  func run(_ from: UnsafeRawPointer, _ other: UnsafeRawPointer, to: UnsafeMutableRawPointer, _ count: Int) {
+    withUnsafePointer(to: single) { value in
+      @inline(__always) func run(_ start: Int, _ end: Int) {
+        withUnsafeTemporaryAllocation(of: Operand.self, capacity: 2) { operands in
+          let tensor = Operand(from + start &* size)
+          let second =
+            hasNumber ? Operand(UnsafeRawPointer(value), isScalar: true) : Operand(other + start &* size)
+          operands[0] = isReversed ? second : tensor
+          operands[1] = isReversed ? tensor : second
+          kernel(operands.baseAddress.unsafelyUnwrapped, to + start &* size, end - start, scalars)
+        }
+      }
+      if count <= ElementwiseProgram.grain {
+        run(0, count)
+      } else {
+        parallelFor(count, grain: ElementwiseProgram.grain, run)
       }
     }
-    if count <= ElementwiseProgram.grain {
-      run(0, count)
-    } else {
-      parallelFor(count, grain: ElementwiseProgram.grain, run)
-    }
   }
-  return output
 }
 
 /// Whether writing `output` element by element could change operands that are still to be read.

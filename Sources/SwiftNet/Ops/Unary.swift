@@ -179,6 +179,14 @@ public enum Unary {
 
   static func rule(of op: ElementwiseOp) -> Rule { table[op.rawValue] }
 
+  /// What forward asks of the rule, without its closure: how the dtype of the result is found, and what is saved, nil
+  /// where there is no derivative.
+  static func forward(of op: ElementwiseOp) -> (result: ResultRule, saves: Saves?) { forwardTable[op.rawValue] }
+
+  private static let forwardTable: [(result: ResultRule, saves: Saves?)] = table.map {
+    ($0.result, $0.gradient == nil ? nil : $0.saves)
+  }
+
   private static func masked(_ grad: Tensor, _ x: Tensor, above limit: Double) throws -> Tensor {
     try whereSelect(Binary.apply(.gt, .tensor(x), .scalar(.float(limit))), .tensor(grad), .scalar(0.0))
   }
@@ -214,19 +222,22 @@ extension Tensor {
   /// Applies an operation of the table `Unary`, with its parameters.
   public func unary(_ op: ElementwiseOp, _ scalars: Scalars = Scalars()) throws -> Tensor {
     if !dtype.isFloatingPoint, let replaced = try UnaryChecks.integer(op, self, scalars) { return replaced }
-    let rule = Unary.rule(of: op)
-    let short =
-      dtype.isFloatingPoint && rule.result.isValue ? try directElementwise(op, self, nil, scalars) : nil
-    let out = try short ?? elementwise(op, [.tensor(self)], rule: rule.result, scalars: scalars)
+    let (result, saves) = Unary.forward(of: op)
+    let short = dtype.isFloatingPoint && result.isValue ? try directElementwise(op, self, nil, scalars) : nil
+    let out = try short ?? elementwise(op, [.tensor(self)], rule: result, scalars: scalars)
     if op == .sigmoid, out.isDeferred { try out.noteSigmoid(of: self) }
-    guard let gradient = rule.gradient, requiresGrad, out.dtype.isFloatingPoint,
-      ThreadState.current.isGradEnabled
+    guard autograd != nil, ThreadState.current.isGradEnabled, out.dtype.isFloatingPoint, let saves,
+      let edge = gradEdge
     else { return out }
-    let saves = rule.saves
-    try out.recorded(
-      nodeNames[op.rawValue], self, saving: saves == .nothing ? [] : [saves == .input ? self : out]
-    ) { context in
-      [try gradient(try context.grad, saves == .nothing ? nil : try context.saved(0), scalars)]
+    var saved = ShortList<SavedTensor>()
+    switch saves {
+    case .nothing: break
+    case .input: saved.append(try SavedTensor(self))
+    case .output: saved.append(try SavedTensor(out, outputIndex: 0))
+    }
+    out.record(nodeNames[op.rawValue], ShortList(edge), saved: saved) { context in
+      guard let gradient = Unary.rule(of: op).gradient else { return [nil] }
+      return [try gradient(try context.grad, saves == .nothing ? nil : try context.saved(0), scalars)]
     }
     return out
   }
@@ -240,7 +251,9 @@ extension Tensor {
     if needsRecording([self]) {
       try inPlace(isFresh: true) { try $0.unary(op, scalars) }
     } else {
-      _ = try elementwise(op, [.tensor(self)], rule: Unary.rule(of: op).result, scalars: scalars, into: self)
+      let result = Unary.forward(of: op).result
+      if result.isValue, try directElementwiseInPlace(op, self, nil, scalars) { return }
+      _ = try elementwise(op, [.tensor(self)], rule: result, scalars: scalars, into: self)
     }
   }
 }

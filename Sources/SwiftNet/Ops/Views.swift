@@ -19,7 +19,7 @@ extension Tensor {
     // A leaf that requires a gradient is a base of its own, even if it is a view: changes stop there.
     meta.base = autograd?.requiresGrad == true ? self : autograd?.base ?? self
     meta.baseSequence = meta.base?.historySequence ?? -1
-    if requiresGrad { try result.recorded(name(), self, backward: backward()) }
+    if let edge = gradEdge { result.record(name(), ShortList(edge), saved: ShortList(), backward: backward()) }
     return result
   }
 
@@ -252,8 +252,11 @@ extension Tensor {
     let offset = self.offset + position * strides[d]
     shape.remove(at: d)
     strides.remove(at: d)
-    let (whole, part) = (denseGeometry, denseGeometry.selecting(d, position))
-    return try view("Select", shape: shape, strides: strides, offset: offset) { try $0.scattered(part, into: whole) }
+    let source = self.shape
+    return try view("Select", shape: shape, strides: strides, offset: offset) {
+      let whole = Geometry(dense: source)
+      return try $0.scattered(whole.selecting(d, position), into: whole)
+    }
   }
 
   /// Positions start, start + step, … before end of a dimension, clamped as Python clamps a slice.
@@ -277,8 +280,11 @@ extension Tensor {
     let offset = self.offset + (length == 0 ? 0 : first * strides[d])
     shape[d] = length
     if length > 1 { strides[d] = strides[d] &* step }
-    let (whole, part) = (denseGeometry, denseGeometry.slicing(d, first, length, step))
-    return try view("Slice", shape: shape, strides: strides, offset: offset) { try $0.scattered(part, into: whole) }
+    let source = self.shape
+    return try view("Slice", shape: shape, strides: strides, offset: offset) {
+      let whole = Geometry(dense: source)
+      return try $0.scattered(whole.slicing(d, first, length, step), into: whole)
+    }
   }
 
   public func narrow(_ dim: Int, _ start: Int, _ length: Int) throws -> Tensor {
@@ -371,12 +377,15 @@ extension Tensor {
   }
 
   /// This shape laid out row-major from 0: gradients are mapped through it, whatever the strides of the input.
-  var denseGeometry: Geometry {
-    Geometry(shape: shape, strides: Shape.contiguousStrides(shape), offset: 0)
-  }
+  var denseGeometry: Geometry { Geometry(dense: shape) }
 }
 
 extension Geometry {
+  /// A shape laid out row-major from 0.
+  fileprivate init(dense shape: [Int]) {
+    self.init(shape: shape, strides: Shape.contiguousStrides(shape), offset: 0)
+  }
+
   fileprivate func selecting(_ d: Int, _ position: Int) -> Geometry {
     var result = self
     result.offset += position * strides[d]

@@ -1,7 +1,7 @@
 """Elementwise operations: one table of unary ones, one of binary ones, and those with parameters of their own."""
 
 from swiftnet import _dtypes
-from swiftnet._core import NULL, check, lib, number, scalar
+from swiftnet._core import NULL, check, lib, number, scalar, unary_method
 from swiftnet._functions import methods
 from swiftnet._tensor import Tensor, _codes, wrap
 
@@ -115,14 +115,18 @@ def _tensor_argument(value, name, function):
 
 
 def _make_unary(name, code, doc):
+    """The function and the method."""
+    doc = f"{doc}, element by element. A new tensor of the shape of `input`."
+    method = unary_method(name, code, f"{name}($self, /)\n--\n\n{doc}")
+
     def function(input):
         if not isinstance(input, Tensor):
             _tensor_argument(input, "input", name)
-        return wrap(lib.sn_unary(code, input._h, 0, 0, 0))
+        return method(input)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{doc}, element by element. A new tensor of the shape of `input`."
-    return function
+    function.__doc__ = doc
+    return function, method
 
 
 def _make_unary_(name, code, doc):
@@ -179,8 +183,8 @@ def _number(value, argument, name):
 
 for _name, _library_name, _doc in UNARY + PREDICATES:
     (_code,) = _codes(_library_name)
-    globals()[_name] = _make_unary(_name, _code, _doc)
-    methods(globals()[_name])
+    globals()[_name], _method = _make_unary(_name, _code, _doc)
+    setattr(Tensor, _name, _method)
     if (_name, _library_name, _doc) in UNARY:
         _in_place = _make_unary_(_name, _code, _doc)
         globals()[_name + "_"] = _in_place
@@ -192,7 +196,7 @@ for _name, _library_name, _doc in BINARY:
 for _name, _target in _ALIASES.items():
     if _target:
         globals()[_name] = globals()[_target]
-        setattr(Tensor, _name, globals()[_target])
+        setattr(Tensor, _name, getattr(Tensor, _target))
         setattr(Tensor, _name + "_", getattr(Tensor, _target + "_"))
 
 _ADD, _SUB, _MUL, _DIV, _FLOORDIV, _TRUNCDIV = _codes("add", "sub", "mul", "div", "floorDivide", "truncDivide")

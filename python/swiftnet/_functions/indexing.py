@@ -8,7 +8,6 @@ from swiftnet._functions import methods
 from swiftnet._numpy import np
 from swiftnet._tensor import Tensor, _from_sequence, tensor, wrap
 
-_new = object.__new__
 _WHOLE = slice(None)
 _ZERO = {"d": 0.0, "i": 0, "kind": 1}
 
@@ -145,35 +144,15 @@ def _handles(tensors):
 
 
 def _get(self, index):
-    """`self[index]`: a view for integers, slices, None and `...`; a copy where tensors, lists or masks take part."""
-    kind = type(index)
-    if kind is int:
-        handle = lib.sn_index_at(self._h, index)
-    elif kind is slice:
-        start, stop, step = index.start, index.stop, index.step
-        try:
-            handle = lib.sn_index_slice(
-                self._h,
-                (start is not None) | (stop is not None) << 1,
-                start or 0,
-                stop or 0,
-                1 if step is None else step,
-            )
-        except (TypeError, OverflowError):
-            handle = lib.sn_index_view(self._h, _slice_entry(index), 1)
-    else:
-        view, tensors = _plan(self, index)
-        if tensors is None:
-            view = view or (_REST, 0, 0, 0)
-            handle = lib.sn_index_view(self._h, view, len(view) // 4)
-        else:
-            source = self if view is None else wrap(lib.sn_index_view(self._h, view, len(view) // 4))
-            handle = lib.sn_index(source._h, _handles(tensors), len(tensors))
-    if not handle:
-        fail()
-    result = _new(Tensor)
-    result._h = handle
-    return result
+    """`self[index]` where the index is not an integer or a plain slice: a view for integers, slices, None and `...`; a
+    copy where tensors, lists or masks take part.
+    """
+    view, tensors = _plan(self, index)
+    if tensors is None:
+        view = view or (_REST, 0, 0, 0)
+        return wrap(lib.sn_index_view(self._h, view, len(view) // 4))
+    source = self if view is None else wrap(lib.sn_index_view(self._h, view, len(view) // 4))
+    return wrap(lib.sn_index(source._h, _handles(tensors), len(tensors)))
 
 
 def _set(self, index, value):
@@ -213,7 +192,8 @@ def _set(self, index, value):
     _in_place(target, lib.sn_index_put(target._h, _handles(tensors), len(tensors), value._h, 0, 1))
 
 
-Tensor.__getitem__ = _get
+# Asked for by the glue, for `self[index]`.
+Tensor._get = _get
 Tensor.__setitem__ = _set
 
 

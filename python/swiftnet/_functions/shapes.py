@@ -12,15 +12,9 @@ def _size(size):
     return integers(size)
 
 
-def view(self, *shape):
-    """Another shape over the same elements; or the same bytes as another dtype. One size may be -1.
-
-    Where a layer has laid out its result in an order of its own that does not allow a view, the elements are copied.
-    """
-    rank = len(shape)
-    if rank == 2 and type(shape[0]) is int and type(shape[1]) is int:
-        return wrap(lib.sn_view_few(self._h, 2, shape[0], shape[1], 0, 0))
-    if rank == 1 and isinstance(shape[0], _dtypes.dtype):
+def _view(self, *shape):
+    """`self.view(...)` where the sizes are not plain integers."""
+    if len(shape) == 1 and isinstance(shape[0], _dtypes.dtype):
         return wrap(lib.sn_view_dtype(self._h, shape[0].code))
     size = _size(shape)
     return wrap(lib.sn_view(self._h, size, len(size)))
@@ -28,7 +22,7 @@ def view(self, *shape):
 
 def view_as(self, other):
     """This tensor in the shape of another."""
-    return view(self, other.shape)
+    return self.view(other.shape)
 
 
 def reshape(input, *shape):
@@ -141,8 +135,10 @@ concat = concatenate = cat
 
 
 swapaxes = swapdims = transpose
+# Asked for by the glue, for sizes that are not plain integers.
+Tensor._view, Tensor._reshape = _view, reshape
 methods(
-    view, view_as, reshape, permute, transpose, t, expand, expand_as, squeeze, unsqueeze, flatten, ravel, select,
+    view_as, permute, transpose, t, expand, expand_as, squeeze, unsqueeze, flatten, ravel, select,
     narrow, as_strided, diagonal, unfold, swapaxes=transpose, swapdims=transpose,
 )  # fmt: skip
 

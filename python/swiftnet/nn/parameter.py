@@ -74,9 +74,6 @@ class _Uninitialized:
         plain.data = wrap(lib.sn_empty(sizes, len(sizes), code))
         object.__setattr__(self, "__class__", self.cls_to_become)
 
-    def __del__(self):
-        lib.sn_release(Tensor._h.__get__(self))
-
     def __repr__(self):
         return f"<{type(self).__name__}>"
 

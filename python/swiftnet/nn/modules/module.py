@@ -41,7 +41,6 @@ _set = object.__setattr__
 # Parameters of built-in modules that a plain tensor may take the place of, once they are deleted.
 _DERIVED = frozenset(["weight", "bias"])
 _forward = lib.sn_module_forward
-_new = object.__new__
 
 
 class Module(HookRegistration, State):
@@ -596,14 +595,10 @@ class BuiltIn(Module):
             raise TypeError(
                 f"{self._get_name().lower()}(): argument 'input' (position 1) must be Tensor, not {_type_name(input)}"
             ) from None
-        if not h:
-            fail()
         if h == input._h:
             lib.sn_release(h)
             return input
-        result = _new(Tensor)
-        result._h = h
-        return result
+        return wrap(h)
 
     def reset_parameters(self):
         """Draws the parameters anew, as they were drawn at first."""
