@@ -30,27 +30,33 @@ final class NormTests: XCTestCase {
         }
         XCTAssertLessThan(relativeError(sums, expected), T.tolerance, "statistics \(label)")
       }
-      for hasOutput in [false, true] {
+      for kind in ["no mask", "output", "scale and shift"] {
+        let label = "\(label) \(kind)"
         let means = random.values(n)
         let a: [T] = random.lanes(n, T.self), b: [T] = random.lanes(n, T.self), k: [T] = random.lanes(n, T.self)
-        let masked = x.indices.map { !hasOutput || residual[$0] > 0 ? Double(g[$0]) : 0 }
+        let scale: [T] = random.lanes(n, T.self), shift: [T] = random.lanes(n, T.self)
+        let masked = x.indices.map { i -> Double in
+          let counts =
+            switch kind {
+            case "output": residual[i] > 0
+            case "no mask": true
+            default: shift[i % n].addingProduct(scale[i % n], x[i]) > 0
+            }
+          return counts ? Double(g[i]) : 0
+        }
         var sums = [Double](repeating: 0, count: 2 * n)
         var dx = [T](repeating: .nan, count: rows * n)
-        residual.withUnsafeBytes { bytes in
-          let mask = NormMask(output: hasOutput ? bytes.baseAddress : nil)
-          kernels.gradientSumsRows[T.index](g, x, means, mask, &sums, shape)
-          means.map { T($0) }.withUnsafeBytes { mean in
-            a.withUnsafeBytes { a in
-              b.withUnsafeBytes { b in
-                k.withUnsafeBytes { k in
-                  guard let mean = mean.baseAddress, let a = a.baseAddress, let b = b.baseAddress,
-                    let k = k.baseAddress
-                  else { return }
-                  let coefficients = NormGradientCoefficients(mean: mean, a: a, b: b, k: k)
-                  kernels.gradientRows[T.index](g, x, mask, &dx, coefficients, shape)
-                }
-              }
-            }
+        let numbers = means.map { T($0) } + a + b + k + scale + shift
+        residual.withUnsafeBytes { residual in
+          numbers.withUnsafeBytes { numbers in
+            guard let output = residual.baseAddress, let start = numbers.baseAddress else { return }
+            func number(_ row: Int) -> UnsafeRawPointer { start + row * n * MemoryLayout<T>.stride }
+            var mask = NormMask()
+            if kind == "output" { mask = NormMask(output: output) }
+            if kind == "scale and shift" { mask = NormMask(scale: number(4), shift: number(5)) }
+            let coefficients = NormGradientCoefficients(mean: number(0), a: number(1), b: number(2), k: number(3))
+            kernels.gradientSumsRows[T.index](g, x, means, mask, &sums, shape)
+            kernels.gradientRows[T.index](g, x, mask, &dx, coefficients, shape)
           }
         }
         var expectedSums = [Double](repeating: 0, count: 2 * n)
@@ -79,24 +85,27 @@ final class NormTests: XCTestCase {
       let deviations = doubles(x).map { $0 - 0.25 }
       let expected = [deviations.reduce(0, +), deviations.reduce(0) { $0 + $1 * $1 }]
       XCTAssertLessThan(relativeError(sums, expected), T.tolerance, "statistics \(label)")
-      let masked = x.indices.map { output[$0] > 0 ? Double(g[$0]) : 0 }
-      sums = [0, 0]
-      var dx = [T](repeating: .nan, count: n)
-      let numbers: [T] = [0.25, 0.5, -0.75, 0.125]
-      output.withUnsafeBytes { output in
-        let mask = NormMask(output: output.baseAddress)
-        kernels.gradientSumsPlane[T.index](g, x, 0.25, mask, &sums, n)
-        numbers.withUnsafeBytes {
-          guard let start = $0.baseAddress else { return }
-          let size = MemoryLayout<T>.stride
-          let coefficients = NormGradientCoefficients(
-            mean: start, a: start + size, b: start + 2 * size, k: start + 3 * size)
-          kernels.gradientPlane[T.index](g, x, mask, &dx, coefficients, MatrixShape(rows: 1, columns: n))
+      let numbers: [T] = [0.25, 0.5, -0.75, 0.125, 1.5, -0.5]
+      for usesOutput in [true, false] {
+        let masked = x.indices.map { i -> Double in
+          (usesOutput ? output[i] : numbers[5].addingProduct(numbers[4], x[i])) > 0 ? Double(g[i]) : 0
         }
+        sums = [0, 0]
+        var dx = [T](repeating: .nan, count: n)
+        output.withUnsafeBytes { output in
+          numbers.withUnsafeBytes { numbers in
+            guard let output = output.baseAddress, let start = numbers.baseAddress else { return }
+            func number(_ index: Int) -> UnsafeRawPointer { start + index * MemoryLayout<T>.stride }
+            let mask = usesOutput ? NormMask(output: output) : NormMask(scale: number(4), shift: number(5))
+            let coefficients = NormGradientCoefficients(mean: number(0), a: number(1), b: number(2), k: number(3))
+            kernels.gradientSumsPlane[T.index](g, x, 0.25, mask, &sums, n)
+            kernels.gradientPlane[T.index](g, x, mask, &dx, coefficients, MatrixShape(rows: 1, columns: n))
+          }
+        }
+        let expectedSums = [masked.reduce(0, +), zip(masked, deviations).reduce(0) { $0 + $1.0 * $1.1 }]
+        XCTAssertLessThan(relativeError(sums, expectedSums), 2 * T.tolerance, "gradient sums \(label)")
+        expect(dx, zip(masked, deviations).map { 0.5 * $0 - 0.75 * $1 + 0.125 }, "gradient \(label)")
       }
-      let expectedSums = [masked.reduce(0, +), zip(masked, deviations).reduce(0) { $0 + $1.0 * $1.1 }]
-      XCTAssertLessThan(relativeError(sums, expectedSums), 2 * T.tolerance, "gradient sums \(label)")
-      expect(dx, zip(masked, deviations).map { 0.5 * $0 - 0.75 * $1 + 0.125 }, "gradient \(label)")
     }
   }
 

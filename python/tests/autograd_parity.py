@@ -5,13 +5,13 @@ import torch
 from parity import to_torch
 
 
-def both(function):
+def both(function, **tolerance):
     """Runs a scenario, which returns tensors or numbers, with both modules, and compares."""
     expected, actual = function(torch), function(swiftnet)
     assert len(expected) == len(actual)
     for wanted, got in zip(expected, actual, strict=True):
         if isinstance(wanted, torch.Tensor):
-            torch.testing.assert_close(to_torch(got), wanted.detach())
+            torch.testing.assert_close(to_torch(got), wanted.detach(), **tolerance)
         else:
             assert got == wanted
 

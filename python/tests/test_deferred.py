@@ -171,6 +171,77 @@ def test_batch_norm_waits(shape, channels_last, training):
     both(scenario)
 
 
+def relu_alone(m, norm, x):
+    return m.nn.functional.relu(norm(x)).square().sum()
+
+
+def relu_kept(m, norm, x):
+    """Somebody holds the output of the ReLU until after backward."""
+    relu_kept.output = m.nn.functional.relu(norm(x), inplace=True)
+    return relu_kept.output.square().sum()
+
+
+def relu_read_before(m, norm, x):
+    y = m.nn.functional.relu(norm(x))
+    float(y.detach().sum())
+    return (y * y).sum()
+
+
+def relu_twice(m, norm, x):
+    y = norm(x)
+    return (m.nn.functional.relu(y) * 3 + m.nn.functional.relu(-y)).square().sum()
+
+
+def relu_of_another(m, norm, x):
+    """The mask is that of another normalisation of the same input."""
+    other = m.nn.functional.batch_norm(x * 1.5, None, None, training=True)
+    return (m.nn.functional.relu(norm(x)) * m.nn.functional.relu(other + x)).sum()
+
+
+def relu_with_residual(m, norm, x):
+    return m.nn.functional.relu(norm(x) + x).square().sum()
+
+
+def relu_with_hook(m, norm, x):
+    y = norm(x)
+    y.register_hook(lambda g: g * 2)
+    return m.nn.functional.relu(y).square().sum()
+
+
+def input_seen_otherwise(m, norm, x):
+    return m.nn.functional.relu(norm(x.transpose(2, 3)).transpose(2, 3)).square().sum()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(2, 21, 40, 40), (3, 5, 7, 11, 17), (2, 16, 33, 35)])
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("loss", [
+    relu_alone, relu_kept, relu_read_before, relu_twice, relu_of_another, relu_with_residual, relu_with_hook,
+    input_seen_otherwise,
+], ids=lambda f: f.__name__)  # fmt: skip
+def test_relu_behind_batch_norm(loss, shape, dtype, channels_last, training):
+    """Backward of the normalisation takes the ReLU's mask on the way, whatever else looks at it."""
+
+    def scenario(m):
+        nn = torch.nn if m is torch else swiftnet.nn
+        x = values(m, *shape).to(getattr(m, dtype))
+        if channels_last and len(shape) == 4:
+            x = x.contiguous(memory_format=m.channels_last)
+        x.requires_grad_()
+        norm = (nn.BatchNorm2d if len(shape) == 4 else nn.BatchNorm3d)(shape[1]).to(x.dtype).train(training)
+        with m.no_grad():
+            norm.weight.copy_(values(m, shape[1], offset=2))
+            norm.bias.copy_(values(m, shape[1], offset=3))
+        # A product before it, so that x is a result as well.
+        total = loss(m, norm, x * 1)
+        total.backward()
+        return total, x.grad, norm.weight.grad, norm.bias.grad
+
+    tolerance = {} if dtype == "float64" else {"rtol": 2e-4, "atol": 2e-4}
+    both(scenario, **tolerance)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "int64"])
 @pytest.mark.parametrize("row", [(1, 3), (1, 257), (1, 1024), (1, 9001), (200, 1), ()])
 def test_rows_against_matrices(dtype, row):

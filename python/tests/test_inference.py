@@ -61,8 +61,9 @@ def compare(theirs, ours, x, tolerance=2e-4):
 
 
 @pytest.mark.parametrize("mode", [swiftnet.no_grad, swiftnet.inference_mode])
-@pytest.mark.parametrize("batch, size", [(1, 96), (2, 97), (5, 64)])
+@pytest.mark.parametrize("batch, size", [(1, 96), (2, 97), (5, 64), (1, 24), (1, 9)])
 def test_network(pair, mode, batch, size):
+    """The smallest images have results of less than what elementwise operations wait for."""
     x = images(batch, size)
     with torch.no_grad():
         expected = pair[0](torch.tensor(x))
@@ -107,9 +108,39 @@ def write_through_numpy(model, module):
         p.detach().numpy()[...] *= 0.9
 
 
-@pytest.mark.parametrize(
-    "change", [change_in_place, optimizer_step, load_state, assign_data, write_through_numpy], ids=lambda f: f.__name__
-)
+def write_buffers(model, module):
+    """Running statistics alone, one by one."""
+    for name, buffer in model.named_buffers():
+        if buffer.is_floating_point():
+            buffer.mul_(0.8)
+            buffer += 0.1 if "var" in name else 0.05
+
+
+def write_buffers_through_numpy(model, module):
+    for _, buffer in model.named_buffers():
+        if buffer.dtype == module.float32:
+            buffer.numpy()[...] *= 1.25
+
+
+def train_once(model, module):
+    torch.manual_seed(0)
+    model.train()(module.ones(2, 3, 64, 64))
+    model.eval()
+
+
+def change_eps(model, module):
+    for layer in model.modules():
+        if type(layer).__name__ == "BatchNorm2d":
+            layer.eps *= 100
+
+
+CHANGES = (
+    change_in_place, optimizer_step, load_state, assign_data, write_through_numpy, write_buffers,
+    write_buffers_through_numpy, train_once, change_eps,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda f: f.__name__)
 def test_changed_weights_are_packed_anew(change):
     torch.manual_seed(1)
     theirs, ours = network(torch).eval(), network(swiftnet).eval()
