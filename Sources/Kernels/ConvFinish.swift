@@ -94,24 +94,40 @@ struct ConvFinish<S: ImageNumber> {
   }
 }
 
-extension Tile {
-  /// The tile with earlier sums, if there are any, through the last steps of a convolution to its rows' places.
+extension ConvFinish {
+  /// The rows of a tile with earlier sums, if there are any, to their places.
   @inline(__always)
-  func put<S: ImageNumber>(
-    _ finish: ConvFinish<S>, _ places: UnsafePointer<Int>, adding earlier: UnsafePointer<T>?
-  ) where S.Wide == T {
+  fileprivate func putTile(
+    _ places: UnsafePointer<Int>, adding earlier: UnsafePointer<T>?, _ forEachRow: ((Int, V, V) -> Void) -> Void
+  ) {
     let half = V.scalarCount
-    let left = finish.factors(0), right = finish.factors(half)
-    forEach { row, l, r in
+    let left = factors(0), right = factors(half)
+    forEachRow { row, l, r in
       var l = l, r = r
       if let earlier {
         l += load(earlier + row * T.tileColumns)
         r += load(earlier + (row * T.tileColumns + half))
       }
-      finish.put(l, left, places[row])
-      finish.put(r, right, places[row] + half)
+      put(l, left, places[row])
+      put(r, right, places[row] + half)
     }
   }
+}
+
+extension Tile {
+  /// The tile with earlier sums, if there are any, through the last steps of a convolution to its rows' places.
+  @inline(__always)
+  func put<S: ImageNumber>(
+    _ finish: ConvFinish<S>, _ places: UnsafePointer<Int>, adding earlier: UnsafePointer<T>?
+  ) where S.Wide == T { finish.putTile(places, adding: earlier, forEach) }
+}
+
+extension SixRows {
+  /// As for `Tile`.
+  @inline(__always)
+  func put<S: ImageNumber>(
+    _ finish: ConvFinish<S>, _ places: UnsafePointer<Int>, adding earlier: UnsafePointer<T>?
+  ) where S.Wide == T { finish.putTile(places, adding: earlier, forEach) }
 }
 
 extension NarrowTile {

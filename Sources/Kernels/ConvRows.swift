@@ -194,14 +194,11 @@ func convolveRows<S: ImageNumber>(_ arguments: UnsafePointer<ConvolveArguments>,
           for tile in first..<last {
             let table = x.tables + tile * x.tableWords
             let rows = tile == x.tiles - 1 ? x.lastRows : tileRows
-            // From the first row of the first tap to that of the next tile, where both lie close together.
-            let sources = 1 + tileRows + taps
-            let distance = tile == x.tiles - 1 ? 0 : table[x.tableWords + sources] &- table[sources]
-            let near = distance > 0 && distance <= 4 * tileRows * x.run * MemoryLayout<T>.stride
             // The lines are on their way while the tile is computed.
             finish.fetch(table + 1, rows, width)
             accumulate(
-              table, x.tableWords, x.run, x.sourceOffset, panel, width, rows, near ? distance : 0, buffer, finish)
+              table, x.tableWords, x.run, x.sourceOffset, panel, width, rows, ahead(x, tile, taps, tilesAtOnce, T.self),
+              buffer, finish)
           }
           column += columns
         }
@@ -211,11 +208,32 @@ func convolveRows<S: ImageNumber>(_ arguments: UnsafePointer<ConvolveArguments>,
   }
 }
 
+/// What a tile fetches into the second-level cache beside its own work: the last two tiles of a chunk fetch the weights
+/// behind their panel, a half each; the others the sources of the next tile, if these lie near their own, in bytes from
+/// there.
+private enum Ahead {
+  case sources(Int)
+  case weights(elements: Int)
+}
+
+@inline(__always)
+private func ahead<T>(_ x: ConvolveArguments, _ tile: Int, _ taps: Int, _ tilesAtOnce: Int, _: T.Type) -> Ahead {
+  if tile >= x.tiles - 2 && x.tiles > 2 && tilesAtOnce >= x.tiles {
+    let line = 64 / MemoryLayout<T>.stride
+    return .weights(elements: x.panelStride + (x.tiles - 1 - tile) * line)
+  }
+  if tile == x.tiles - 1 { return .sources(0) }
+  // From the first row of the first tap to that of the next tile.
+  let table = x.tables + tile * x.tableWords, first = 1 + tileRows + taps
+  let distance = table[x.tableWords + first] &- table[first]
+  return .sources(distance > 0 && distance <= 4 * tileRows * x.run * MemoryLayout<T>.stride ? distance : 0)
+}
+
 /// All taps of one tile, in stretches of limited length, the last of which goes to the output.
 @inline(__always)
 private func accumulate<S: ImageNumber>(
   _ table: UnsafePointer<Int>, _ tableWords: Int, _ run: Int, _ offset: Int, _ panel: UnsafePointer<S.Wide>,
-  _ width: Int, _ rows: Int, _ ahead: Int, _ buffer: UnsafeMutablePointer<S.Wide>, _ finish: ConvFinish<S>
+  _ width: Int, _ rows: Int, _ ahead: Ahead, _ buffer: UnsafeMutablePointer<S.Wide>, _ finish: ConvFinish<S>
 ) {
   typealias T = S.Wide
   let lanes = T.Vector.scalarCount
@@ -245,6 +263,9 @@ private func accumulate<S: ImageNumber>(
       if width <= lanes {
         narrowTapTile(
           from, tapWeights + tap, count, offset, start, length, panel, buffer, adding, last ? target : nil, places)
+      } else if rows <= 6 && tileRows > 6 {
+        halfTapTile(
+          from, tapWeights + tap, count, offset, start, length, panel, buffer, adding, last ? target : nil, places)
       } else {
         tapTile(
           from, tapWeights + tap, count, offset, start, length, ahead, panel, buffer, adding, last ? target : nil,
@@ -264,12 +285,12 @@ private func pointer<T>(_ address: Int, _ offset: Int, _: T.Type) -> UnsafePoint
 }
 
 /// Elements `start` to `start + length` of the stretches of `taps` (> 0) taps, from addresses of rows; without a
-/// finish, the sums go to the buffer. `ahead` bytes further on, unless it is 0, lie those of the next tile, which are
-/// fetched meanwhile: twelve short streams at a time are more than the processor follows by itself.
+/// finish, the sums go to the buffer. Sources of the next tile are fetched meanwhile, since twelve short streams at a
+/// time are more than the processor follows by itself.
 @inline(never)
 private func tapTile<S: ImageNumber>(
   _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ offset: Int, _ start: Int,
-  _ length: Int, _ ahead: Int, _ panel: UnsafePointer<S.Wide>, _ buffer: UnsafeMutablePointer<S.Wide>,
+  _ length: Int, _ ahead: Ahead, _ panel: UnsafePointer<S.Wide>, _ buffer: UnsafeMutablePointer<S.Wide>,
   _ adding: Bool, _ finish: ConvFinish<S>?, _ places: UnsafePointer<Int>
 ) {
   typealias T = S.Wide
@@ -280,16 +301,55 @@ private func tapTile<S: ImageNumber>(
   repeat {
     let rows = RowPointers<T> { pointer(addresses[$0], offset + start + length, T.self) }
     var b = panel + tapWeights[tap] + start * columns
-    var next = ahead == 0 ? b : pointer(addresses[0] &+ ahead, offset + start * tileRows, T.self)
+    var next = b
+    var step = columns
+    switch ahead {
+    case .weights(let elements): next += elements
+    case .sources(0): break
+    case .sources(let distance):
+      next = pointer(addresses[0] &+ distance, offset + start * tileRows, T.self)
+      step = tileRows
+    }
     // Counts up to zero: a register less in a loop that needs them all.
     var index = -length
     repeat {
       sn_prefetch_second_level(next)
       tile.add(load(b), load(b + T.Vector.scalarCount)) { rows.six($0, index) }
       b += columns
-      next += tileRows
+      next += step
       index += 1
     } while index != 0
+    addresses += tileRows
+    tap += 1
+  } while tap < taps
+  if let finish {
+    tile.put(finish, places, adding: adding ? UnsafePointer(buffer) : nil)
+  } else {
+    tile.put(buffer, columns, adding: adding)
+  }
+}
+
+/// The first six rows of `tapTile`.
+@inline(never)
+private func halfTapTile<S: ImageNumber>(
+  _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ offset: Int, _ start: Int,
+  _ length: Int, _ panel: UnsafePointer<S.Wide>, _ buffer: UnsafeMutablePointer<S.Wide>, _ adding: Bool,
+  _ finish: ConvFinish<S>?, _ places: UnsafePointer<Int>
+) {
+  typealias T = S.Wide
+  let columns = T.tileColumns
+  var tile = SixRows<T>()
+  var addresses = addresses
+  var tap = 0
+  repeat {
+    let rows = RowPointers<T> { pointer(addresses[$0], offset + start, T.self) }
+    var b = panel + tapWeights[tap] + start * columns
+    var index = 0
+    repeat {
+      tile.add(rows.six(0, index), load(b), load(b + T.Vector.scalarCount))
+      b += columns
+      index += 1
+    } while index < length
     addresses += tileRows
     tap += 1
   } while tap < taps

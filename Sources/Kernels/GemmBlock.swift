@@ -142,11 +142,7 @@ func stridedHalfTile<T: ProductScalar>(
     b += bStride
     left -= 1
   } while left > 0
-  tile.forEach { row, l, r in
-    let p = out + row * outStride
-    store(adding ? load(p) + l : l, p)
-    store(adding ? load(p + half) + r : r, p + half)
-  }
+  tile.put(out, outStride, adding: adding)
 }
 
 @inline(never)

@@ -144,6 +144,17 @@ struct SixRows<T: ProductScalar> {
     body(4, l4, r4)
     body(5, l5, r5)
   }
+
+  /// Stores the rows, or adds them to what is there.
+  @inline(__always)
+  func put(_ out: UnsafeMutablePointer<T>, _ stride: Int, adding: Bool) {
+    let half = V.scalarCount
+    forEach { row, l, r in
+      let p = out + row * stride
+      store(adding ? load(p) + l : l, p)
+      store(adding ? load(p + half) + r : r, p + half)
+    }
+  }
 }
 
 /// Six rows of one vector each.
