@@ -6,6 +6,7 @@ public struct KernelTable {
   public var elementwise = ElementwiseKernels()
   public var reduce = ReduceKernels()
   public var gemm = GemmKernels()
+  public var thin = ThinKernels()
   public var pool = PoolKernels()
   public var norm = NormKernels()
   public var softmax = SoftmaxKernels()

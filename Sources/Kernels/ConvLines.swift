@@ -58,6 +58,20 @@ func convolveLines<T: ProductScalar>(
               first += tileRows
               continue
             }
+            if direct && width == T.Vector.scalarCount && step == 1 && positions >= tileRows && active > 0 {
+              // The last tile of a line takes some places again.
+              let again = tileRows - valid
+              if again > 0 {
+                here = place
+                here.width = first - again
+                here.outputs(g, tileRows, outputs)
+              }
+              let out = x.output.assumingMemoryBound(to: T.self) + (x.firstColumn + column)
+              let bias = x.bias.map { $0.assumingMemoryBound(to: T.self) + (x.firstColumn + column) }
+              narrowLineTile(bases, tapWeights, active, first - again, x.run, panel, bias, out, outputs)
+              first += tileRows
+              continue
+            }
             if active == 0 {
               for i in 0..<tileRows * columns { buffer[i] = 0 }
             } else if narrow {
@@ -174,6 +188,33 @@ private func narrowLineTile<T: ProductScalar>(
     tap += 1
   } while tap < taps
   tile.put(out, columns, adding: false)
+}
+
+/// The same, with a bias, to the rows' places in the output.
+@inline(never)
+private func narrowLineTile<T: ProductScalar>(
+  _ bases: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ first: Int, _ run: Int,
+  _ panel: UnsafePointer<T>, _ bias: UnsafePointer<T>?, _ out: UnsafeMutablePointer<T>, _ offsets: UnsafePointer<Int>
+) {
+  let columns = T.tileColumns
+  let added = bias.map { load($0) as T.Vector } ?? T.Vector()
+  var tile = NarrowTile<T>()
+  var tap = 0
+  repeat {
+    var p = pointer(bases[tap], T.self) + first
+    var b = panel + tapWeights[tap]
+    let end = p + run
+    repeat {
+      tile.add(load(b)) { i in (p[i], p[i + 1], p[i + 2], p[i + 3], p[i + 4], p[i + 5]) }
+      b += columns
+      p += 1
+    } while p < end
+    tap += 1
+  } while tap < taps
+  tile.top.forEach { store($1 + added, out + offsets[$0]) }
+  #if SN_V4
+    tile.bottom.forEach { store($1 + added, out + offsets[$0 + 6]) }
+  #endif
 }
 
 /// The weight gradient of some lines for one block of columns:
