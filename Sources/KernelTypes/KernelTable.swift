@@ -9,6 +9,7 @@ public final class KernelTable: @unchecked Sendable {
   public var elementwise = ElementwiseKernels()
   public var reduce = ReduceKernels()
   public var gemm = GemmKernels()
+  public var thin = ThinKernels()
   public var pool = PoolKernels()
   public var norm = NormKernels()
   public var softmax = SoftmaxKernels()

@@ -12,6 +12,13 @@ public struct PoolAxis: Sendable {
   /// By input position: the outputs whose windows may hold it.
   public let outputStarts: [Int32]
   public let outputEnds: [Int32]
+  /// Positions of the largest window, and windows that may hold the same position.
+  public let taps: Int
+  public let mostWindows: Int
+  /// Where runs of outputs begin, with the end behind: within a run a step in the output is a step in the input.
+  public let runs: [Int32]
+  /// The same for the input: within a run the outputs that may hold a position move along with it.
+  public let outputRuns: [Int32]
 
   /// Windows of `kernel` positions every `stride`, the first one `padding` before the input.
   public init(
@@ -66,6 +73,33 @@ public struct PoolAxis: Sendable {
     }
     self.outputStarts = outputStarts
     self.outputEnds = outputEnds
+    taps = (0..<outputSize).reduce(1) { Swift.max($0, (Int(ends[$1] - starts[$1]) + dilation - 1) / dilation) }
+    mostWindows = (0..<inputSize).reduce(1) { Swift.max($0, Int(outputEnds[$1] - outputStarts[$1])) }
+    runs = PoolAxis.boundaries(outputSize) { starts[$0] == starts[$0 - 1] + 1 && ends[$0] == ends[$0 - 1] + 1 }
+    outputRuns = PoolAxis.boundaries(inputSize) { i in
+      guard outputStarts[i] == outputStarts[i - 1] + 1, outputEnds[i] == outputEnds[i - 1] + 1 else { return false }
+      return (Int(outputStarts[i])..<Int(outputEnds[i])).allSatisfy { starts[$0] == starts[$0 - 1] + 1 }
+    }
+  }
+
+  /// The places at which something new begins, and the end.
+  private static func boundaries(_ count: Int, _ continues: (Int) -> Bool) -> [Int32] {
+    (0..<count).filter { $0 == 0 || !continues($0) }.map { Int32($0) } + [Int32(count)]
+  }
+
+  /// How many positions the window of an output has.
+  @inlinable @inline(__always)
+  public func windowSize(_ o: Int) -> Int {
+    let extent = Int(ends[o] - starts[o])
+    return dilation == 1 ? extent : (extent + dilation - 1) / dilation
+  }
+
+  /// The number of a position within the window of an output; negative if it is none of the window's.
+  @inlinable @inline(__always)
+  public func tap(_ i: Int, _ o: Int) -> Int {
+    let distance = i - Int(starts[o])
+    if dilation == 1 { return distance }
+    return distance % dilation == 0 ? distance / dilation : -1
   }
 }
 
@@ -79,6 +113,20 @@ public struct PoolShape: Sendable {
   /// The divisor of an average instead of the window's count, or 0.
   public var divisorOverride: Int
 
+  /// Bytes of a mark, the number of a tap: ((depth) · taps + height) · taps + width.
+  public var markSize: Int { depth.taps * height.taps * width.taps <= 256 ? 1 : 4 }
+
+  /// The flat position in the image of a window's tap.
+  public func place(_ mark: Int, _ od: Int, _ oh: Int, _ ow: Int) -> Int {
+    let (d, h, w) = (mark / width.taps / height.taps, mark / width.taps % height.taps, mark % width.taps)
+    let line =
+      (Int(depth.starts[od]) + d * depth.dilation) * height.inputSize + Int(height.starts[oh]) + h * height.dilation
+    // An empty window has its first position behind the image.
+    return Swift.min(
+      line * width.inputSize + Int(width.starts[ow]) + w * width.dilation,
+      depth.inputSize * height.inputSize * width.inputSize - 1)
+  }
+
   public init(
     channels: Int, depth: PoolAxis = .single, height: PoolAxis = .single, width: PoolAxis,
     divisorOverride: Int = 0
@@ -91,16 +139,16 @@ public struct PoolShape: Sendable {
   }
 }
 
-/// `(input, output, indices or nil, shape, rows)`. A row is a line of output positions along W; rows count
-/// over image, OD, OH. An index is the flat position (d H + h) W + w in its image.
+/// `(input, output, marks or nil, shape, rows)`. A row is a line of output positions along W; rows count over image, OD,
+/// OH. A mark is the number of the window's tap that was the maximum, in `markSize` bytes.
 public typealias MaxPoolKernel = (
-  UnsafeRawPointer, UnsafeMutableRawPointer, UnsafeMutablePointer<Int32>?, PoolShape, Range<Int>
+  UnsafeRawPointer, UnsafeMutableRawPointer, UnsafeMutableRawPointer?, PoolShape, Range<Int>
 ) -> Void
 
-/// `(output gradient, indices, input gradient, shape, rows)`: rows of the input, counted over image, D, H. Each
-/// is written whole.
+/// `(output gradient, marks, input gradient, shape, rows)`: rows of the input, counted over image, D, H. Each is written
+/// whole.
 public typealias MaxPoolGradientKernel = (
-  UnsafeRawPointer, UnsafePointer<Int32>, UnsafeMutableRawPointer, PoolShape, Range<Int>
+  UnsafeRawPointer, UnsafeRawPointer, UnsafeMutableRawPointer, PoolShape, Range<Int>
 ) -> Void
 
 /// `(input, output, shape, rows)`: forward over output rows, backward (from output gradient to input gradient)

@@ -44,9 +44,12 @@ func convolveLines<S: ImageNumber>(
             let target = isWhole ? finish : nil
             var first = 0
             while first < positions {
-              let valid = min(tileRows, positions - first)
+              // The last tile of a line takes some places again where that fills it.
+              let refills = isWhole && step == 1 && width <= T.Vector.scalarCount && positions >= tileRows
+              let start = refills ? min(first, positions - tileRows) : first
+              let valid = min(tileRows, positions - start)
               var here = place
-              here.width = first
+              here.width = start
               here.outputs(g, valid, outputs)
               for row in valid..<tileRows { outputs[row] = outputs[valid - 1] }
               finish.fetch(outputs, valid, width)
@@ -54,13 +57,13 @@ func convolveLines<S: ImageNumber>(
                 for i in 0..<tileRows * columns { buffer[i] = 0 }
               } else if width <= T.Vector.scalarCount {
                 if step == 1 && valid == tileRows {
-                  narrowLineTile(bases, tapWeights, active, first, x.run, panel, buffer, target, outputs)
+                  narrowLineTile(bases, tapWeights, active, start, x.run, panel, buffer, target, outputs)
                 } else {
                   narrowLineTile(
-                    bases, tapWeights, active, first, step, valid - 1, x.run, panel, buffer, target, outputs)
+                    bases, tapWeights, active, start, step, valid - 1, x.run, panel, buffer, target, outputs)
                 }
               } else {
-                lineTile(bases, tapWeights, active, first, step, valid - 1, x.run, panel, buffer, target, outputs)
+                lineTile(bases, tapWeights, active, start, step, valid - 1, x.run, panel, buffer, target, outputs)
               }
               if !isWhole { finish.putRows(buffer, outputs, valid, width) }
               first += tileRows

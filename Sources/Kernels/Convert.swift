@@ -1,3 +1,4 @@
+import CIntrinsics
 import KernelTypes
 
 /// An element as it lies in memory, convertible to and from the three lane types.
@@ -158,6 +159,19 @@ private func store<E: Element, L: ConvertibleLane>(_ type: E.Type, _ lane: L.Typ
   }
 }
 
+/// Adjacent flags, a vector at a time: what a dropout mask is read with.
+private func loadFlags(_ general: LoadKernel) -> LoadKernel {
+  LoadKernel { source, stride, out, n in
+    if stride != 1 { return general(source, stride, out, n) }
+    var i = 0
+    while i + 16 <= n {
+      (out + 4 * i).storeBytes(of: sn_load_flags_f16(source + i), as: Floats.self)
+      i += 16
+    }
+    if i < n { general(source + i, 1, out + 4 * i, n - i) }
+  }
+}
+
 extension ElementwiseKernels {
   @inline(__always)
   fileprivate mutating func conversions<E: Element>(_ dtype: DType, _ type: E.Type) {
@@ -181,4 +195,5 @@ func registerConversions(_ table: inout ElementwiseKernels) {
   table.conversions(.int64, Int64.self)
   table.conversions(.uint8, UInt8.self)
   table.conversions(.bool, Flag.self)
+  table[load: .bool, .f32] = loadFlags(load(Flag.self, Float.self))
 }

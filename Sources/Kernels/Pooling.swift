@@ -1,59 +1,93 @@
+import CIntrinsics
 import KernelTypes
 
-// Loop order: row of positions, position, block of channels, window. A position's channels lie in a row, so
+// Loop order of averages: row of positions, position, block of channels, window. A position's channels lie in a row, so
 // that vectors run over them; with one channel (planes) the same loops run on scalars.
+//
+// Maxima: row of positions, run of positions that see their windows alike, vector, window. With stride 1 a run is all of
+// a row but its edges, whatever the number of channels: a tap of the run is a stretch of adjacent numbers. A mark tells
+// which tap of its window a maximum was: a byte for each output, where a place in the image would be a word.
 
-/// Positions of windows, for each lane of a vector.
-protocol PoolVector: FloatVector {
-  associatedtype Places
-  static func places(_ value: Int) -> Places
-  static func choose(_ mask: Mask, _ a: Places, _ b: Places) -> Places
-  static func equal(_ a: Places, _ b: Places) -> Mask
-  static func either(_ a: Mask, _ b: Mask) -> Mask
-  static func store(_ places: Places, _ out: UnsafeMutablePointer<Int32>, _ count: Int)
-  static func load(_ source: UnsafePointer<Int32>, _ count: Int) -> Places
+/// Numbers that a kernel keeps of each maximum. Comparisons give lanes with all bits set or none.
+protocol PoolVector: FloatVector where Scalar: BinaryFloatingPoint {
+  associatedtype Marks
+  static func marks(_ value: Int) -> Marks
+  /// Where `x` is more than `best`, or no number: the last of these wins.
+  static func wins(_ x: Self, _ best: Self) -> Marks
+  static func choose(_ wins: Marks, _ a: Self, _ b: Self) -> Self
+  static func choose(_ wins: Marks, _ a: Marks, _ b: Marks) -> Marks
+  static func store(_ marks: Marks, _ out: UnsafeMutablePointer<UInt8>)
+  static func store(_ marks: Marks, _ out: UnsafeMutablePointer<Int32>)
+  /// self + g where the mark at the lane's place is the given one.
+  func adding(_ g: Self, where marks: UnsafePointer<UInt8>, are mark: Int) -> Self
+  func adding(_ g: Self, where marks: UnsafePointer<Int32>, are mark: Int) -> Self
 }
 
 extension SIMD16: PoolVector where Scalar == Float {
-  typealias Places = SIMD16<Int32>
-  @inline(__always) static func places(_ value: Int) -> Places {
-    Places(repeating: Int32(truncatingIfNeeded: value))
+  typealias Marks = SIMD16<Int32>
+  @inline(__always) static func marks(_ value: Int) -> Marks { Marks(repeating: Int32(truncatingIfNeeded: value)) }
+  @inline(__always) static func wins(_ x: Self, _ best: Self) -> Marks { sn_wins_f16(x, best) }
+  @inline(__always) static func choose(_ wins: Marks, _ a: Self, _ b: Self) -> Self { sn_select_f16(wins, a, b) }
+  @inline(__always) static func choose(_ wins: Marks, _ a: Marks, _ b: Marks) -> Marks {
+    sn_choose_i16(wins, a, b)
   }
-  @inline(__always) static func choose(_ mask: Mask, _ a: Places, _ b: Places) -> Places {
-    b.replacing(with: a, where: mask)
+  @inline(__always) static func store(_ marks: Marks, _ out: UnsafeMutablePointer<UInt8>) {
+    sn_store_bytes_i16(marks, out)
   }
-  @inline(__always) static func equal(_ a: Places, _ b: Places) -> Mask { a .== b }
-  @inline(__always) static func either(_ a: Mask, _ b: Mask) -> Mask { a .| b }
-  @inline(__always) static func store(_ places: Places, _ out: UnsafeMutablePointer<Int32>, _ count: Int) {
-    if count == 16 {
-      UnsafeMutableRawPointer(out).storeBytes(of: places, as: Places.self)
-    } else {
-      for i in 0..<count { out[i] = places[i] }
-    }
+  @inline(__always) static func store(_ marks: Marks, _ out: UnsafeMutablePointer<Int32>) {
+    UnsafeMutableRawPointer(out).storeBytes(of: marks, as: Marks.self)
   }
-  @inline(__always) static func load(_ source: UnsafePointer<Int32>, _ count: Int) -> Places {
-    if count == 16 { return UnsafeRawPointer(source).loadUnaligned(as: Places.self) }
-    var places = Places(repeating: -1)
-    for i in 0..<count { places[i] = source[i] }
-    return places
+  @inline(__always) func adding(_ g: Self, where marks: UnsafePointer<UInt8>, are mark: Int) -> Self {
+    sn_add_marked_bytes_f16(self, g, marks, Int32(truncatingIfNeeded: mark))
+  }
+  @inline(__always) func adding(_ g: Self, where marks: UnsafePointer<Int32>, are mark: Int) -> Self {
+    sn_add_marked_words_f16(self, g, marks, Int32(truncatingIfNeeded: mark))
   }
 }
 
 extension SIMD8: PoolVector where Scalar == Double {
-  typealias Places = SIMD8<Int64>
-  @inline(__always) static func places(_ value: Int) -> Places { Places(repeating: Int64(value)) }
-  @inline(__always) static func choose(_ mask: Mask, _ a: Places, _ b: Places) -> Places {
-    b.replacing(with: a, where: mask)
+  typealias Marks = SIMD8<Int64>
+  @inline(__always) static func marks(_ value: Int) -> Marks { Marks(repeating: Int64(value)) }
+  @inline(__always) static func wins(_ x: Self, _ best: Self) -> Marks { sn_wins_d8(x, best) }
+  @inline(__always) static func choose(_ wins: Marks, _ a: Self, _ b: Self) -> Self { sn_select_d8(wins, a, b) }
+  @inline(__always) static func choose(_ wins: Marks, _ a: Marks, _ b: Marks) -> Marks {
+    sn_choose_l8(wins, a, b)
   }
-  @inline(__always) static func equal(_ a: Places, _ b: Places) -> Mask { a .== b }
-  @inline(__always) static func either(_ a: Mask, _ b: Mask) -> Mask { a .| b }
-  @inline(__always) static func store(_ places: Places, _ out: UnsafeMutablePointer<Int32>, _ count: Int) {
-    for i in 0..<count { out[i] = Int32(truncatingIfNeeded: places[i]) }
+  @inline(__always) static func store(_ marks: Marks, _ out: UnsafeMutablePointer<UInt8>) {
+    sn_store_bytes_l8(marks, out)
   }
-  @inline(__always) static func load(_ source: UnsafePointer<Int32>, _ count: Int) -> Places {
-    var places = Places(repeating: -1)
-    for i in 0..<count { places[i] = Int64(source[i]) }
-    return places
+  @inline(__always) static func store(_ marks: Marks, _ out: UnsafeMutablePointer<Int32>) {
+    sn_store_words_l8(marks, out)
+  }
+  @inline(__always) func adding(_ g: Self, where marks: UnsafePointer<UInt8>, are mark: Int) -> Self {
+    sn_add_marked_bytes_d8(self, g, marks, Int32(truncatingIfNeeded: mark))
+  }
+  @inline(__always) func adding(_ g: Self, where marks: UnsafePointer<Int32>, are mark: Int) -> Self {
+    sn_add_marked_words_d8(self, g, marks, Int32(truncatingIfNeeded: mark))
+  }
+}
+
+/// How a mark lies in memory: a byte, if all taps have a number that small, or a word.
+protocol PoolMark: FixedWidthInteger {
+  static func store<V: PoolVector>(_ marks: V.Marks, _ out: UnsafeMutablePointer<Self>, _: V.Type)
+  static func add<V: PoolVector>(_ sum: V, _ g: V, _ marks: UnsafePointer<Self>, _ mark: Int) -> V
+}
+
+extension UInt8: PoolMark {
+  @inline(__always) static func store<V: PoolVector>(_ marks: V.Marks, _ out: UnsafeMutablePointer<UInt8>, _: V.Type) {
+    V.store(marks, out)
+  }
+  @inline(__always) static func add<V: PoolVector>(_ sum: V, _ g: V, _ marks: UnsafePointer<UInt8>, _ mark: Int) -> V {
+    sum.adding(g, where: marks, are: mark)
+  }
+}
+
+extension Int32: PoolMark {
+  @inline(__always) static func store<V: PoolVector>(_ marks: V.Marks, _ out: UnsafeMutablePointer<Int32>, _: V.Type) {
+    V.store(marks, out)
+  }
+  @inline(__always) static func add<V: PoolVector>(_ sum: V, _ g: V, _ marks: UnsafePointer<Int32>, _ mark: Int) -> V {
+    sum.adding(g, where: marks, are: mark)
   }
 }
 
@@ -94,50 +128,190 @@ private func coordinates(_ row: Int, _ depth: Int, _ height: Int) -> (image: Int
   (row / (depth * height), row / height % depth, row % height)
 }
 
+/// The positions of a run.
+@inline(__always)
+private func bounds(_ runs: [Int32], _ run: Int) -> (Int, Int) { (Int(runs[run]), Int(runs[run + 1])) }
+
 /// The window positions of an output position along one axis, or the outputs of an input position.
 @inline(__always)
 private func window(_ starts: [Int32], _ ends: [Int32], _ i: Int) -> (Int, Int) {
   (Int(starts[i]), Int(ends[i]))
 }
 
+/// A window in memory: elements from one tap to the next along each axis, and the numbers of taps.
+private struct Window {
+  var depth: (taps: Int, step: Int)
+  var height: (taps: Int, step: Int)
+  var width: (taps: Int, step: Int)
+  /// What a tap's number grows by along depth and height.
+  var depthMark: Int
+  var heightMark: Int
+}
+
+/// The largest tap of each of `count` outputs whose windows lie one element apart, and its number.
 @inline(__always)
-private func maxPool<V: PoolVector>(_ vector: V.Type) -> MaxPoolKernel {
-  { input, output, indices, shape, rows in
-    let source = input.assumingMemoryBound(to: V.Scalar.self)
-    let target = output.assumingMemoryBound(to: V.Scalar.self)
-    let (depth, height, width, channels) = (shape.depth, shape.height, shape.width, shape.channels)
-    let plane = depth.inputSize * height.inputSize * width.inputSize
-    for row in rows {
-      let (image, od, oh) = coordinates(row, depth.outputSize, height.outputSize)
-      let (d0, d1) = window(depth.starts, depth.ends, od)
-      let (h0, h1) = window(height.starts, height.ends, oh)
-      for ow in 0..<width.outputSize {
-        let (w0, w1) = window(width.starts, width.ends, ow)
-        let outputAt = (row * width.outputSize + ow) * channels
-        channelBlocks(channels, V.scalarCount) { c, count in
-          var best = V(-.infinity)
-          var place = V.places((d0 * height.inputSize + h0) * width.inputSize + w0)
-          var d = d0
-          while d < d1 {
-            var h = h0
-            while h < h1 {
-              let line = (d * height.inputSize + h) * width.inputSize
-              var w = w0
-              while w < w1 {
-                let x = loadLanes(source + ((image * plane + line + w) * channels + c), count, V.self)
-                let wins = V.either(x .> best, x .!= x)
-                best = V.select(wins, x, best)
-                if indices != nil { place = V.choose(wins, V.places(line + w), place) }
-                w += width.dilation
-              }
-              h += height.dilation
+private func largest<V: PoolVector, M: PoolMark>(
+  _ source: UnsafePointer<V.Scalar>, _ window: Window, _ count: Int, _ out: UnsafeMutablePointer<V.Scalar>,
+  _ marks: UnsafeMutablePointer<M>?, _: V.Type
+) {
+  if count < V.scalarCount {
+    for i in 0..<count {
+      var best = -V.Scalar.infinity
+      var mark = 0
+      for d in 0..<window.depth.taps {
+        for h in 0..<window.height.taps {
+          let line = source + (i + d * window.depth.step + h * window.height.step)
+          for w in 0..<window.width.taps {
+            let x = line[w * window.width.step]
+            if x > best || x != x {
+              best = x
+              mark = d * window.depthMark + h * window.heightMark + w
             }
-            d += depth.dilation
           }
-          storeLanes(best, target + outputAt + c, count)
-          if let indices { V.store(place, indices + outputAt + c, count) }
         }
       }
+      out[i] = best
+      marks?[i] = M(truncatingIfNeeded: mark)
+    }
+    return
+  }
+  var i = 0
+  while i < count {
+    // The last vector takes some places again.
+    let at = min(i, count - V.scalarCount)
+    var best = V(-.infinity)
+    var mark = V.marks(0)
+    var plane = source + at
+    for d in 0..<window.depth.taps {
+      var line = plane
+      for h in 0..<window.height.taps {
+        var place = line
+        var number = d * window.depthMark + h * window.heightMark
+        for _ in 0..<window.width.taps {
+          let x = loadLanes(place, V.scalarCount, V.self)
+          let wins = V.wins(x, best)
+          best = V.choose(wins, x, best)
+          if marks != nil { mark = V.choose(wins, V.marks(number), mark) }
+          number += 1
+          place += window.width.step
+        }
+        line += window.height.step
+      }
+      plane += window.depth.step
+    }
+    storeLanes(best, out + at, V.scalarCount)
+    if let marks { M.store(mark, marks + at, V.self) }
+    i += V.scalarCount
+  }
+}
+
+@inline(never)
+private func maxPoolRows<V: PoolVector, M: PoolMark>(
+  _ source: UnsafePointer<V.Scalar>, _ target: UnsafeMutablePointer<V.Scalar>, _ marks: UnsafeMutablePointer<M>?,
+  _ shape: PoolShape, _ rows: Range<Int>, _: V.Type
+) {
+  let (depth, height, width, channels) = (shape.depth, shape.height, shape.width, shape.channels)
+  let lineSize = width.inputSize * channels
+  for row in rows {
+    let (image, od, oh) = coordinates(row, depth.outputSize, height.outputSize)
+    let (d0, h0) = (Int(depth.starts[od]), Int(height.starts[oh]))
+    let first = source + ((image * depth.inputSize + d0) * height.inputSize + h0) * lineSize
+    for run in 0..<width.runs.count - 1 {
+      let (ow, end) = bounds(width.runs, run)
+      let taps = Window(
+        depth: (depth.windowSize(od), depth.dilation * height.inputSize * lineSize),
+        height: (height.windowSize(oh), height.dilation * lineSize),
+        width: (width.windowSize(ow), width.dilation * channels),
+        depthMark: height.taps * width.taps, heightMark: width.taps)
+      let outputAt = (row * width.outputSize + ow) * channels
+      largest(
+        first + Int(width.starts[ow]) * channels, taps, (end - ow) * channels, target + outputAt,
+        marks.map { $0 + outputAt }, V.self)
+    }
+  }
+}
+
+@inline(__always)
+private func maxPool<V: PoolVector>(_ vector: V.Type) -> MaxPoolKernel {
+  { input, output, marks, shape, rows in
+    let source = input.assumingMemoryBound(to: V.Scalar.self)
+    let target = output.assumingMemoryBound(to: V.Scalar.self)
+    if shape.markSize == 1 {
+      maxPoolRows(source, target, marks?.assumingMemoryBound(to: UInt8.self), shape, rows, vector)
+    } else {
+      maxPoolRows(source, target, marks?.assumingMemoryBound(to: Int32.self), shape, rows, vector)
+    }
+  }
+}
+
+/// An output that may have its maximum here: how far it lies, and the mark that it then has.
+private struct Candidate {
+  var offset: Int
+  var mark: Int
+}
+
+/// The gradients of `count` adjacent inputs: those of the candidates whose marks agree.
+@inline(__always)
+private func collect<V: PoolVector, M: PoolMark>(
+  _ gradient: UnsafePointer<V.Scalar>, _ marks: UnsafePointer<M>, _ candidates: UnsafePointer<Candidate>,
+  _ candidateCount: Int, _ count: Int, _ out: UnsafeMutablePointer<V.Scalar>, _: V.Type
+) {
+  if count < V.scalarCount {
+    for i in 0..<count {
+      var sum: V.Scalar = 0
+      for index in 0..<candidateCount {
+        let at = candidates[index].offset + i
+        if Int(truncatingIfNeeded: marks[at]) == candidates[index].mark { sum += gradient[at] }
+      }
+      out[i] = sum
+    }
+    return
+  }
+  var i = 0
+  while i < count {
+    let at = min(i, count - V.scalarCount)
+    var sum = V.zero
+    for index in 0..<candidateCount {
+      let from = candidates[index].offset + at
+      sum = M.add(sum, loadLanes(gradient + from, V.scalarCount, V.self), marks + from, candidates[index].mark)
+    }
+    storeLanes(sum, out + at, V.scalarCount)
+    i += V.scalarCount
+  }
+}
+
+@inline(never)
+private func maxPoolGradientRows<V: PoolVector, M: PoolMark>(
+  _ source: UnsafePointer<V.Scalar>, _ marks: UnsafePointer<M>, _ target: UnsafeMutablePointer<V.Scalar>,
+  _ shape: PoolShape, _ rows: Range<Int>, _ candidates: UnsafeMutablePointer<Candidate>, _: V.Type
+) {
+  let (depth, height, width, channels) = (shape.depth, shape.height, shape.width, shape.channels)
+  for row in rows {
+    let (image, d, h) = coordinates(row, depth.inputSize, height.inputSize)
+    let (d0, d1) = window(depth.outputStarts, depth.outputEnds, d)
+    let (h0, h1) = window(height.outputStarts, height.outputEnds, h)
+    for run in 0..<width.outputRuns.count - 1 {
+      let (w, end) = bounds(width.outputRuns, run)
+      let (w0, w1) = window(width.outputStarts, width.outputEnds, w)
+      var count = 0
+      for od in d0..<d1 {
+        let depthTap = depth.tap(d, od)
+        if depthTap < 0 { continue }
+        for oh in h0..<h1 {
+          let heightTap = height.tap(h, oh)
+          if heightTap < 0 { continue }
+          let line = ((image * depth.outputSize + od) * height.outputSize + oh) * width.outputSize
+          for ow in w0..<w1 {
+            let tap = width.tap(w, ow)
+            if tap < 0 { continue }
+            candidates[count] = Candidate(
+              offset: (line + ow) * channels, mark: (depthTap * height.taps + heightTap) * width.taps + tap)
+            count += 1
+          }
+        }
+      }
+      collect(
+        source, marks, candidates, count, (end - w) * channels, target + (row * width.inputSize + w) * channels, V.self)
     }
   }
 }
@@ -146,32 +320,18 @@ private func maxPool<V: PoolVector>(_ vector: V.Type) -> MaxPoolKernel {
 /// are independent.
 @inline(__always)
 private func maxPoolGradient<V: PoolVector>(_ vector: V.Type) -> MaxPoolGradientKernel {
-  { gradient, indices, output, shape, rows in
+  { gradient, marks, output, shape, rows in
     let source = gradient.assumingMemoryBound(to: V.Scalar.self)
     let target = output.assumingMemoryBound(to: V.Scalar.self)
-    let (depth, height, width, channels) = (shape.depth, shape.height, shape.width, shape.channels)
-    for row in rows {
-      let (image, d, h) = coordinates(row, depth.inputSize, height.inputSize)
-      let (d0, d1) = window(depth.outputStarts, depth.outputEnds, d)
-      let (h0, h1) = window(height.outputStarts, height.outputEnds, h)
-      for w in 0..<width.inputSize {
-        let (w0, w1) = window(width.outputStarts, width.outputEnds, w)
-        let place = V.places((d * height.inputSize + h) * width.inputSize + w)
-        let inputAt = (row * width.inputSize + w) * channels
-        channelBlocks(channels, V.scalarCount) { c, count in
-          var sum = V.zero
-          for od in d0..<d1 {
-            for oh in h0..<h1 {
-              let line = ((image * depth.outputSize + od) * height.outputSize + oh) * width.outputSize
-              for ow in w0..<w1 {
-                let at = (line + ow) * channels + c
-                let g = loadLanes(source + at, count, V.self)
-                sum = V.select(V.equal(V.load(indices + at, count), place), sum + g, sum)
-              }
-            }
-          }
-          storeLanes(sum, target + inputAt + c, count)
-        }
+    let most = shape.depth.mostWindows * shape.height.mostWindows * shape.width.mostWindows
+    withUnsafeTemporaryAllocation(of: Candidate.self, capacity: max(most, 1)) { room in
+      guard let candidates = room.baseAddress else { return }
+      if shape.markSize == 1 {
+        maxPoolGradientRows(
+          source, marks.assumingMemoryBound(to: UInt8.self), target, shape, rows, candidates, vector)
+      } else {
+        maxPoolGradientRows(
+          source, marks.assumingMemoryBound(to: Int32.self), target, shape, rows, candidates, vector)
       }
     }
   }

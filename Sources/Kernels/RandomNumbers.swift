@@ -1,3 +1,4 @@
+import CIntrinsics
 import KernelTypes
 
 // MT19937, sixteen words at a time. A word depends on words at least 227 places away, so that a vector of new words
@@ -79,15 +80,12 @@ func registerRandomNumbers(_ table: inout RandomKernels) {
   }
   table.below = { numbers, out, n, bound in
     let low53 = Longs(repeating: 1 << 53 - 1)
-    let bounds = Longs(repeating: bound)
-    let bytes = Longs(0, 8, 16, 24, 32, 40, 48, 56)
     var i = 0
     while i + 8 <= n {
       let pairs = UnsafeRawPointer(numbers + 2 * i).loadUnaligned(as: SIMD8<UInt64>.self)
       let swapped = (pairs &<< SIMD8(repeating: 32)) | (pairs &>> SIMD8(repeating: 32))
       let values = unsafeBitCast(swapped, to: Longs.self) & low53
-      let flags = Longs(repeating: 0).replacing(with: Longs(repeating: 1), where: values .< bounds)
-      UnsafeMutableRawPointer(out + i).storeBytes(of: (flags &<< bytes).wrappedSum(), as: Int64.self)
+      sn_store_below_l8(values, bound, out + i)
       i += 8
     }
     while i < n {

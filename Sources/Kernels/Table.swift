@@ -23,6 +23,7 @@ public func makeKernelTable() -> KernelTable {
   registerArgReductions(&table.reduce)
   registerScans(&table.reduce)
   registerGemm(&table.gemm)
+  registerThinProducts(&table.thin)
   registerPooling(&table.pool)
   registerNormalization(&table.norm)
   registerSoftmax(&table.softmax)

@@ -65,6 +65,7 @@ extension SIMD16: FloatVector where Scalar == Float {
   @inline(__always) static func select(_ mask: Mask, _ a: Self, _ b: Self) -> Self {
     sn_select_f16(unsafeBitCast(mask, to: SIMD16<Int32>.self), a, b)
   }
+  @inline(__always) static func either(_ a: Mask, _ b: Mask) -> Mask { a .| b }
   @inline(__always) func masked(by y: Self) -> Self { sn_mask_f16(self, y) }
   @inline(__always) var bits: SIMD16<UInt32> { unsafeBitCast(self, to: SIMD16<UInt32>.self) }
   @inline(__always) init(bits: SIMD16<UInt32>) { self = unsafeBitCast(bits, to: Self.self) }

@@ -114,6 +114,44 @@ final class ConvolutionTests: XCTestCase {
     ])
   }
 
+  /// One input channel and a vector of output channels: tiles go to their places from the registers, with a bias or not.
+  func testLinesOfOneChannel() throws {
+    try check(CPU.available.map { CPU.kernelTable(named: $0) }, Float.self, .float32, tolerance: 3e-6)
+    try check(CPU.available.map { CPU.kernelTable(named: $0) }, Double.self, .float64, tolerance: 1e-13)
+  }
+
+  private func check<T: BinaryFloatingPoint>(
+    _ tables: [KernelTable], _: T.Type, _ type: DType, tolerance: Double
+  ) throws {
+    for table in tables {
+      let columns = (type == .float32 ? table.gemm.f32 : table.gemm.f64).columns
+      for outputs in [columns / 2, columns, columns * 3 / 2] {
+        for s in [
+          shape(2, 1, outputs, [5, 6, 17], kernel: [3, 3, 3]),
+          shape(1, 1, outputs, [3, 4, 30], kernel: [3, 3, 3], padding: 1),
+          shape(2, 1, outputs, [5, 14], kernel: [2, 3]),
+          shape(1, 1, outputs, [40], kernel: [5], padding: 2),
+        ] {
+          let r = ReferenceConvolution(s, seed: 5)
+          var random = TestRandom(seed: 6)
+          let bias = random.values(outputs)
+          let plane = s.input.height * s.input.width
+          for isBiased in [false, true] {
+            var y = [T](repeating: .nan, count: r.output.count)
+            try bias.map { T($0) }.withUnsafeBytes { bias in
+              try convolutionForward(
+                type, s, input: r.input.map { T($0) },
+                inputStrides: [plane * s.input.depth, 1, plane, s.input.width, 1], weight: r.weight.map { T($0) },
+                epilogue: ConvolutionEpilogue(bias: isBiased ? bias.baseAddress : nil), output: &y, using: table)
+            }
+            let expected = r.output.enumerated().map { $1 + (isBiased ? bias[$0 % outputs] : 0) }
+            XCTAssertLessThan(relativeError(y, expected), tolerance, "\(table.name) \(type) \(s) \(isBiased)")
+          }
+        }
+      }
+    }
+  }
+
   func testPointwise() throws {
     try check([
       shape(2, 64, 96, [5, 7], kernel: [1, 1]),

@@ -37,7 +37,19 @@ final class PoolingTests: XCTestCase {
     (2, 33, [Axis(size: 4, kernel: 2, stride: 1), Axis(size: 3, kernel: 3), Axis(size: 5, kernel: 3, padding: 1)]),
     (1, 16, [Axis(size: 1), Axis(size: 9, kernel: 3, stride: 2, dilation: 2), Axis(size: 8, kernel: 2, dilation: 3)]),
     (2, 5, [Axis(size: 3, adaptive: 2), Axis(size: 7, adaptive: 3), Axis(size: 5, adaptive: 5)]),
+    (2, 16, [Axis(size: 4, kernel: 2), Axis(size: 5, kernel: 2), Axis(size: 7, kernel: 2)]),
+    (2, 1, [Axis(size: 3, kernel: 2), Axis(size: 4, kernel: 2), Axis(size: 37, kernel: 2)]),
+    (1, 3, [Axis(size: 3, kernel: 3, padding: 1), Axis(size: 6, kernel: 3, dilation: 2), Axis(size: 19, kernel: 2)]),
+    (1, 19, [Axis(size: 5, kernel: 5), Axis(size: 9, kernel: 8), Axis(size: 11, kernel: 7, padding: 3)]),
+    (1, 2, [Axis(size: 1), Axis(size: 17, kernel: 17), Axis(size: 40, kernel: 16)]),
   ]
+
+  /// The position in its image that the mark of an output stands for.
+  private func place<M: FixedWidthInteger>(_ mark: M, _ index: Int, _ shape: PoolShape) -> Int32 {
+    let o = index / shape.channels
+    let (width, height) = (shape.width.outputSize, shape.height.outputSize)
+    return Int32(shape.place(Int(mark), o / width / height % shape.depth.outputSize, o / width % height, o % width))
+  }
 
   private func check<T: TestLane>(_ table: KernelTable, _: T.Type) {
     var random = TestRandom(seed: 51)
@@ -88,14 +100,19 @@ final class PoolingTests: XCTestCase {
         let outputRows = 0..<images * axes[0].outputSize * axes[1].outputSize
         let inputRows = 0..<images * axes[0].size * axes[1].size
         var y = [T](repeating: .nan, count: g.count), dx = [T](repeating: .nan, count: x.count)
-        var indices = [Int32](repeating: -7, count: g.count)
-        table.pool.max[T.index](x, &y, &indices, shape, outputRows)
-        XCTAssertEqual(doubles(y), most, label)
-        XCTAssertEqual(indices, places, label)
         table.pool.max[T.index](x, &y, nil, shape, outputRows)
         XCTAssertEqual(doubles(y), most, label)
-        table.pool.maxGradient[T.index](g, indices, &dx, shape, inputRows)
-        expect(dx, mostGradient, "max gradient \(label)")
+        func checkMarks<M: FixedWidthInteger>(_: M.Type) {
+          var marks = [M](repeating: 77, count: g.count)
+          y = [T](repeating: .nan, count: g.count)
+          table.pool.max[T.index](x, &y, &marks, shape, outputRows)
+          XCTAssertEqual(doubles(y), most, label)
+          XCTAssertEqual(marks.indices.map { place(marks[$0], $0, shape) }, places, label)
+          table.pool.maxGradient[T.index](g, marks, &dx, shape, inputRows)
+          expect(dx, mostGradient, "max gradient \(label)")
+        }
+        XCTAssertEqual(shape.markSize, axes.reduce(1) { $0 * $1.kernel } > 256 ? 4 : 1, label)
+        if shape.markSize == 1 { checkMarks(UInt8.self) } else { checkMarks(Int32.self) }
         // Averages have no dilation.
         if isDilated { continue }
         table.pool.average[T.index](x, &y, shape, outputRows)
@@ -117,11 +134,18 @@ final class PoolingTests: XCTestCase {
     eachTable { table in
       let axis = PoolAxis(inputSize: 6, outputSize: 3, kernel: 2, stride: 2, padding: 0)
       var y = [Float](repeating: 0, count: 3)
-      var indices = [Int32](repeating: 0, count: 3)
+      var marks = [UInt8](repeating: 0, count: 3)
       let x: [Float] = [1, .nan, 2, 3, .nan, 9]
-      table.pool.max[0](x, &y, &indices, PoolShape(channels: 1, width: axis), 0..<1)
+      let shape = PoolShape(channels: 1, width: axis)
+      table.pool.max[0](x, &y, &marks, shape, 0..<1)
       XCTAssertTrue(y[0].isNaN && y[1] == 3 && y[2].isNaN, table.name)
-      XCTAssertEqual(indices, [1, 3, 4], table.name)
+      XCTAssertEqual(marks.indices.map { place(marks[$0], $0, shape) }, [1, 3, 4], table.name)
+      // The same for vectors.
+      let wide = PoolShape(channels: 16, width: axis)
+      var (vectors, wideMarks) = ([Float](repeating: 0, count: 48), [UInt8](repeating: 0, count: 48))
+      table.pool.max[0](x.flatMap { [Float](repeating: $0, count: 16) }, &vectors, &wideMarks, wide, 0..<1)
+      XCTAssertTrue(vectors[..<16].allSatisfy(\.isNaN) && vectors[32...].allSatisfy(\.isNaN), table.name)
+      XCTAssertEqual(wideMarks.indices.map { place(wideMarks[$0], $0, wide) }, (0..<48).map { [1, 3, 4][$0 / 16] })
     }
   }
 }

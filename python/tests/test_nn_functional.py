@@ -169,7 +169,7 @@ def test_activation_errors():
     [
         ("dropout", (40, 50)), ("alpha_dropout", (40, 50)), ("dropout1d", (6, 30, 2)), ("dropout1d", (30, 2)),
         ("dropout2d", (6, 30, 2, 3)), ("dropout3d", (6, 30, 2, 2, 2)), ("dropout3d", (30, 2, 2, 2)),
-        ("feature_alpha_dropout", (6, 30, 2, 3)),
+        ("feature_alpha_dropout", (6, 30, 2, 3)), ("dropout", (3, 70001)), ("dropout", (2, 19, 33, 35)),
     ],
 )  # fmt: skip
 def test_dropout_numbers(name, shape):
@@ -180,6 +180,47 @@ def test_dropout_numbers(name, shape):
         return getattr(f, name)(x, 0.3, training=True)
 
     compare(call, arrays(shape))
+
+
+def test_dropout_of_volumes_joined():
+    """What is still to be computed is computed in the place where it is joined, whatever the layouts."""
+
+    def call(f, lib, x, y):
+        lib.manual_seed(3)
+        parts = [f.dropout(f.leaky_relu(part * 2), 0.2) for part in (x, y)]
+        parts = [part.contiguous(memory_format=lib.channels_last_3d) for part in (parts[0], y)] + [parts[1]]
+        last = x.contiguous(memory_format=lib.channels_last_3d)
+        return lib.cat([f.leaky_relu(last * 3), last * 2, last], 1).reshape(2, -1), *parts
+
+    compare(call, arrays((2, 19, 9, 10, 11), (2, 19, 9, 10, 11)))
+
+
+@pytest.mark.parametrize("shape", [(2, 19, 33, 35), (1, 16, 64, 64), (3, 37, 20, 9)])
+def test_dropout_whatever_the_layout(shape):
+    """The same elements are dropped, in forward and backward, however the image lies in memory."""
+    found = []
+    for memory_format in (swiftnet.contiguous_format, swiftnet.channels_last):
+        x = swiftnet.tensor(arrays(shape)[0]).contiguous(memory_format=memory_format).requires_grad_()
+        swiftnet.manual_seed(3)
+        y = swiftnet.cat([F.dropout(x * 3, 0.3), x], 1)
+        y.backward(swiftnet.tensor(arrays(y.shape)[0]))
+        found.append((y.detach().numpy(), x.grad.numpy()))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+
+
+@pytest.mark.parametrize(("batch", "features", "outputs"), [(16, 40003, 30), (5, 20000, 12), (9, 33000, 9)])
+def test_linear_of_many_features(batch, features, outputs):
+    """Sums of many terms, against PyTorch in float64."""
+    x, w, b = arrays((batch, features), (outputs, features), (outputs,))
+    results = []
+    for lib, dtype in ((swiftnet, "float32"), (torch, "float64")):
+        inputs = [lib.tensor(v.astype(dtype), requires_grad=True) for v in (x, w, b)]
+        out = lib.nn.functional.linear(*inputs)
+        (out * out).sum().backward()
+        results.append([out.detach().numpy()] + [v.grad.numpy() for v in inputs])
+    for own, other in zip(*results, strict=True):
+        np.testing.assert_allclose(own, other, rtol=0, atol=3e-6 * abs(other).max())
 
 
 def test_dropout():

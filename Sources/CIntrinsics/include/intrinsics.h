@@ -49,6 +49,15 @@ static inline void sn_prefetch_second_level(const void *p) { __builtin_prefetch(
 /// Fetches a line that is about to be written.
 static inline void sn_prefetch_write(const void *p) { __builtin_prefetch(p, 1, 3); }
 
+/// After stores past the caches: others see them before anything that is stored later.
+static inline void sn_stream_fence(void) {
+#if defined(__x86_64__)
+  _mm_sfence();
+#else
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
 /// Tells the processor that this thread is waiting in a loop.
 static inline void sn_spin_pause(void) {
 #if defined(__x86_64__)

@@ -26,6 +26,8 @@ typedef double sn_double2 __attribute__((ext_vector_type(2)));
 typedef int64_t sn_long2 __attribute__((ext_vector_type(2)));
 typedef double sn_double8 __attribute__((ext_vector_type(8)));
 typedef int64_t sn_long8 __attribute__((ext_vector_type(8)));
+typedef uint8_t sn_byte16 __attribute__((ext_vector_type(16)));
+typedef uint8_t sn_byte8 __attribute__((ext_vector_type(8)));
 
 #define SN_INLINE static inline __attribute__((always_inline))
 
@@ -52,6 +54,71 @@ SN_INLINE sn_float16 sn_select_f16(sn_int16 mask, sn_float16 a, sn_float16 b) {
 }
 SN_INLINE sn_double8 sn_select_d8(sn_long8 mask, sn_double8 a, sn_double8 b) {
   return (sn_double8)((mask & (sn_long8)a) | (~mask & (sn_long8)b));
+}
+
+// Where x is more than `best`, or no number.
+SN_INLINE sn_int16 sn_wins_f16(sn_float16 x, sn_float16 best) { return (x > best) | (x != x); }
+SN_INLINE sn_long8 sn_wins_d8(sn_double8 x, sn_double8 best) { return (x > best) | (x != x); }
+
+// `a` where the mask is all ones, `b` where it is zero.
+SN_INLINE sn_int16 sn_choose_i16(sn_int16 mask, sn_int16 a, sn_int16 b) { return (mask & a) | (~mask & b); }
+SN_INLINE sn_long8 sn_choose_l8(sn_long8 mask, sn_long8 a, sn_long8 b) { return (mask & a) | (~mask & b); }
+
+/// 1 where a byte in memory is not 0, else 0.
+SN_INLINE sn_float16 sn_load_flags_f16(const void *flags) {
+  sn_byte16 bytes;
+  __builtin_memcpy(&bytes, flags, sizeof bytes);
+  return (sn_float16)(__builtin_convertvector(bytes != 0, sn_int16) & 0x3f800000);
+}
+
+// The lowest byte, or word, of each lane, to memory.
+SN_INLINE void sn_store_bytes_i16(sn_int16 x, void *to) {
+  sn_byte16 bytes = __builtin_convertvector(x, sn_byte16);
+  __builtin_memcpy(to, &bytes, sizeof bytes);
+}
+SN_INLINE void sn_store_bytes_l8(sn_long8 x, void *to) {
+  sn_byte8 bytes = __builtin_convertvector(x, sn_byte8);
+  __builtin_memcpy(to, &bytes, sizeof bytes);
+}
+SN_INLINE void sn_store_words_l8(sn_long8 x, void *to) {
+  sn_int8 words = __builtin_convertvector(x, sn_int8);
+  __builtin_memcpy(to, &words, sizeof words);
+}
+
+// sum + g where the marks in memory are the given one. Bytes are compared as bytes.
+SN_INLINE sn_float16 sn_add_marked_bytes_f16(sn_float16 sum, sn_float16 g, const void *marks, int32_t mark) {
+  sn_byte16 bytes;
+  __builtin_memcpy(&bytes, marks, sizeof bytes);
+  return sum + (sn_float16)(__builtin_convertvector(bytes == (sn_byte16)(uint8_t)mark, sn_int16) & (sn_int16)g);
+}
+SN_INLINE sn_double8 sn_add_marked_bytes_d8(sn_double8 sum, sn_double8 g, const void *marks, int32_t mark) {
+  sn_byte8 bytes;
+  __builtin_memcpy(&bytes, marks, sizeof bytes);
+  return sum + (sn_double8)(__builtin_convertvector(bytes == (sn_byte8)(uint8_t)mark, sn_long8) & (sn_long8)g);
+}
+SN_INLINE sn_float16 sn_add_marked_words_f16(sn_float16 sum, sn_float16 g, const void *marks, int32_t mark) {
+  sn_int16 words;
+  __builtin_memcpy(&words, marks, sizeof words);
+  return sum + (sn_float16)((words == (sn_int16)mark) & (sn_int16)g);
+}
+SN_INLINE sn_double8 sn_add_marked_words_d8(sn_double8 sum, sn_double8 g, const void *marks, int32_t mark) {
+  sn_int8 words;
+  __builtin_memcpy(&words, marks, sizeof words);
+  return sum + (sn_double8)(__builtin_convertvector(words == (sn_int8)mark, sn_long8) & (sn_long8)g);
+}
+
+// Past the caches, for what nobody reads soon; the address is a multiple of the vector's size.
+SN_INLINE void sn_stream_f16(sn_float16 x, void *to) { __builtin_nontemporal_store(x, (sn_float16 *)to); }
+SN_INLINE void sn_stream_f8(sn_float8 x, void *to) { __builtin_nontemporal_store(x, (sn_float8 *)to); }
+SN_INLINE void sn_stream_f4(sn_float4 x, void *to) { __builtin_nontemporal_store(x, (sn_float4 *)to); }
+SN_INLINE void sn_stream_d8(sn_double8 x, void *to) { __builtin_nontemporal_store(x, (sn_double8 *)to); }
+SN_INLINE void sn_stream_d4(sn_double4 x, void *to) { __builtin_nontemporal_store(x, (sn_double4 *)to); }
+SN_INLINE void sn_stream_d2(sn_double2 x, void *to) { __builtin_nontemporal_store(x, (sn_double2 *)to); }
+
+/// 1 where a number is below the bound, else 0, a byte for each.
+SN_INLINE void sn_store_below_l8(sn_long8 x, int64_t bound, void *to) {
+  sn_byte8 bytes = __builtin_convertvector((x < (sn_long8)bound) & 1, sn_byte8);
+  __builtin_memcpy(to, &bytes, sizeof bytes);
 }
 
 // Zero where a lane is negative.

@@ -23,19 +23,21 @@ extension Tensor {
     return ordered
   }
 
-  /// mask · x · scale in one pass.
+  /// x · mask · scale, deferred as other elementwise operations are.
   private func masked(_ mask: Tensor, scale: Double) throws -> Tensor {
     guard let multiply = kernels.elementwise[.mul, dtype.lane] else {
       throw SwiftNetError.notImplemented("\"dropout\" not implemented for '\(dtype.scalarTypeName)'")
     }
-    let out = try Tensor(empty: shape, dtype: dtype, strides: isDense ? strides : nil)
-    var program = ElementwiseProgram(
-      lane: dtype.lane, leaves: [.tensor(self), .tensor(mask), .scalar(.float(scale))], steps: [])
-    program.steps = [
-      .init(.mul, kernel: multiply, sources: [.leaf(1), .leaf(2)], scalars: Scalars(), roundTo: nil),
-      .init(.mul, kernel: multiply, sources: [.leaf(0), .step(0)], scalars: Scalars(), roundTo: nil),
-    ]
-    try program.run(into: out)
+    var program = try ElementwiseProgram.fusing(
+      .mul, multiply, [.tensor(self), .tensor(mask)], lane: dtype.lane, scalars: Scalars(), roundTo: nil)
+    program.leaves.append(.scalar(.float(scale)))
+    program.steps.append(
+      .init(
+        .mul, kernel: multiply, sources: [.step(program.steps.count - 1), .leaf(program.leaves.count - 1)],
+        scalars: Scalars(), roundTo: nil))
+    // The mask's order, which in backward was this tensor's in forward.
+    let strides = mask.shape == shape ? mask.strides : isDense ? strides : Shape.contiguousStrides(shape)
+    let out = try program.result(dtype: dtype, shape: shape, strides: strides)
     return try out.recorded("Dropout", self, saving: [mask]) { [try $0.grad.masked(try $0.saved(0), scale: scale)] }
   }
 

@@ -468,8 +468,28 @@ private final class Plan {
 
   private func scatter(_ slot: UnsafeMutableRawPointer, _ position: Int, _ n: Int) {
     let size = output.dtype.size
+    if output.dtype.isLane, output.dtype.lane == program.lane, extents[(leaves.count + 2) &* rank &- 1] == 1 {
+      // Rows of adjacent elements, some of them short: a copy without a call.
+      forEachRow(extents + (leaves.count + 1) * rank, position, n) { elementOffset, _, done, count in
+        copyRow(slot + done &* size, outputPointer + elementOffset &* size, count &* size)
+      }
+      return
+    }
     forEachRow(extents + (leaves.count + 1) * rank, position, n) { elementOffset, stride, done, count in
       store(slot + done &* laneSize, outputPointer + elementOffset &* size, stride, count)
+    }
+  }
+
+  @inline(__always)
+  private func copyRow(_ source: UnsafeMutableRawPointer, _ target: UnsafeMutableRawPointer, _ bytes: Int) {
+    var at = 0
+    while at &+ 16 <= bytes {
+      (target + at).storeBytes(of: (source + at).loadUnaligned(as: SIMD4<UInt32>.self), as: SIMD4<UInt32>.self)
+      at = at &+ 16
+    }
+    while at < bytes {
+      (target + at).storeBytes(of: (source + at).load(as: UInt32.self), as: UInt32.self)
+      at = at &+ 4
     }
   }
 

@@ -1,3 +1,15 @@
+import KernelTypes
+
+/// Copies a part to its place. What is still to be computed is computed there.
+private func joinElements(from part: Tensor, to target: Tensor) throws {
+  guard part.isDeferred, part.dtype == target.dtype, let copy = kernels.elementwise[.copy, part.dtype.lane],
+    part.dtype.isLane
+  else { return try copyElements(from: part, to: target) }
+  let program = try ElementwiseProgram.fusing(
+    .copy, copy, [.tensor(part)], lane: part.dtype.lane, scalars: Scalars(), roundTo: nil)
+  try program.run(into: target)
+}
+
 /// Joining and splitting.
 extension Tensor {
   /// The tensors one after another along a dimension.
@@ -33,7 +45,7 @@ extension Tensor {
       partShape[d] = part.shape[d]
       let target = try out.alias(
         shape: partShape, offset: position * out.strides[d], count: part.count)
-      try copyElements(from: part, to: target)
+      try joinElements(from: part, to: target)
       position += part.shape[d]
     }
     return try out.recorded("Cat", inputs: tensors) { context in

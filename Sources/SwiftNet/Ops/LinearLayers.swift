@@ -69,6 +69,11 @@ extension Tensor {
       return try noGrad { try (product(x, weight.transpose(0, 1), as: .float32) + bias.to(.float32)).to(dtype) }
     }
     try copyElements(from: bias, to: out)
+    let isDone = try thinProduct(
+      dtype, m: m, n: n, k: k, a: try x.pointer(), aRowStride: x.strides[0], aColumnStride: x.strides[1],
+      b: try weight.pointer(), bRowStride: weight.strides[1], bColumnStride: weight.strides[0], beta: 1,
+      c: try out.mutablePointer(), cRowStride: n)
+    if isDone { return out }
     try gemm(
       dtype, m: m, n: n, k: k, alpha: 1, a: try x.pointer(), aRowStride: x.strides[0], aColumnStride: x.strides[1],
       b: try weight.pointer(), bRowStride: weight.strides[1], bColumnStride: weight.strides[0], beta: 1,

@@ -53,6 +53,11 @@ extension Tensor {
       return out
     }
     if batch == 1 {
+      let isDone = try thinProduct(
+        a.dtype, m: m, n: n, k: k, a: try a.pointer(), aRowStride: a.strides[rank - 2],
+        aColumnStride: a.strides[rank - 1], b: try b.pointer(), bRowStride: b.strides[rank - 2],
+        bColumnStride: b.strides[rank - 1], c: try out.mutablePointer(), cRowStride: n)
+      if isDone { return out }
       try gemm(
         a.dtype, m: m, n: n, k: k, alpha: 1, a: try a.pointer(), aRowStride: a.strides[rank - 2],
         aColumnStride: a.strides[rank - 1], b: try b.pointer(), bRowStride: b.strides[rank - 2],

@@ -48,26 +48,55 @@ extension Tensor {
   private func maxPooled(_ axes: [PoolAxis], _ name: String, _ returnIndices: Bool) throws -> [Tensor] {
     let plan = try PoolPlan(shape, axes: axes, isChannelsLast: poolsChannelsLast)
     let out = try Tensor(empty: plan.output, dtype: dtype, strides: plan.outputStrides)
-    let needsIndices = returnIndices || needsRecording([self])
-    let indices = try Tensor(
-      empty: needsIndices ? plan.output : [0], dtype: .int32, strides: needsIndices ? plan.outputStrides : nil)
+    let needsMarks = returnIndices || needsRecording([self])
+    let marks = try Tensor(
+      empty: needsMarks ? plan.output : [0], dtype: plan.shape.markSize == 1 ? .uint8 : .int32,
+      strides: needsMarks ? plan.outputStrides : nil)
     if out.count > 0 {
       let x = try noGrad { try plan.laidOut(self, plan.inputStrides) }
       let (source, target) = (try x.pointer(), try out.mutablePointer())
-      let places = needsIndices ? try indices.mutablePointer().assumingMemoryBound(to: Int32.self) : nil
+      let tapNumbers = needsMarks ? try marks.mutablePointer() : nil
       let kernel = kernels.pool.max[dtype.lane.rawValue]
       parallelFor(plan.outputRows, grain: plan.grain) { start, end in
-        kernel(source, target, places, plan.shape, start..<end)
+        kernel(source, target, tapNumbers, plan.shape, start..<end)
       }
       withExtendedLifetime(x) {}
     }
-    try out.recorded(name, self, saving: [indices]) { [try $0.grad.unpooled(try $0.saved(0), plan)] }
-    return returnIndices ? [out, try indices.to(.int64)] : [out]
+    try out.recorded(name, self, saving: [marks]) { [try $0.grad.unpooled(try $0.saved(0), plan)] }
+    return returnIndices ? [out, try marks.poolPlaces(plan)] : [out]
+  }
+
+  /// The flat positions in their images that marks of max pooling stand for.
+  private func poolPlaces(_ plan: PoolPlan) throws -> Tensor {
+    let out = try Tensor(empty: plan.output, dtype: .int64, strides: plan.outputStrides)
+    if out.count == 0 { return out }
+    let places = try out.mutablePointer().assumingMemoryBound(to: Int64.self)
+    let (shape, marks) = (plan.shape, try pointer())
+    let (height, width, channels) = (shape.height.outputSize, shape.width.outputSize, shape.channels)
+    func run<Mark: FixedWidthInteger>(_ marks: UnsafePointer<Mark>) {
+      parallelFor(plan.outputRows, grain: plan.grain) { start, end in
+        for row in start..<end {
+          for ow in 0..<width {
+            let at = (row * width + ow) * channels
+            for i in at..<at + channels {
+              places[i] = Int64(
+                shape.place(Int(marks[i]), row / height % shape.depth.outputSize, row % height, ow))
+            }
+          }
+        }
+      }
+    }
+    if shape.markSize == 1 {
+      run(marks.assumingMemoryBound(to: UInt8.self))
+    } else {
+      run(marks.assumingMemoryBound(to: Int32.self))
+    }
+    return out
   }
 
   /// The gradient of max pooling: each element goes to where the window's largest element was; sums where windows share
   /// one.
-  private func unpooled(_ indices: Tensor, _ plan: PoolPlan) throws -> Tensor {
+  private func unpooled(_ marks: Tensor, _ plan: PoolPlan) throws -> Tensor {
     let out = try Tensor(empty: plan.input, dtype: dtype, strides: plan.inputStrides)
     if out.count > 0 {
       if count == 0 {
@@ -75,23 +104,25 @@ extension Tensor {
       } else {
         let grad = try noGrad { try plan.laidOut(self, plan.outputStrides) }
         let (source, target) = (try grad.pointer(), try out.mutablePointer())
-        let places = try indices.pointer().assumingMemoryBound(to: Int32.self)
+        let tapNumbers = try marks.pointer()
         let kernel = kernels.pool.maxGradient[dtype.lane.rawValue]
         parallelFor(plan.inputRows, grain: plan.grain) { start, end in
-          kernel(source, places, target, plan.shape, start..<end)
+          kernel(source, tapNumbers, target, plan.shape, start..<end)
         }
         withExtendedLifetime(grad) {}
       }
     }
-    return try out.recorded("MaxPoolBackward", self, saving: [indices]) {
+    return try out.recorded("MaxPoolBackward", self, saving: [marks]) {
       [try $0.grad.picked(try $0.saved(0), plan)]
     }
   }
 
   /// The elements of this tensor, of the input's shape, that max pooling chose.
-  private func picked(_ indices: Tensor, _ plan: PoolPlan) throws -> Tensor {
+  private func picked(_ marks: Tensor, _ plan: PoolPlan) throws -> Tensor {
     let images = try reshape([plan.input[0] * plan.input[1], plan.input.dropFirst(2).reduce(1, *)])
-    let places = try indices.to(.int64).reshape([plan.input[0] * plan.input[1], plan.output.dropFirst(2).reduce(1, *)])
+    let places = try marks.poolPlaces(plan).reshape([
+      plan.input[0] * plan.input[1], plan.output.dropFirst(2).reduce(1, *),
+    ])
     return try images.picking(places).reshape(plan.output)
   }
 

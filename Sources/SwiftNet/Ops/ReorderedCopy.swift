@@ -36,7 +36,7 @@ func copyReordered(from source: Tensor, to target: Tensor) throws -> Bool {
   case 8: transpose = kernels.gemm.f64.transpose
   case 4: transpose = kernels.gemm.f32.transpose
   case 2: transpose = { transposeBlock($0, $1, $2, $3, $4, $5, UInt16.self) }
-  default: transpose = { transposeBlock($0, $1, $2, $3, $4, $5, UInt8.self) }
+  default: transpose = transposeBytes
   }
   // A block's lines on both sides stay in the first-level cache.
   let (height, width) = (64, 64)
@@ -62,6 +62,45 @@ func copyReordered(from source: Tensor, to target: Tensor) throws -> Bool {
     }
   }
   return true
+}
+
+/// output[c][r] = source[r][c] for bytes, by squares of sixteen. Four times, each row is dealt out with the one eight
+/// further on: r0 c0, r8 c0, r0 c1, r8 c1, …; then rows are columns.
+private func transposeBytes(
+  _ source: UnsafeRawPointer, _ stride: Int, _ rows: Int, _ columns: Int, _ output: UnsafeMutableRawPointer,
+  _ outStride: Int
+) {
+  typealias Row = SIMD16<UInt8>
+  let (down, across) = (rows / 16 * 16, columns / 16 * 16)
+  withUnsafeTemporaryAllocation(of: Row.self, capacity: 32) { room in
+    guard var square = room.baseAddress else { return }
+    var other = square + 16
+    for r in Swift.stride(from: 0, to: down, by: 16) {
+      for c in Swift.stride(from: 0, to: across, by: 16) {
+        for i in 0..<16 { square[i] = (source + ((r + i) &* stride &+ c)).loadUnaligned(as: Row.self) }
+        for _ in 0..<4 {
+          for i in 0..<8 {
+            let (a, b) = (square[i], square[i + 8])
+            var low = Row(), high = Row()
+            low.evenHalf = a.lowHalf
+            low.oddHalf = b.lowHalf
+            high.evenHalf = a.highHalf
+            high.oddHalf = b.highHalf
+            other[2 * i] = low
+            other[2 * i + 1] = high
+          }
+          swap(&square, &other)
+        }
+        for i in 0..<16 { (output + ((c + i) &* outStride &+ r)).storeBytes(of: square[i], as: Row.self) }
+      }
+    }
+  }
+  if across < columns {
+    transposeBlock(source + across, stride, down, columns - across, output + across &* outStride, outStride, UInt8.self)
+  }
+  if down < rows {
+    transposeBlock(source + down &* stride, stride, rows - down, columns, output + down, outStride, UInt8.self)
+  }
 }
 
 /// output[c][r] = source[r][c] for small elements, whose block stays in the cache.

@@ -170,21 +170,38 @@ public final class Generator: Sendable {
     serial(out, count, dtype) { $0 < p ? 1 : 0 }
   }
 
-  /// The same as bool. A number k / 2^53 is below p where k is below p · 2^53: no floating-point work.
+  /// The same as bool. A number k / 2^53 is below p where k is below p · 2^53: no floating-point work. The generator's
+  /// words come one after another, but only just: while one thread makes the next ones, the others work on these.
   public func bernoulli(_ out: UnsafeMutablePointer<UInt8>, count: Int, probability p: Double) {
     let bound = Int64((p * 0x1p53).rounded(.up))
+    let block = 1 << 16, piece = 1 << 13
     engine.withLock { engine in
-      let block = 4096
-      withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 2 * block) { buffer in
-        guard let numbers = buffer.baseAddress else { return }
-        var start = 0
-        while start < count {
-          let n = min(block, count - start)
-          engine.words(numbers, 2 * n)
-          kernels.random.below(numbers, out + start, n, bound)
-          start += n
-        }
+      guard count > piece, let room = try? Scratch(bytes: 2 * min(block, count) * 8) else {
+        return engine.below(out, count, bound)
       }
+      var words = room.of(UInt32.self)
+      var nextWords = words + 2 * min(block, count)
+      engine.words(words, 2 * min(block, count), tempers: false)
+      var start = 0
+      while start < count {
+        let n = min(block, count - start)
+        let later = min(block, count - start - n)
+        parallelFor(1 + (n + piece - 1) / piece, grain: 1) { first, last in
+          for task in first..<last {
+            if task == 0 {
+              if later > 0 { engine.words(nextWords, 2 * later, tempers: false) }
+              continue
+            }
+            let from = (task - 1) * piece
+            let length = min(piece, n - from)
+            kernels.random.temper(words + 2 * from, words + 2 * from, 2 * length)
+            kernels.random.below(words + 2 * from, out + start + from, length, bound)
+          }
+        }
+        swap(&words, &nextWords)
+        start += n
+      }
+      withExtendedLifetime(room) {}
     }
   }
 
@@ -441,6 +458,23 @@ private func boxMuller(_ x: UnsafeMutablePointer<Float>, groups: Int, _ mean: Fl
         let place = 8 * group + j
         x[16 * group + j] = Float(base + Double(radii[place] * cosines[place]) * scale)
         x[16 * group + 8 + j] = Float(base + Double(radii[place] * angles[place]) * scale)
+      }
+    }
+  }
+}
+
+extension MersenneTwister {
+  /// 1 where the low 53 bits of the next two words are below the bound.
+  fileprivate mutating func below(_ out: UnsafeMutablePointer<UInt8>, _ count: Int, _ bound: Int64) {
+    let block = 4096
+    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 2 * block) { buffer in
+      guard let numbers = buffer.baseAddress else { return }
+      var start = 0
+      while start < count {
+        let n = min(block, count - start)
+        words(numbers, 2 * n)
+        kernels.random.below(numbers, out + start, n, bound)
+        start += n
       }
     }
   }

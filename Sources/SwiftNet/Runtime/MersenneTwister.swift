@@ -31,14 +31,19 @@ struct MersenneTwister {
     }
   }
 
-  /// The next `count` 32-bit words.
-  mutating func words(_ out: UnsafeMutablePointer<UInt32>, _ count: Int) {
+  /// The next `count` 32-bit words; without tempering, for whoever does that later.
+  mutating func words(_ out: UnsafeMutablePointer<UInt32>, _ count: Int, tempers: Bool = true) {
     var done = 0
     while done < count {
       if left == 1 { renew() } else { left -= 1 }
       let taken = min(count - done, Self.size - next)
       state.withUnsafeBufferPointer { s in
-        if let first = s.baseAddress { kernels.random.temper(first + next, out + done, taken) }
+        guard let first = s.baseAddress else { return }
+        if tempers {
+          kernels.random.temper(first + next, out + done, taken)
+        } else {
+          (out + done).update(from: first + next, count: taken)
+        }
       }
       next += taken
       left -= taken - 1

@@ -1,0 +1,289 @@
+import CIntrinsics
+import KernelTypes
+
+// Products that memory bounds: a few rows of some ten thousands of numbers. Packing them would read them twice and write
+// them once. What the processor does not do by itself for thirty rows at a time, each on a page of its own, is fetching
+// ahead: every step asks for the lines of a later one.
+
+/// An element type with stores past the caches.
+protocol StreamedScalar: ProductScalar {
+  static func stream(_ vector: Vector, _ out: UnsafeMutablePointer<Self>)
+}
+
+extension Float: StreamedScalar {
+  @inline(__always)
+  static func stream(_ vector: Vector, _ out: UnsafeMutablePointer<Float>) {
+    #if SN_V4
+      sn_stream_f16(vector, out)
+    #elseif SN_V3
+      sn_stream_f8(vector, out)
+    #else
+      sn_stream_f4(vector, out)
+    #endif
+  }
+}
+
+extension Double: StreamedScalar {
+  @inline(__always)
+  static func stream(_ vector: Vector, _ out: UnsafeMutablePointer<Double>) {
+    #if SN_V4
+      sn_stream_d8(vector, out)
+    #elseif SN_V3
+      sn_stream_d4(vector, out)
+    #else
+      sn_stream_d2(vector, out)
+    #endif
+  }
+}
+
+/// How many tiles ahead rows of b are fetched.
+private let tilesAhead = 4
+
+/// Columns `first` to `end` of the product:
+///
+///     for each block of columns (its rows of b are in the first-level cache after the first tile)
+///       for each tile of rows: k rank-one updates in registers
+@inline(__always)
+private func wideProduct<T: StreamedScalar>(_ x: WideArguments, _ first: Int, _ end: Int, _: T.Type) {
+  let columns = T.tileColumns
+  let half = T.Vector.scalarCount
+  let b = x.b.assumingMemoryBound(to: T.self), c = x.c.assumingMemoryBound(to: T.self)
+  TileBuffer<T>.with { buffer in
+    var column = first
+    while column < end {
+      // The last tile takes some columns again.
+      let at = min(column, end - columns)
+      let streams = x.streams && at == column
+      var row = 0
+      while row < x.m {
+        let panel = x.a.assumingMemoryBound(to: T.self) + row * x.k
+        let rows = min(tileRows, x.m - row)
+        let ahead = row == 0 ? tilesAhead * columns : 0
+        if rows <= 6 {
+          sixRowTile(panel, b + at, x.bRowStride, x.k, ahead, buffer)
+        } else {
+          wideTile(panel, b + at, x.bRowStride, x.k, ahead, buffer)
+        }
+        for i in 0..<rows {
+          let from = buffer + i * columns, to = c + ((row + i) * x.cRowStride + at)
+          if streams {
+            T.stream(load(from), to)
+            T.stream(load(from + half), to + half)
+          } else {
+            store(load(from) as T.Vector, to)
+            store(load(from + half) as T.Vector, to + half)
+          }
+        }
+        row += rows
+      }
+      column += columns
+    }
+  }
+  if x.streams { sn_stream_fence() }
+}
+
+/// A tile of the rows of a panel, from k (> 0) rows of b.
+@inline(never)
+private func wideTile<T: ProductScalar>(
+  _ a: UnsafePointer<T>, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int, _ ahead: Int,
+  _ out: UnsafeMutablePointer<T>
+) {
+  let half = T.Vector.scalarCount
+  var tile = Tile<T>()
+  var a = a, b = b
+  var left = k
+  repeat {
+    sn_prefetch(b + ahead)
+    sn_prefetch(b + (ahead + half))
+    tile.add(load(b), load(b + half)) { i in (a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4], a[i + 5]) }
+    a += tileRows
+    b += bStride
+    left -= 1
+  } while left > 0
+  tile.put(out, T.tileColumns, adding: false)
+}
+
+/// The first six rows of a panel.
+@inline(never)
+private func sixRowTile<T: ProductScalar>(
+  _ a: UnsafePointer<T>, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int, _ ahead: Int,
+  _ out: UnsafeMutablePointer<T>
+) {
+  let half = T.Vector.scalarCount
+  var tile = SixRows<T>()
+  var a = a, b = b
+  var left = k
+  repeat {
+    sn_prefetch(b + ahead)
+    sn_prefetch(b + (ahead + half))
+    tile.add((a[0], a[1], a[2], a[3], a[4], a[5]), load(b), load(b + half))
+    a += tileRows
+    b += bStride
+    left -= 1
+  } while left > 0
+  tile.forEach { row, l, r in
+    store(l, out + row * T.tileColumns)
+    store(r, out + (row * T.tileColumns + half))
+  }
+}
+
+/// Sums of products of two vectors with six.
+private struct DotRows<T: ProductScalar> {
+  typealias V = T.Vector
+  var l0 = V(), r0 = V(), l1 = V(), r1 = V(), l2 = V(), r2 = V()
+  var l3 = V(), r3 = V(), l4 = V(), r4 = V(), l5 = V(), r5 = V()
+
+  @inline(__always) init() {}
+
+  @inline(__always)
+  mutating func add(_ x: Six<V>, _ l: V, _ r: V) {
+    multiplyAdd(&l0, x.0, l)
+    multiplyAdd(&r0, x.0, r)
+    multiplyAdd(&l1, x.1, l)
+    multiplyAdd(&r1, x.1, r)
+    multiplyAdd(&l2, x.2, l)
+    multiplyAdd(&r2, x.2, r)
+    multiplyAdd(&l3, x.3, l)
+    multiplyAdd(&r3, x.3, r)
+    multiplyAdd(&l4, x.4, l)
+    multiplyAdd(&r4, x.4, r)
+    multiplyAdd(&l5, x.5, l)
+    multiplyAdd(&r5, x.5, r)
+  }
+
+  /// Adds the sums to those in memory: [of the six][of the two].
+  @inline(__always)
+  func put(_ out: UnsafeMutablePointer<T>) {
+    @inline(__always)
+    func addPair(_ index: Int, _ l: V, _ r: V) {
+      let p = out + 2 * index * V.scalarCount
+      store(load(p) + l, p)
+      store(load(p + V.scalarCount) + r, p + V.scalarCount)
+    }
+    addPair(0, l0, r0)
+    addPair(1, l1, r1)
+    addPair(2, l2, r2)
+    addPair(3, l3, r3)
+    addPair(4, l4, r4)
+    addPair(5, l5, r5)
+  }
+}
+
+#if SN_V4
+  /// Rows of a in a tile of dot products; the tile has six of b.
+  private let dotTileRows = 4
+#else
+  private let dotTileRows = 2
+#endif
+private let dotTileColumns = 6
+
+/// Terms that are summed in registers before they are added to the sums in memory. That many of all rows stay in the
+/// second-level cache.
+private let dotTerms = 512
+
+/// Dot products over the terms `first` to `end`:
+///
+///     for each block of terms
+///       for each few rows of b (in the first-level cache)
+///         for each few rows of a: a tile of sums in registers; meanwhile its share of the next block is fetched
+@inline(__always)
+private func deepProduct<T: ProductScalar>(
+  _ x: DeepArguments, _ first: Int, _ end: Int, _ sums: UnsafeMutableRawPointer, _ room: UnsafeMutableRawPointer,
+  _: T.Type
+) {
+  let lanes = T.Vector.scalarCount
+  let a = x.a.assumingMemoryBound(to: T.self), b = x.b.assumingMemoryBound(to: T.self)
+  let results = sums.assumingMemoryBound(to: T.self)
+  let partial = room.assumingMemoryBound(to: T.self)
+  let (down, across) = dotTiles(x.m, x.n)
+  let tileSize = dotTileRows * dotTileColumns * lanes
+  for i in 0..<down * across * tileSize { partial[i] = 0 }
+  let whole = first + (end - first) / lanes * lanes
+  var start = first
+  while start < whole {
+    let terms = min(dotTerms, whole - start)
+    var tile = 0
+    for column in 0..<across {
+      for row in 0..<down {
+        let share = (tile * (x.m + x.n) / (down * across), (tile + 1) * (x.m + x.n) / (down * across))
+        dotTile(
+          x, a + start, b + start, row * dotTileRows, column * dotTileColumns, terms, share, partial + tile * tileSize)
+        tile += 1
+      }
+    }
+    start += terms
+  }
+  for i in 0..<x.m {
+    for j in 0..<x.n {
+      let tile = j / dotTileColumns * down + i / dotTileRows
+      let pair = i % dotTileRows / 2 * dotTileColumns + j % dotTileColumns
+      let at = partial + (tile * tileSize + (2 * pair + i % 2) * lanes)
+      var sum = T.zero
+      for lane in 0..<lanes { sum += at[lane] }
+      for term in whole..<max(end, whole) { sum += a[i * x.aRowStride + term] * b[j * x.bRowStride + term] }
+      results[i * x.n + j] = sum
+    }
+  }
+}
+
+@inline(__always)
+private func dotTiles(_ m: Int, _ n: Int) -> (down: Int, across: Int) {
+  ((m + dotTileRows - 1) / dotTileRows, (n + dotTileColumns - 1) / dotTileColumns)
+}
+
+/// One tile over `terms` terms, a multiple of the vector. `share` are the rows, those of b behind those of a, whose next
+/// block is fetched.
+@inline(never)
+private func dotTile<T: ProductScalar>(
+  _ x: DeepArguments, _ a: UnsafePointer<T>, _ b: UnsafePointer<T>, _ row: Int, _ column: Int, _ terms: Int,
+  _ share: (Int, Int), _ out: UnsafeMutablePointer<T>
+) {
+  // Rows that are missing are others once more.
+  @inline(__always)
+  func left(_ i: Int) -> UnsafePointer<T> { a + min(row + i, x.m - 1) * x.aRowStride }
+  @inline(__always)
+  func right(_ j: Int) -> UnsafePointer<T> { b + min(column + j, x.n - 1) * x.bRowStride }
+  let a0 = left(0), a1 = left(1)
+  let b0 = right(0), b1 = right(1), b2 = right(2), b3 = right(3), b4 = right(4), b5 = right(5)
+  var top = DotRows<T>()
+  #if SN_V4
+    let a2 = left(2), a3 = left(3)
+    var bottom = DotRows<T>()
+  #endif
+  var index = 0
+  repeat {
+    for other in share.0..<share.1 {
+      let line = other < x.m ? a + other * x.aRowStride : b + (other - x.m) * x.bRowStride
+      sn_prefetch_second_level(line + (dotTerms + index))
+    }
+    let six: Six<T.Vector> = (
+      load(b0 + index), load(b1 + index), load(b2 + index), load(b3 + index), load(b4 + index), load(b5 + index)
+    )
+    top.add(six, load(a0 + index), load(a1 + index))
+    #if SN_V4
+      bottom.add(six, load(a2 + index), load(a3 + index))
+    #endif
+    index += T.Vector.scalarCount
+  } while index < terms
+  top.put(out)
+  #if SN_V4
+    bottom.put(out + 2 * dotTileColumns * T.Vector.scalarCount)
+  #endif
+}
+
+func registerThinProducts(_ table: inout ThinKernels) {
+  table.f32 = thinKernels(Float.self)
+  table.f64 = thinKernels(Double.self)
+}
+
+@inline(__always)
+private func thinKernels<T: StreamedScalar>(_: T.Type) -> ThinProductKernels {
+  var kernels = ThinProductKernels()
+  kernels.wide = { wideProduct($0, $1, $2, T.self) }
+  kernels.deep = { deepProduct($0, $1, $2, $3, $4, T.self) }
+  kernels.deepRoom = { m, n in
+    let (down, across) = dotTiles(m, n)
+    return down * across * dotTileRows * dotTileColumns * MemoryLayout<T.Vector>.size
+  }
+  return kernels
+}
