@@ -178,7 +178,8 @@ extension Tensor {
           rows: { at, n, out in
             guard let means = mean.baseAddress else { return }
             rows(
-              g + at * size, source + at * size, means, mask.from(at * size), out, MatrixShape(rows: n, columns: channels))
+              g + at * size, source + at * size, means, mask.from(at * size), out,
+              MatrixShape(rows: n, columns: channels))
           },
           plane: { c, at, out in
             plane(
