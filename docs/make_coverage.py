@@ -89,7 +89,7 @@ DIFFERENCES = """## Where it differs
 - **Real numbers only**, in ten dtypes: float32, float64, float16, bfloat16, int8, int16, int32, int64, uint8, bool. No complex, sparse, quantized or nested tensors.
 - **`view()` may copy** where the library itself has chosen a channels-last layout for a result: see [architecture.md](architecture.md). `data_ptr()` tells.
 - **`Tensor.grad_fn` names** are PyTorch's for most operations; a function composed of others shows its last one.
-- **Random numbers** are PyTorch's on the CPU for the same seed, normal ones up to the rounding of the last bit. Dropout draws the numbers of PyTorch's default implementation.
+- **Random numbers** are PyTorch's on the CPU for the same seed, normal ones up to the rounding of the last bit. Dropout draws the numbers of PyTorch's default implementation, in the order of the indices; where a program has made a tensor channels-last, PyTorch's order is that of memory.
 - **`binary_cross_entropy(sigmoid(x))`** of large tensors takes the logarithms from x. Where the sigmoid has rounded to 0 or 1, PyTorch's loss jumps to 100; here it is |x|, up to 100.
 - **`grid_sample`** reads nothing (or the border) at places that are NaN or infinite; PyTorch's result there is undefined.
 - **Gradients of embeddings are dense**: `sparse=True` raises.
