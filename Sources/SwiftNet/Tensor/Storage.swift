@@ -150,13 +150,20 @@ public final class Storage: @unchecked Sendable {
     self.isShared = false
   }
 
-  /// Guards all lists of readers.
-  private static let readersLock = Mutex<Void>(())
+  /// Held for the moment in which a list of readers is read or changed. (A mutex would do; but of one that threads wait
+  /// for, ThreadSanitizer sees no more than a system call.)
+  private static let areReadersInUse = Atomic<Bool>(false)
+
+  private static func usingReaders<R>(_ body: () -> R) -> R {
+    while !areReadersInUse.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged {
+      sched_yield()
+    }
+    defer { areReadersInUse.store(false, ordering: .releasing) }
+    return body()
+  }
 
   private func addReader(_ storage: Storage) {
-    Storage.readersLock.withLock { _ in
-      readers.append(Reader(storage: storage, identity: ObjectIdentifier(storage)))
-    }
+    Storage.usingReaders { readers.append(Reader(storage: storage, identity: ObjectIdentifier(storage))) }
   }
 
   /// Puts this storage into the lists of those that its recipe reads.
@@ -166,7 +173,7 @@ public final class Storage: @unchecked Sendable {
 
   /// Takes this storage out of the lists of those that its recipe reads.
   private func forget(_ recipe: ElementwiseRecipe) {
-    Storage.readersLock.withLock { _ in
+    Storage.usingReaders {
       for case .tensor(let tensor) in recipe.program.leaves {
         // Weak references are not looked at: the last strong one might end here, within the lock.
         tensor.memory.readers.removeAll { $0.identity == ObjectIdentifier(self) }
@@ -182,7 +189,7 @@ public final class Storage: @unchecked Sendable {
   }
 
   private func computeReaders() throws {
-    let waiting = Storage.readersLock.withLock { _ in readers.compactMap(\.storage) }
+    let waiting = Storage.usingReaders { readers.compactMap(\.storage) }
     for storage in waiting { _ = try storage.pointer }
   }
 }
