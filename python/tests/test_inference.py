@@ -157,6 +157,39 @@ def test_changed_weights_are_packed_anew(change):
     compare(theirs, ours, x)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_views_of_one_weight(dtype, kernel):
+    """What is kept of a weight is that of the view, not of the memory that several views share."""
+    dtype = getattr(swiftnet, dtype)
+    weight = swiftnet.randn(48, 16, kernel, kernel).to(dtype)
+    x = swiftnet.randn(2, 16, 21, 22).to(dtype)
+    views = [weight[:16], weight[16:32], weight, weight[8:40], weight[::2], weight.transpose(2, 3), weight[:16]]
+    with swiftnet.no_grad():
+        for view in views:
+            actual = swiftnet.nn.functional.conv2d(x, view, padding=1)
+            expected = swiftnet.nn.functional.conv2d(x, view.clone(), padding=1)
+            assert (actual == expected).all()
+
+
+@pytest.mark.parametrize("channels", [(8, 64, 16, 64), (64, 8)])
+def test_views_of_one_running_variance(channels):
+    mean, variance, weight, bias = (torch.rand(4, 64) + 0.5).unbind()
+    own = [swiftnet.tensor(v.tolist()) for v in (mean, variance, weight, bias)]
+    for offset in (0, 1):
+        for count in channels:
+            part = slice(0, count) if offset == 0 else slice(64 - count, 64)
+            filters = torch.randn(count, 3, 3, 3)
+            x = torch.randn(2, 3, 20, 20)
+            with torch.no_grad():
+                y = torch.nn.functional.conv2d(x, filters)
+                expected = torch.nn.functional.batch_norm(y, *(v[part] for v in (mean, variance, weight, bias)))
+            with swiftnet.no_grad():
+                y = swiftnet.nn.functional.conv2d(swiftnet.tensor(x.numpy()), swiftnet.tensor(filters.numpy()))
+                actual = swiftnet.nn.functional.batch_norm(y, *(v[part] for v in own))
+            torch.testing.assert_close(to_torch(actual), expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_half_precision_filters_are_packed_anew(dtype, groups):

@@ -26,14 +26,16 @@ final class ChannelScale: Sendable {
       return try made(mean, variance, weight, bias, eps)
     }
     let key =
-      sources.flatMap { [$0?.memory.contentsNumber ?? 0, $0?.offset ?? 0] } + [Int(bitPattern: UInt(eps.bitPattern))]
+      sources.flatMap { source in
+        source.map { [$0.memory.contentsNumber, $0.offset, $0.count, Int($0.dtype.rawValue)] } ?? [0]
+      } + [Int(bitPattern: UInt(eps.bitPattern))]
     if let kept = lock.withLock({ _ in variance.memory.channelScale }), kept.key == key { return kept.value }
     let value = try made(mean, variance, weight, bias, eps)
     lock.withLock { _ in variance.memory.channelScale = Kept(key: key, value: value) }
     return value
   }
 
-  /// A result and what it was made from: numbers of contents, and eps.
+  /// A result and what it was made from: which contents, which part of them, and eps.
   struct Kept {
     let key: [Int]
     let value: ChannelScale

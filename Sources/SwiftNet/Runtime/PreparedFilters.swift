@@ -8,19 +8,32 @@ final class PreparedFilters: Sendable {
   typealias Form = [Int]
 
   private let version: Int
+  /// Which part of the memory the filters are: offset, shape and strides.
+  private let place: [Int]
+  private let dtype: DType
   private let forms = Mutex<[Form: Scratch]>([:])
 
-  private init(version: Int) { self.version = version }
+  private init(_ weight: Tensor) {
+    version = weight.memory.version
+    place = PreparedFilters.place(of: weight)
+    dtype = weight.dtype
+  }
+
+  private static func place(of weight: Tensor) -> [Int] { [weight.offset] + weight.shape + weight.strides }
+
+  private func isOf(_ weight: Tensor) -> Bool {
+    version == weight.memory.version && dtype == weight.dtype && place == PreparedFilters.place(of: weight)
+  }
 
   private static let lock = Mutex<Void>(())
 
-  /// Those of a weight as it is now.
+  /// Those of a weight as it is now. Of several views of one memory, those of the last one are kept.
   static func of(_ weight: Tensor) -> PreparedFilters? {
     // Others may change the numbers without a word.
     if weight.memory.isShared { return nil }
     return lock.withLock { _ in
-      if let known = weight.memory.prepared, known.version == weight.memory.version { return known }
-      let made = PreparedFilters(version: weight.memory.version)
+      if let known = weight.memory.prepared, known.isOf(weight) { return known }
+      let made = PreparedFilters(weight)
       weight.memory.prepared = made
       return made
     }
