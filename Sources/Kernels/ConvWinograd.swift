@@ -362,7 +362,7 @@ func winogradAccumulate(
       if narrow {
         stridedNarrowTile(source + start, channels, gradient, columns, tiles, out, columns, whole && adding)
       } else {
-        stridedTile(source + start, channels, gradient, columns, tiles, out, columns, whole && adding)
+        stridedTile(source + start, channels, gradient, columns, tiles, 8 * columns, out, columns, whole && adding)
       }
       if !whole {
         let from = buffer + (channel - start) * columns, to = sums + channel * columns

@@ -41,9 +41,9 @@ func gemmBlock<T: ProductScalar>(_ arguments: BlockArguments, _: T.Type) {
         } else if narrow {
           stridedNarrowTile(a + i * x.k, tileRows, panel, x.bRowStride, x.k, target, stride, adding)
         } else if height <= 6 {
-          stridedHalfTile(a + i * x.k, tileRows, panel, x.bRowStride, x.k, target, stride, adding)
+          stridedHalfTile(a + i * x.k, tileRows, panel, x.bRowStride, x.k, 8 * x.bRowStride, target, stride, adding)
         } else {
-          stridedTile(a + i * x.k, tileRows, panel, x.bRowStride, x.k, target, stride, adding)
+          stridedTile(a + i * x.k, tileRows, panel, x.bRowStride, x.k, 8 * x.bRowStride, target, stride, adding)
         }
         if !direct {
           merge(buffer, columns, height, width, alpha, beta, out, x.cRowStride)
@@ -93,11 +93,11 @@ private struct Fetcher {
 }
 
 /// A tile from columns of a (rows adjacent, `aStride` from one to the next; packed: the number of rows) and rows
-/// of b. k must not be 0.
+/// of b, of which what lies `ahead` numbers further on is fetched. k must not be 0.
 @inline(never)
 func stridedTile<T: ProductScalar>(
   _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int,
-  _ out: UnsafeMutablePointer<T>,
+  _ ahead: Int, _ out: UnsafeMutablePointer<T>,
   _ outStride: Int, _ adding: Bool
 ) {
   for row in 0..<tileRows {
@@ -110,8 +110,8 @@ func stridedTile<T: ProductScalar>(
   var left = k
   repeat {
     // Rows of b that are not packed lie on pages of their own, which the processor does not prefetch.
-    sn_prefetch(b + 8 * bStride)
-    sn_prefetch(b + (8 * bStride + T.Vector.scalarCount))
+    sn_prefetch(b + ahead)
+    sn_prefetch(b + (ahead + T.Vector.scalarCount))
     tile.add(load(b), load(b + T.Vector.scalarCount)) { i in
       (a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4], a[i + 5])
     }
@@ -126,7 +126,7 @@ func stridedTile<T: ProductScalar>(
 @inline(never)
 func stridedHalfTile<T: ProductScalar>(
   _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int,
-  _ out: UnsafeMutablePointer<T>,
+  _ ahead: Int, _ out: UnsafeMutablePointer<T>,
   _ outStride: Int, _ adding: Bool
 ) {
   let half = T.Vector.scalarCount
@@ -135,8 +135,8 @@ func stridedHalfTile<T: ProductScalar>(
   var b = b
   var left = k
   repeat {
-    sn_prefetch(b + 8 * bStride)
-    sn_prefetch(b + (8 * bStride + half))
+    sn_prefetch(b + ahead)
+    sn_prefetch(b + (ahead + half))
     tile.add((a[0], a[1], a[2], a[3], a[4], a[5]), load(b), load(b + half))
     a += aStride
     b += bStride

@@ -134,6 +134,23 @@ struct SixRows<T: ProductScalar> {
     multiplyAdd(&r5, x.5, r)
   }
 
+  /// Products of vectors, number by number, instead of a row of b with six numbers.
+  @inline(__always)
+  mutating func add(_ x: Six<V>, _ l: V, _ r: V) {
+    multiplyAdd(&l0, x.0, l)
+    multiplyAdd(&r0, x.0, r)
+    multiplyAdd(&l1, x.1, l)
+    multiplyAdd(&r1, x.1, r)
+    multiplyAdd(&l2, x.2, l)
+    multiplyAdd(&r2, x.2, r)
+    multiplyAdd(&l3, x.3, l)
+    multiplyAdd(&r3, x.3, r)
+    multiplyAdd(&l4, x.4, l)
+    multiplyAdd(&r4, x.4, r)
+    multiplyAdd(&l5, x.5, l)
+    multiplyAdd(&r5, x.5, r)
+  }
+
   /// Calls `body(row, left, right)` for each row.
   @inline(__always)
   func forEach(_ body: (Int, V, V) -> Void) {

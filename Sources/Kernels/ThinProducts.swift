@@ -60,9 +60,9 @@ private func wideProduct<T: StreamedScalar>(_ x: WideArguments, _ first: Int, _ 
         let rows = min(tileRows, x.m - row)
         let ahead = row == 0 ? tilesAhead * columns : 0
         if rows <= 6 {
-          sixRowTile(panel, b + at, x.bRowStride, x.k, ahead, buffer)
+          stridedHalfTile(panel, tileRows, b + at, x.bRowStride, x.k, ahead, buffer, columns, false)
         } else {
-          wideTile(panel, b + at, x.bRowStride, x.k, ahead, buffer)
+          stridedTile(panel, tileRows, b + at, x.bRowStride, x.k, ahead, buffer, columns, false)
         }
         for i in 0..<rows {
           let from = buffer + i * columns, to = c + ((row + i) * x.cRowStride + at)
@@ -80,93 +80,6 @@ private func wideProduct<T: StreamedScalar>(_ x: WideArguments, _ first: Int, _ 
     }
   }
   if x.streams { sn_stream_fence() }
-}
-
-/// A tile of the rows of a panel, from k (> 0) rows of b.
-@inline(never)
-private func wideTile<T: ProductScalar>(
-  _ a: UnsafePointer<T>, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int, _ ahead: Int,
-  _ out: UnsafeMutablePointer<T>
-) {
-  let half = T.Vector.scalarCount
-  var tile = Tile<T>()
-  var a = a, b = b
-  var left = k
-  repeat {
-    sn_prefetch(b + ahead)
-    sn_prefetch(b + (ahead + half))
-    tile.add(load(b), load(b + half)) { i in (a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4], a[i + 5]) }
-    a += tileRows
-    b += bStride
-    left -= 1
-  } while left > 0
-  tile.put(out, T.tileColumns, adding: false)
-}
-
-/// The first six rows of a panel.
-@inline(never)
-private func sixRowTile<T: ProductScalar>(
-  _ a: UnsafePointer<T>, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int, _ ahead: Int,
-  _ out: UnsafeMutablePointer<T>
-) {
-  let half = T.Vector.scalarCount
-  var tile = SixRows<T>()
-  var a = a, b = b
-  var left = k
-  repeat {
-    sn_prefetch(b + ahead)
-    sn_prefetch(b + (ahead + half))
-    tile.add((a[0], a[1], a[2], a[3], a[4], a[5]), load(b), load(b + half))
-    a += tileRows
-    b += bStride
-    left -= 1
-  } while left > 0
-  tile.forEach { row, l, r in
-    store(l, out + row * T.tileColumns)
-    store(r, out + (row * T.tileColumns + half))
-  }
-}
-
-/// Sums of products of two vectors with six.
-private struct DotRows<T: ProductScalar> {
-  typealias V = T.Vector
-  var l0 = V(), r0 = V(), l1 = V(), r1 = V(), l2 = V(), r2 = V()
-  var l3 = V(), r3 = V(), l4 = V(), r4 = V(), l5 = V(), r5 = V()
-
-  @inline(__always) init() {}
-
-  @inline(__always)
-  mutating func add(_ x: Six<V>, _ l: V, _ r: V) {
-    multiplyAdd(&l0, x.0, l)
-    multiplyAdd(&r0, x.0, r)
-    multiplyAdd(&l1, x.1, l)
-    multiplyAdd(&r1, x.1, r)
-    multiplyAdd(&l2, x.2, l)
-    multiplyAdd(&r2, x.2, r)
-    multiplyAdd(&l3, x.3, l)
-    multiplyAdd(&r3, x.3, r)
-    multiplyAdd(&l4, x.4, l)
-    multiplyAdd(&r4, x.4, r)
-    multiplyAdd(&l5, x.5, l)
-    multiplyAdd(&r5, x.5, r)
-  }
-
-  /// Adds the sums to those in memory: [of the six][of the two].
-  @inline(__always)
-  func put(_ out: UnsafeMutablePointer<T>) {
-    @inline(__always)
-    func addPair(_ index: Int, _ l: V, _ r: V) {
-      let p = out + 2 * index * V.scalarCount
-      store(load(p) + l, p)
-      store(load(p + V.scalarCount) + r, p + V.scalarCount)
-    }
-    addPair(0, l0, r0)
-    addPair(1, l1, r1)
-    addPair(2, l2, r2)
-    addPair(3, l3, r3)
-    addPair(4, l4, r4)
-    addPair(5, l5, r5)
-  }
 }
 
 #if SN_V4
@@ -245,10 +158,10 @@ private func dotTile<T: ProductScalar>(
   func right(_ j: Int) -> UnsafePointer<T> { b + min(column + j, x.n - 1) * x.bRowStride }
   let a0 = left(0), a1 = left(1)
   let b0 = right(0), b1 = right(1), b2 = right(2), b3 = right(3), b4 = right(4), b5 = right(5)
-  var top = DotRows<T>()
+  var top = SixRows<T>()
   #if SN_V4
     let a2 = left(2), a3 = left(3)
-    var bottom = DotRows<T>()
+    var bottom = SixRows<T>()
   #endif
   var index = 0
   repeat {
@@ -265,9 +178,10 @@ private func dotTile<T: ProductScalar>(
     #endif
     index += T.Vector.scalarCount
   } while index < terms
-  top.put(out)
+  let pair = 2 * T.Vector.scalarCount
+  top.put(out, pair, adding: true)
   #if SN_V4
-    bottom.put(out + 2 * dotTileColumns * T.Vector.scalarCount)
+    bottom.put(out + dotTileColumns * pair, pair, adding: true)
   #endif
 }
 
