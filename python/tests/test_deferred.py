@@ -238,7 +238,7 @@ def test_relu_behind_batch_norm(loss, shape, dtype, channels_last, training):
         total.backward()
         return total, x.grad, norm.weight.grad, norm.bias.grad
 
-    tolerance = {} if dtype == "float64" else {"rtol": 2e-4, "atol": 2e-4}
+    tolerance = {} if dtype == "float64" else {"rtol": 1e-5, "atol": 5e-5}
     both(scenario, **tolerance)
 
 
