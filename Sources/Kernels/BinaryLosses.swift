@@ -90,12 +90,13 @@ private func sigmoidParts<P: LossPrecision>(_ x: P.V, _ p: P.Type) -> (e: P.V, p
   return (e, P.V.select(x .< P.V.zero, other, r), other * r)
 }
 
-/// The sums of overlap and of entropies, or of the latter alone; those of the entropies are the same to the last bit.
+/// The sums of overlap and of entropies, or of either alone; those of the entropies are the same to the last bit.
 @inline(__always)
 private func entropySums<P: LossPrecision>(_ precision: P.Type, withOverlap: Bool) -> BinarySumsKernel {
   { x, y, n, sums, s in
     let (x, y) = pointers(x, y, P.V.Scalar.self)
     let bound = P.V(s.bound)
+    let withEntropy = !withOverlap || s.countsEntropy
     var (both, predicted, present) = (P.V.wideZero, P.V.wideZero, P.V.wideZero)
     var entropy = P.V.wideZero
     lossBlocks(n, P.V.scalarCount) { start, size in
@@ -114,10 +115,12 @@ private func entropySums<P: LossPrecision>(_ precision: P.Type, withOverlap: Boo
         } else {
           e = P.decay(score.absolute.negated)
         }
-        linear = linear + linearPart(within(score, bound), truth)
-        product = product.adding(e, times: product + P.V.one)
+        if withEntropy {
+          linear = linear + linearPart(within(score, bound), truth)
+          product = product.adding(e, times: product + P.V.one)
+        }
       }
-      entropy = P.V.add(entropy, P.V.add(linear.widened, P.wideLog1p(product)))
+      if withEntropy { entropy = P.V.add(entropy, P.V.add(linear.widened, P.wideLog1p(product))) }
       if withOverlap {
         both = P.V.add(both, partBoth.widened)
         predicted = P.V.add(predicted, partPredicted.widened)
@@ -129,7 +132,7 @@ private func entropySums<P: LossPrecision>(_ precision: P.Type, withOverlap: Boo
       sums[1] += total(predicted, P.V.self)
       sums[2] += total(present, P.V.self)
     }
-    sums[withOverlap ? 3 : 0] += total(entropy, P.V.self)
+    if withEntropy { sums[withOverlap ? 3 : 0] += total(entropy, P.V.self) }
   }
 }
 
@@ -167,6 +170,14 @@ private func overlapGradient<P: LossPrecision>(_ precision: P.Type) -> BinaryGra
       vectors(n, P.V.scalarCount) { i, count in
         let parts = sigmoidParts(load(x + i, count, else: P.V.nothing), P.self)
         store(c * (parts.p - load(y + i, count, else: P.V.zero)), out + i, count)
+      }
+      return
+    }
+    if s.entropy == 0 {
+      vectors(n, P.V.scalarCount) { i, count in
+        let truth = load(y + i, count, else: P.V.zero)
+        let slope = sigmoidParts(load(x + i, count, else: P.V.nothing), P.self).slope
+        store(b.adding(a, times: truth) * slope, out + i, count)
       }
       return
     }
