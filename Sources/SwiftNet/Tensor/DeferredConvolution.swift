@@ -125,7 +125,8 @@ extension Tensor {
     let count = try Shape.count(shape)
     let dtype = pending.input.dtype
     try MemoryPool.shared.checkPossible(dtype.size * count)
-    let recipe = ElementwiseRecipe(program: program, dtype: dtype, shape: shape, strides: strides, convolution: pending)
+    let recipe = ElementwiseRecipe(
+      program: program, dtype: dtype, shape: shape, strides: strides, work: .convolution(pending))
     let storage = Storage(byteCount: dtype.size * count, recipe: recipe)
     storage.isArranged = !Shape.isContiguous(shape, strides)
     return Tensor(storage: storage, dtype: dtype, shape: shape, strides: strides, offset: 0, count: count)
