@@ -8,7 +8,7 @@ public struct WinogradKernels {
   public var narrowImages = WinogradImageKernels()
   public var transformFilter: WinogradFilterKernel = { _, _, _, _, _ in }
   public var multiply: WinogradMultiplyKernel = { _ in }
-  public var accumulate: WinogradAccumulateKernel = { _, _, _, _, _, _, _ in }
+  public var accumulate: WinogradAccumulateKernel = { _ in }
   public var transformFilterGradient: WinogradFilterGradientKernel = { _, _, _ in }
 
   public init() {}
@@ -24,8 +24,79 @@ public struct WinogradImageKernels {
   public init() {}
 }
 
-/// Images cut into tiles. Tile number t is tile column t % tilesAcross of tile row t / tilesAcross % tilesDown of
-/// image t / (tilesAcross * tilesDown). Strides in elements; channels are adjacent.
+/// How outputs are cut into tiles of 4×4. The last tile along an axis may have fewer outputs, and then needs fewer of the
+/// six points along that axis: with r outputs, points 0 to r and the last one.
+///
+/// Tiles are numbered so that those which need a point follow each other: first those that are short across only, then
+/// whole ones, then those that are short downwards only, and at last the short corners; in each of these classes image by
+/// image, row by row.
+public struct WinogradTiling {
+  /// Images, or grids of dilated convolutions.
+  public var images: Int
+  public var tilesDown: Int
+  public var tilesAcross: Int
+  /// Outputs of the last tile along each axis, 1 to 4.
+  public var lastRows: Int
+  public var lastColumns: Int
+  /// Whole tiles along each axis.
+  public var wholeDown: Int
+  public var wholeAcross: Int
+
+  /// Of images of so many rows and columns.
+  public init(images: Int, rows: Int, columns: Int) {
+    self.images = images
+    tilesDown = (rows + 3) / 4
+    tilesAcross = (columns + 3) / 4
+    lastRows = rows - 4 * (tilesDown - 1)
+    lastColumns = columns - 4 * (tilesAcross - 1)
+    wholeDown = rows / 4
+    wholeAcross = columns / 4
+  }
+
+  public var count: Int { images * tilesDown * tilesAcross }
+  /// Products of all tiles: 36 for each whole one.
+  public var points: Int {
+    let down = 6 * wholeDown + (wholeDown < tilesDown ? lastRows + 2 : 0)
+    let across = 6 * wholeAcross + (wholeAcross < tilesAcross ? lastColumns + 2 : 0)
+    return images * down * across
+  }
+
+  @inlinable var shortAcross: Int { images * wholeDown * (tilesAcross - wholeAcross) }
+  @inlinable var whole: Int { images * wholeDown * wholeAcross }
+  @inlinable var shortDown: Int { images * (tilesDown - wholeDown) * wholeAcross }
+
+  /// Image, first row and column, and how many rows and columns of outputs.
+  @inlinable
+  public func place(_ tile: Int) -> (image: Int, row: Int, column: Int, rows: Int, columns: Int) {
+    var tile = tile
+    if tile < shortAcross {
+      return (tile / wholeDown, tile % wholeDown * 4, wholeAcross * 4, 4, lastColumns)
+    }
+    tile -= shortAcross
+    if tile < whole {
+      let row = tile / wholeAcross
+      return (row / wholeDown, row % wholeDown * 4, tile % wholeAcross * 4, 4, 4)
+    }
+    tile -= whole
+    if tile < shortDown {
+      return (tile / wholeAcross, wholeDown * 4, tile % wholeAcross * 4, lastRows, 4)
+    }
+    return (tile - shortDown, wholeDown * 4, wholeAcross * 4, lastRows, lastColumns)
+  }
+
+  /// The first and the end of those tiles of `first..<end` that need a point, 0 to 35, counted from `first`.
+  @inlinable
+  public func tiles(_ point: Int, _ first: Int, _ end: Int) -> (Int, Int) {
+    let i = point / 6, j = point % 6
+    let down = i == 5 || i <= lastRows, across = j == 5 || j <= lastColumns
+    let from = across ? 0 : shortAcross
+    let to = down ? (across ? count : shortAcross + whole + shortDown) : shortAcross + whole
+    let start = max(from, first)
+    return (start - first, max(start, min(to, end)) - first)
+  }
+}
+
+/// Images cut into tiles of the result. Strides in elements; channels are adjacent.
 ///
 /// A dilated convolution is one without dilation on every dilation-th row and column: such a grid counts as an image of
 /// its own, the grids of an image one after the other.
@@ -47,14 +118,13 @@ public struct WinogradImages {
   /// What stands before the first row and column of a grid.
   public var paddingHeight: Int
   public var paddingWidth: Int
-  public var tilesDown: Int
-  public var tilesAcross: Int
+  public var tiling: WinogradTiling
   public var channels: Int
 
   public init(
     pointer: UnsafeRawPointer, zeros: UnsafeRawPointer, depth: Int, batchStride: Int, depthStride: Int,
     height: Int, width: Int, heightStride: Int, widthStride: Int, dilationHeight: Int, dilationWidth: Int,
-    paddingHeight: Int, paddingWidth: Int, tilesDown: Int, tilesAcross: Int, channels: Int
+    paddingHeight: Int, paddingWidth: Int, tiling: WinogradTiling, channels: Int
   ) {
     self.pointer = pointer
     self.zeros = zeros
@@ -69,8 +139,7 @@ public struct WinogradImages {
     self.dilationWidth = dilationWidth
     self.paddingHeight = paddingHeight
     self.paddingWidth = paddingWidth
-    self.tilesDown = tilesDown
-    self.tilesAcross = tilesAcross
+    self.tiling = tiling
     self.channels = channels
   }
 }
@@ -91,31 +160,37 @@ public typealias WinogradFilterKernel = (
 public typealias WinogradMultiplyKernel = (UnsafePointer<WinogradProducts>) -> Void
 
 public struct WinogradProducts {
-  /// Transformed tiles, see `WinogradSourceKernel`.
-  public var source: UnsafePointer<Float>
+  /// Transformed tiles, see `WinogradSourceKernel`, and filters [36][channels][tile columns], points
+  /// `winogradPointStride` apart: for each plane of the kernel, whose products are added.
+  public var sources: UnsafePointer<UnsafePointer<Float>>
+  public var filters: UnsafePointer<UnsafePointer<Float>>
+  public var planes: Int
   public var tileStride: Int
   public var pointStride: Int
+  public var tiling: WinogradTiling
+  public var firstTile: Int
   public var tiles: Int
-  /// [36][channels][tile columns], points `winogradPointStride` apart.
-  public var filters: UnsafePointer<Float>
   public var channels: Int
   /// Whether only the first half of the columns counts.
   public var narrow: Bool
   /// Whether to add to the products or to overwrite them.
   public var adding: Bool
-  /// [register tile of tiles][36][tile rows][tile columns].
+  /// [36][tiles][tile columns], points `winogradProductStride` apart.
   public var products: UnsafeMutablePointer<Float>
 
   public init(
-    source: UnsafePointer<Float>, tileStride: Int, pointStride: Int, tiles: Int,
-    filters: UnsafePointer<Float>, channels: Int, narrow: Bool, adding: Bool,
-    products: UnsafeMutablePointer<Float>
+    sources: UnsafePointer<UnsafePointer<Float>>, filters: UnsafePointer<UnsafePointer<Float>>, planes: Int,
+    tileStride: Int, pointStride: Int, tiling: WinogradTiling, firstTile: Int, tiles: Int, channels: Int, narrow: Bool,
+    adding: Bool, products: UnsafeMutablePointer<Float>
   ) {
-    self.source = source
+    self.sources = sources
+    self.filters = filters
+    self.planes = planes
     self.tileStride = tileStride
     self.pointStride = pointStride
+    self.tiling = tiling
+    self.firstTile = firstTile
     self.tiles = tiles
-    self.filters = filters
     self.channels = channels
     self.narrow = narrow
     self.adding = adding
@@ -137,21 +212,19 @@ public struct WinogradOutput {
   public var width: Int
   public var dilationHeight: Int
   public var dilationWidth: Int
-  public var tilesDown: Int
-  public var tilesAcross: Int
+  public var tiling: WinogradTiling
   public var channels: Int
 
   public init(
-    imageStride: Int, height: Int, width: Int, dilationHeight: Int, dilationWidth: Int, tilesDown: Int,
-    tilesAcross: Int, channels: Int
+    imageStride: Int, height: Int, width: Int, dilationHeight: Int, dilationWidth: Int,
+    tiling: WinogradTiling, channels: Int
   ) {
     self.imageStride = imageStride
     self.height = height
     self.width = width
     self.dilationHeight = dilationHeight
     self.dilationWidth = dilationWidth
-    self.tilesDown = tilesDown
-    self.tilesAcross = tilesAcross
+    self.tiling = tiling
     self.channels = channels
   }
 }
@@ -162,11 +235,44 @@ public typealias WinogradGradientKernel = (
   UnsafePointer<WinogradImages>, Int, Int, Int, Int, UnsafeMutablePointer<Float>
 ) -> Void
 
-/// `(source [tiles][channels], channels, gradients [tiles][tile columns], tiles, narrow, adding, sums
-/// [channels][tile columns])`: transposed source times gradients for one point, overwriting or adding.
-public typealias WinogradAccumulateKernel = (
-  UnsafePointer<Float>, Int, UnsafePointer<Float>, Int, Bool, Bool, UnsafeMutablePointer<Float>
-) -> Void
+/// `(arguments)`: transposed sources times gradients for one point.
+public typealias WinogradAccumulateKernel = (UnsafePointer<WinogradSums>) -> Void
+
+public struct WinogradSums {
+  /// [tiles][channels], a multiple of 4, for each plane of the kernel.
+  public var sources: UnsafePointer<UnsafePointer<Float>>
+  /// What is to be added to each of them.
+  public var sourceOffset: Int
+  public var planes: Int
+  public var channels: Int
+  /// [tiles][tile columns].
+  public var gradient: UnsafePointer<Float>
+  public var tiles: Int
+  /// Whether only the first half of the columns counts.
+  public var narrow: Bool
+  /// Whether to add to the sums or to overwrite them.
+  public var adding: Bool
+  /// [channels][tile columns] for each plane.
+  public var sums: UnsafePointer<UnsafeMutablePointer<Float>>
+  public var sumsOffset: Int
+
+  public init(
+    sources: UnsafePointer<UnsafePointer<Float>>, sourceOffset: Int, planes: Int, channels: Int,
+    gradient: UnsafePointer<Float>, tiles: Int, narrow: Bool, adding: Bool,
+    sums: UnsafePointer<UnsafeMutablePointer<Float>>, sumsOffset: Int
+  ) {
+    self.sources = sources
+    self.sourceOffset = sourceOffset
+    self.planes = planes
+    self.channels = channels
+    self.gradient = gradient
+    self.tiles = tiles
+    self.narrow = narrow
+    self.adding = adding
+    self.sums = sums
+    self.sumsOffset = sumsOffset
+  }
+}
 
 /// `(sums [36][channels][tile columns] with points `winogradPointStride` apart, channels, output
 /// [9][channels][tile columns])`.
@@ -177,3 +283,8 @@ public typealias WinogradFilterGradientKernel = (
 /// Elements from one of the 36 points of a transformed block of tiles to the next. A line more than the data
 /// needs: powers of two would put all points of a tile into one set of the first-level cache.
 @inlinable public func winogradPointStride(_ tiles: Int, _ channels: Int) -> Int { tiles * channels + 16 }
+
+/// Elements from one point's products of some tiles to the next's. Behind the last tile is room for another register tile.
+@inlinable public func winogradProductStride(_ tiles: Int, _ rows: Int, _ columns: Int) -> Int {
+  (tiles + rows) * columns + 16
+}

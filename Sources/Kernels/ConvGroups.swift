@@ -18,7 +18,7 @@ private protocol PlaceTile {
   func forEach(_ body: (Int, T.Vector) -> Void)
 }
 
-private typealias Three<T: ProductScalar> = (T.Vector, T.Vector, T.Vector)
+typealias Three<T: ProductScalar> = (T.Vector, T.Vector, T.Vector)
 
 private struct FourPlaces<T: ProductScalar>: PlaceTile {
   var a, b, c, d: T.Vector
@@ -103,7 +103,7 @@ private struct EightPlaces<T: ProductScalar>: PlaceTile {
 
 /// The taps of one line that see more than padding, in words of a list. Of each: address of the source of place 0
 /// (which may lie in the padding), first place and end of the places whose sources lie inside, offset of the weights.
-private enum LineTaps {
+enum LineTaps {
   static var words: Int { 4 }
 
   /// Collects those of a line and returns how many; sources of neighbouring places lie `step` bytes apart. `columns` has
@@ -154,7 +154,18 @@ private enum LineTaps {
       { threes += 1 }
     }
     if low >= high { (low, high) = (g.width.positions, g.width.positions) }
-    return Columns(low: low, high: high, count: count, threes: threes)
+    var seen = Columns(low: low, high: high, count: count, threes: threes, firstSource: 0, endSource: 0)
+    guard threes == 1, count == 3 else { return seen }
+    // Source k is what the tap nearest to the line's beginning sees from place k.
+    let isReversed = start(0) > start(2)
+    var (first, end) = (Int.max, Int.min)
+    for tap in 0..<3 {
+      let offset = isReversed ? 2 - tap : tap
+      first = min(first, columns[2 * tap] + offset)
+      end = max(end, columns[2 * tap + 1] + offset)
+    }
+    if first <= 2 && end >= g.width.positions { (seen.firstSource, seen.endSource) = (first, end) }
+    return seen
   }
 
   struct Columns {
@@ -162,11 +173,15 @@ private enum LineTaps {
     var high: Int
     var count: Int
     var threes: Int
+    /// The sources of a line with three taps, all whose places see something; none elsewhere.
+    var firstSource: Int
+    var endSource: Int
+    var slides: Bool { firstSource < endSource }
   }
 }
 
 @inline(__always)
-private func pointer<T>(_ address: Int, _: T.Type) -> UnsafePointer<T> {
+func lineSources<T>(_ address: Int, _: T.Type) -> UnsafePointer<T> {
   UnsafePointer<T>(bitPattern: address).unsafelyUnwrapped
 }
 
@@ -199,12 +214,16 @@ func convolveGroupLines<S: ImageNumber>(
   let list = columns + 2 * g.width.taps
   let offsets = columns + groupLineWords(taps: g.taps, along: g.width.taps, positions: 0)
   let buffer = UnsafeMutableRawPointer(offsets + positions).assumingMemoryBound(to: T.self)
-  let strip = max(8, groupStripRoom / ((g.height.taps + 2) * max(step, x.columns) * size) / 8 * 8)
+  let slides = seen.slides && x.run == 1 && g.taps <= 9
+  let strip =
+    slides
+    ? slidingStrip(g, step * size)
+    : max(8, groupStripRoom / ((g.height.taps + 2) * max(step, x.columns) * size) / 8 * 8)
   var first = 0
   while first < positions {
     // Strips begin with the places that all taps see; what little is left at the end belongs to the last one.
-    var end = max(first, seen.low) + strip
-    if end + 4 > seen.high { end = positions }
+    var end = slides ? min(first + strip, positions) : max(first, seen.low) + strip
+    if !slides && end + 4 > seen.high { end = positions }
     var place = RowPlace(g, firstLine * positions)
     for _ in 0..<lines {
       let taps = LineTaps.collect(g, place, step * size, columns, list)
@@ -214,7 +233,8 @@ func convolveGroupLines<S: ImageNumber>(
         columns: x.columns,
         weights: x.weights.assumingMemoryBound(to: T.self), panelStride: x.panelStride, bias: bias,
         out: output + (offset + g.width.outputs[0]), outStep: spread,
-        low: taps == 0 ? positions : seen.low, high: seen.high)
+        low: taps == 0 ? positions : seen.low, high: seen.high,
+        sources: slides && taps > 0 ? seen.firstSource..<seen.endSource : 0..<0, zeros: g.zeros)
       if direct {
         line.compute(0..<x.columns, first..<end)
       } else {
@@ -240,10 +260,10 @@ func convolveGroupLines<S: ImageNumber>(
 }
 
 /// Bytes of the first-level cache that the lines of a strip may fill.
-private let groupStripRoom = 32 << 10
+let groupStripRoom = 32 << 10
 
 /// What the places of a line are computed from.
-private struct GroupLine<T: ProductScalar> {
+struct GroupLine<T: ProductScalar> {
   /// See `LineTaps`.
   var list: UnsafeMutablePointer<Int>
   var count: Int
@@ -262,9 +282,13 @@ private struct GroupLine<T: ProductScalar> {
   /// The places that all taps see.
   var low: Int
   var high: Int
+  /// Those of `SlidingRows`, where they serve.
+  var sources: Range<Int>
+  var zeros: UnsafeRawPointer
 
   @inline(__always)
   func compute(_ channels: Range<Int>, _ places: Range<Int>) {
+    if !sources.isEmpty { return slidingLine(self, channels, places) }
     let start = max(places.lowerBound, min(low, places.upperBound)), end = min(places.upperBound, max(high, start))
     if places.lowerBound < start { groupEdge(self, channels, places.lowerBound, start) }
     var place = start
@@ -328,7 +352,7 @@ private func groupTiles<Places: PlaceTile>(
         for _ in 0..<threes {
           let ends = (entry, entry + 2 * LineTaps.words)
           let (a, c) = back ? (ends.1, ends.0) : ends
-          let p = pointer(a[0], T.self) + at
+          let p = lineSources(a[0], T.self) + at
           let (u, v, w) = (panel + a[3], panel + entry[LineTaps.words + 3], panel + c[3])
           if spreading {
             for index in 0..<run {
@@ -343,7 +367,7 @@ private func groupTiles<Places: PlaceTile>(
           entry += 3 * LineTaps.words
         }
         for _ in 0..<singles {
-          let p = pointer(entry[0], T.self) + at
+          let p = lineSources(entry[0], T.self) + at
           let w = panel + entry[3]
           if spreading {
             for index in 0..<run {
@@ -386,12 +410,12 @@ private func groupEdge<T: ProductScalar>(_ x: GroupLine<T>, _ channels: Range<In
       var tap = seen
       if !T.spreads || run == 1 {
         while tap != last {
-          multiplyAdd(&sum, load(pointer(tap[0], T.self) + at), load(panel + tap[1]))
+          multiplyAdd(&sum, load(lineSources(tap[0], T.self) + at), load(panel + tap[1]))
           tap += 2
         }
       } else {
         while tap != last {
-          let v: T.Vector = load(pointer(tap[0], T.self) + at)
+          let v: T.Vector = load(lineSources(tap[0], T.self) + at)
           for index in 0..<run {
             multiplyAdd(&sum, T.spread(v, T.spreading(index, run)), load(panel + (tap[1] + index * stride)))
           }
@@ -437,32 +461,44 @@ func gradientGroupLines<T: ProductScalar>(
   let list = columns + 2 * g.width.taps
   let seen = LineTaps.columns(g, x.step * MemoryLayout<T>.stride, columns)
   let panelSize = g.taps * x.run * lanes
-  var place = RowPlace(g, x.firstLine * positions)
-  for _ in 0..<x.lines {
-    let taps = LineTaps.collect(g, place, x.step * MemoryLayout<T>.stride, columns, list)
-    let line = x.gradient.assumingMemoryBound(to: T.self) + lineOffset(g, place)
-    if let sums = x.sums { addColumnSums(line, x.gradientStep, positions, x.columns, sums) }
-    // The last one repeated, so that there are nine to read.
-    if taps > 0 {
-      for i in taps * LineTaps.words..<(taps + 8) * LineTaps.words { list[i] = list[i - LineTaps.words] }
-    }
-    var channel = 0
-    while channel < x.columns {
-      let first = min(channel, x.columns - lanes)
-      let result = x.result.assumingMemoryBound(to: T.self) + channel / lanes * panelSize
-      var tap = 0
-      while tap < taps {
-        for index in 0..<x.run {
-          groupGradient(
-            list + LineTaps.words * tap, min(9, taps - tap), x.run, index, first, x.step, seen.low, seen.high,
-            line + first,
-            x.gradientStep, result + index * g.taps * lanes)
+  let slides = seen.slides && x.run == 1 && g.taps <= 9
+  let strip = slides ? slidingStrip(g, x.step * MemoryLayout<T>.stride) : positions
+  var start = 0
+  while start < positions {
+    let end = min(start + strip, positions)
+    var place = RowPlace(g, x.firstLine * positions)
+    for _ in 0..<x.lines {
+      let taps = LineTaps.collect(g, place, x.step * MemoryLayout<T>.stride, columns, list)
+      let line = x.gradient.assumingMemoryBound(to: T.self) + lineOffset(g, place)
+      if start == 0, let sums = x.sums { addColumnSums(line, x.gradientStep, positions, x.columns, sums) }
+      if slides && taps > 0 {
+        slidingGradient(
+          SlidingRows<T>(list, taps, x.step, g.zeros), line, x.gradientStep, start..<end,
+          max(start, seen.firstSource)..<min(end + 2, seen.endSource), x.columns,
+          x.result.assumingMemoryBound(to: T.self), panelSize)
+      } else if taps > 0 {
+        // The last one repeated, so that there are nine to read.
+        for i in taps * LineTaps.words..<(taps + 8) * LineTaps.words { list[i] = list[i - LineTaps.words] }
+        var channel = 0
+        while channel < x.columns {
+          let first = min(channel, x.columns - lanes)
+          let result = x.result.assumingMemoryBound(to: T.self) + channel / lanes * panelSize
+          var tap = 0
+          while tap < taps {
+            for index in 0..<x.run {
+              groupGradient(
+                list + LineTaps.words * tap, min(9, taps - tap), x.run, index, first, x.step, seen.low, seen.high,
+                line + first,
+                x.gradientStep, result + index * g.taps * lanes)
+            }
+            tap += 9
+          }
+          channel += lanes
         }
-        tap += 9
       }
-      channel += lanes
+      place.advance(g, positions)
     }
-    place.advance(g, positions)
+    start = end
   }
 }
 
@@ -474,7 +510,7 @@ private func groupGradient<T: ProductScalar>(
 ) {
   let lanes = T.spreading(index, run)
   let words = LineTaps.words
-  @inline(__always) func row(_ i: Int) -> UnsafePointer<T> { pointer(list[i * words], T.self) + channel }
+  @inline(__always) func row(_ i: Int) -> UnsafePointer<T> { lineSources(list[i * words], T.self) + channel }
   if low < high {
     let first = Six(row(0), row(1), row(2), row(3), row(4), row(5))
     let last = (row(6), row(7), row(8))

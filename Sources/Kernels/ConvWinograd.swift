@@ -27,6 +27,27 @@ private func sourceTransform(_ d: Vectors6) -> Vectors6 {
   )
 }
 
+/// Bᵀ d of a tile with `outputs` outputs along the axis, whose filters are those of four: each point's numbers are
+/// multiplied by what the filters' lack.
+@inline(__always)
+private func sourceTransform(_ d: Vectors6, _ outputs: Int) -> Vectors6 {
+  switch outputs {
+  case 4: return sourceTransform(d)
+  case 3:
+    let slope = d.3 - d.1
+    return (
+      fma(4, d.0 - d.2, 2 * slope), fma(-6, d.1, 3 * (d.3 - d.2)), fma(2, d.1, fma(-3, d.2, d.3)), 4 * slope, V(),
+      fma(-2, slope, d.4 - d.2)
+    )
+  case 2: return (4 * (d.0 - d.2), -3 * (d.1 + d.2), 3 * (d.1 - d.2), V(), V(), d.3 - d.1)
+  default: return (4 * (d.0 - d.1), -6 * d.1, V(), V(), V(), d.2 - d.1)
+  }
+}
+
+/// Whether a tile with so many outputs along an axis needs a point of it.
+@inline(__always)
+private func isNeeded(_ point: Int, _ outputs: Int) -> Bool { point == 5 || point <= outputs }
+
 /// Aᵀ m, one column.
 @inline(__always)
 private func outputTransform(_ m: Vectors6) -> Vectors4 {
@@ -34,12 +55,25 @@ private func outputTransform(_ m: Vectors6) -> Vectors4 {
   return (m.0 + s1 + s2, fma(2, d2, d1), fma(4, s2, s1), fma(8, d2, d1) + m.5)
 }
 
-/// A y, one column: the adjoint of the output transform.
+/// Aᵀ m with fewer outputs, the first of which count; m is zero for points that are not needed.
 @inline(__always)
-private func gradientTransform(_ y: Vectors4) -> Vectors6 {
+private func outputTransform(_ m: Vectors6, _ outputs: Int) -> Vectors4 {
+  if outputs == 4 { return outputTransform(m) }
+  let y = outputTransform((m.0, m.1, m.2, m.3, m.4, V()))
+  switch outputs {
+  case 3: return (y.0, y.1, y.2 + m.5, y.3)
+  case 2: return (y.0, y.1 + m.5, y.2, y.3)
+  default: return (y.0 + m.5, y.1, y.2, y.3)
+  }
+}
+
+/// A y, one column: the adjoint of the output transform. Behind the last output, y is zero.
+@inline(__always)
+private func gradientTransform(_ y: Vectors4, _ outputs: Int) -> Vectors6 {
   let even = y.0 + y.2, odd = y.1 + y.3
   let even2 = fma(4, y.2, y.0), odd2 = fma(8, y.3, y.1 * 2)
-  return (y.0, even + odd, even - odd, even2 + odd2, even2 - odd2, y.3)
+  let last = outputs == 4 ? y.3 : outputs == 3 ? y.2 : outputs == 2 ? y.1 : y.0
+  return (y.0, even + odd, even - odd, even2 + odd2, even2 - odd2, last)
 }
 
 /// G g, one column.
@@ -73,13 +107,6 @@ private struct PointBuffer {
   }
 }
 
-/// Where tile `tile` of some images lies.
-@inline(__always)
-private func tilePlace(_ tile: Int, _ down: Int, _ across: Int) -> (image: Int, row: Int, column: Int) {
-  let row = tile / across
-  return (row / down, row % down * 4, tile % across * 4)
-}
-
 /// The image that a grid belongs to, and the grid's first row and column there.
 @inline(__always)
 private func gridPlace(_ grid: Int, _ down: Int, _ across: Int) -> (image: Int, top: Int, left: Int) {
@@ -102,7 +129,7 @@ func winogradSource<S: ImageNumber>(
     PointBuffer.with { middle in
       guard let from = addresses.baseAddress else { return }
       for tile in 0..<tiles {
-        let (grid, row, column) = tilePlace(firstTile + tile, x.tilesDown, x.tilesAcross)
+        let (grid, row, column, rows, columns) = x.tiling.place(firstTile + tile)
         let (image, top, left) = gridPlace(grid, x.dilationHeight, x.dilationWidth)
         let plane = base + image / x.depth * x.batchStride + image % x.depth * x.depthStride
         for i in 0..<6 {
@@ -124,11 +151,11 @@ func winogradSource<S: ImageNumber>(
             }
           }
         }
-        var channel = 0
-        while channel < x.channels {
+        @inline(__always)
+        func transform(_ channel: Int, _ rows: Int, _ columns: Int) {
           @inline(__always) func d(_ i: Int) -> V { S.load(from[i] + channel) }
           for j in 0..<6 {
-            let t = sourceTransform((d(j), d(6 + j), d(12 + j), d(18 + j), d(24 + j), d(30 + j)))
+            let t = sourceTransform((d(j), d(6 + j), d(12 + j), d(18 + j), d(24 + j), d(30 + j)), rows)
             store(t.0, middle + j * lanes)
             store(t.1, middle + (6 + j) * lanes)
             store(t.2, middle + (12 + j) * lanes)
@@ -143,7 +170,7 @@ func winogradSource<S: ImageNumber>(
               (
                 load(m), load(m + lanes), load(m + 2 * lanes), load(m + 3 * lanes), load(m + 4 * lanes),
                 load(m + 5 * lanes)
-              ))
+              ), columns)
             store(t.0, to)
             store(t.1, to + pointStride)
             store(t.2, to + 2 * pointStride)
@@ -152,6 +179,10 @@ func winogradSource<S: ImageNumber>(
             store(t.5, to + 5 * pointStride)
             to += 6 * pointStride
           }
+        }
+        var channel = 0
+        while channel < x.channels {
+          if rows == 4 && columns == 4 { transform(channel, 4, 4) } else { transform(channel, rows, columns) }
           channel += lanes
         }
       }
@@ -199,25 +230,56 @@ func winogradFilter(
 /// Products of transformed tiles and filters, a register tile at a time:
 ///
 ///     for each of the 36 points (its filters stay in the first-level cache)
-///       for each register tile of tiles
+///       for each register tile of the tiles that need the point
+///         for each plane of the kernel
 func winogradMultiply(_ arguments: UnsafePointer<WinogradProducts>) {
   let x = arguments.pointee
   let columns = Float.tileColumns
+  let productStride = winogradProductStride(x.tiles, tileRows, columns)
   for point in 0..<36 {
-    let b = x.filters + point * winogradPointStride(x.channels, columns)
-    var row = 0
-    while row < x.tiles {
-      let a = x.source + point * x.pointStride + row * x.tileStride
-      let out = x.products + (row * 36 + point * tileRows) * columns
-      let last = min(tileRows, x.tiles - row) - 1
+    let filter = point * winogradPointStride(x.channels, columns)
+    var (row, end) = x.tiling.tiles(point, x.firstTile, x.firstTile + x.tiles)
+    while row < end {
+      let source = point * x.pointStride + row * x.tileStride
+      let out = x.products + (point * productStride + row * columns)
+      let last = min(tileRows, end - row) - 1
       if x.narrow {
-        narrowRowTile(a, x.tileStride, last, b, columns, x.channels, out, columns, x.adding)
+        planesTile(arguments, source, last, filter, out, NarrowTile<Float>.self)
+      } else if last < 6 && tileRows > 6 {
+        planesTile(arguments, source, last, filter, out, SixRows<Float>.self)
       } else {
-        rowTile(a, x.tileStride, last, b, columns, x.channels, out, columns, x.adding)
+        planesTile(arguments, source, last, filter, out, Tile<Float>.self)
       }
       row += tileRows
     }
   }
+}
+
+/// A register tile of one point's products, summed over channels and planes of the kernel. Rows beyond the last repeat it.
+@inline(never)
+private func planesTile<Rows: ProductTile>(
+  _ arguments: UnsafePointer<WinogradProducts>, _ source: Int, _ last: Int, _ filter: Int,
+  _ out: UnsafeMutablePointer<Float>, _: Rows.Type
+) where Rows.T == Float {
+  let stride = arguments.pointee.tileStride
+  let channels = arguments.pointee.channels
+  let (sources, filters) = (arguments.pointee.sources, arguments.pointee.filters)
+  let planes = arguments.pointee.planes
+  var tile = Rows()
+  var plane = 0
+  repeat {
+    let a = sources[plane] + source
+    let rows = RowPointers<Float> { a + min($0, last) * stride }
+    var b = filters[plane] + filter
+    var index = 0
+    repeat {
+      tile.add(row: b) { rows.six($0, index) }
+      b += Float.tileColumns
+      index += 1
+    } while index < channels
+    plane += 1
+  } while plane < planes
+  tile.put(out, Float.tileColumns, adding: arguments.pointee.adding)
 }
 
 /// Aᵀ m A of consecutive tiles and the epilogue, for one block of columns.
@@ -230,7 +292,7 @@ func winogradProducts<S: ImageNumber>(
   let columns = Float.tileColumns
   let lanes = V.scalarCount
   let width = min(columns, epilogue.pointee.columns)
-  let pointStride = tileRows * columns
+  let pointStride = winogradProductStride(tiles, tileRows, columns)
   withUnsafeTemporaryAllocation(of: Int.self, capacity: 16) { memory in
     guard let places = memory.baseAddress else { return }
     PointBuffer.with { middle in
@@ -239,12 +301,12 @@ func winogradProducts<S: ImageNumber>(
         let finish = ConvFinish<S>(
           epilogue.pointee, column: epilogue.pointee.firstColumn, width: width, room: room)
         for tile in 0..<tiles {
-          let (grid, row, column) = tilePlace(firstTile + tile, x.tilesDown, x.tilesAcross)
+          let (grid, row, column, tileDown, tileAcross) = x.tiling.place(firstTile + tile)
           let (image, firstRow, firstColumn) = gridPlace(grid, x.dilationHeight, x.dilationWidth)
           let top = row * x.dilationHeight + firstRow, left = column * x.dilationWidth + firstColumn
-          // The last tile of a grid that is shorter than others may be empty.
-          let rows = min(4, (x.height - top + x.dilationHeight - 1) / x.dilationHeight)
-          let across = min(4, (x.width - left + x.dilationWidth - 1) / x.dilationWidth)
+          // The last tile of a grid that is shorter than others has a row or column less, maybe none.
+          let rows = min(tileDown, (x.height - top + x.dilationHeight - 1) / x.dilationHeight)
+          let across = min(tileAcross, (x.width - left + x.dilationWidth - 1) / x.dilationWidth)
           if rows <= 0 || across <= 0 { continue }
           let first = image * x.imageStride + (top * x.width + left) * x.channels
           for i in 0..<rows {
@@ -254,12 +316,15 @@ func winogradProducts<S: ImageNumber>(
             }
           }
           finish.fetch(places, rows * across, width)
-          var half = 0
-          while half < width {
-            let m = products + (tile / tileRows * 36 * tileRows + tile % tileRows) * columns + half
+          @inline(__always)
+          func transform(_ half: Int, _ down: Int, _ right: Int) {
+            let m = products + (tile * columns + half)
             for j in 0..<6 {
-              @inline(__always) func p(_ i: Int) -> V { load(m + (i * 6 + j) * pointStride) }
-              let t = outputTransform((p(0), p(1), p(2), p(3), p(4), p(5)))
+              @inline(__always)
+              func p(_ i: Int) -> V {
+                isNeeded(i, down) && isNeeded(j, right) ? load(m + (i * 6 + j) * pointStride) : V()
+              }
+              let t = outputTransform((p(0), p(1), p(2), p(3), p(4), p(5)), down)
               store(t.0, middle + j * lanes)
               store(t.1, middle + (6 + j) * lanes)
               store(t.2, middle + (12 + j) * lanes)
@@ -271,13 +336,17 @@ func winogradProducts<S: ImageNumber>(
                 (
                   load(s), load(s + lanes), load(s + 2 * lanes), load(s + 3 * lanes), load(s + 4 * lanes),
                   load(s + 5 * lanes)
-                ))
+                ), right)
               let o = results + i * across * columns + half
               store(t.0, o)
               if across > 1 { store(t.1, o + columns) }
               if across > 2 { store(t.2, o + 2 * columns) }
               if across > 3 { store(t.3, o + 3 * columns) }
             }
+          }
+          var half = 0
+          while half < width {
+            if tileDown == 4 && tileAcross == 4 { transform(half, 4, 4) } else { transform(half, tileDown, tileAcross) }
             half += lanes
           }
           finish.putRows(results, places, rows * across, width)
@@ -303,22 +372,24 @@ func winogradGradient<S: ImageNumber>(
     PointBuffer.with { middle in
       guard let from = addresses.baseAddress else { return }
       for tile in 0..<tiles {
-        let (grid, row, column) = tilePlace(firstTile + tile, x.tilesDown, x.tilesAcross)
+        let (grid, row, column, rows, across) = x.tiling.place(firstTile + tile)
         let (image, top, left) = gridPlace(grid, x.dilationHeight, x.dilationWidth)
         let plane = base + image / x.depth * x.batchStride + image % x.depth * x.depthStride
         for i in 0..<4 {
           let h = (row + i) * x.dilationHeight + top
           for j in 0..<4 {
             let w = (column + j) * x.dilationWidth + left
-            from[i * 4 + j] = h < x.height && w < x.width ? plane + (h * x.heightStride + w * x.widthStride) : zeros
+            let inside = i < rows && j < across && h < x.height && w < x.width
+            from[i * 4 + j] = inside ? plane + (h * x.heightStride + w * x.widthStride) : zeros
           }
         }
         var channel = 0
-        while channel < columns {
+        // The second vector of narrow blocks is not used.
+        while channel < (channels <= lanes ? lanes : columns) {
           let present = channel < channels
           @inline(__always) func d(_ i: Int) -> V { present ? S.load(from[i] + channel) : V() }
           for j in 0..<4 {
-            let t = gradientTransform((d(j), d(4 + j), d(8 + j), d(12 + j)))
+            let t = gradientTransform((d(j), d(4 + j), d(8 + j), d(12 + j)), rows)
             store(t.0, middle + j * lanes)
             store(t.1, middle + (4 + j) * lanes)
             store(t.2, middle + (8 + j) * lanes)
@@ -329,7 +400,7 @@ func winogradGradient<S: ImageNumber>(
           var to = out + tile * columns + channel
           for i in 0..<6 {
             let m = middle + i * 4 * lanes
-            let t = gradientTransform((load(m), load(m + lanes), load(m + 2 * lanes), load(m + 3 * lanes)))
+            let t = gradientTransform((load(m), load(m + lanes), load(m + 2 * lanes), load(m + 3 * lanes)), across)
             store(t.0, to)
             store(t.1, to + pointStride)
             store(t.2, to + 2 * pointStride)
@@ -345,36 +416,83 @@ func winogradGradient<S: ImageNumber>(
   }
 }
 
-/// One point: sums[channel][column] = (or +=) sum over tiles of source[tile][channel] * gradient[tile][column].
-func winogradAccumulate(
-  _ source: UnsafePointer<Float>, _ channels: Int, _ gradient: UnsafePointer<Float>, _ tiles: Int,
-  _ narrow: Bool, _ adding: Bool, _ sums: UnsafeMutablePointer<Float>
-) {
+/// One point: sums[plane][channel][column] = (or +=) sum over tiles of source[plane][tile][channel] *
+/// gradient[tile][column]. The rows of a register tile are pairs of channels, so that those of several planes fill it.
+func winogradAccumulate(_ arguments: UnsafePointer<WinogradSums>) {
+  let x = arguments.pointee
   let columns = Float.tileColumns
-  TileBuffer<Float>.with { buffer in
-    var channel = 0
-    while channel < channels {
-      let rows = min(tileRows, channels - channel)
-      // The last tile may begin earlier than its first new row, so as not to read beyond the channels.
-      let start = max(0, min(channel, channels - tileRows))
-      let whole = rows == tileRows
-      let out = whole ? sums + channel * columns : buffer
-      if narrow {
-        stridedNarrowTile(source + start, channels, gradient, columns, tiles, out, columns, whole && adding)
-      } else {
-        stridedTile(source + start, channels, gradient, columns, tiles, 8 * columns, out, columns, whole && adding)
-      }
-      if !whole {
-        let from = buffer + (channel - start) * columns, to = sums + channel * columns
-        if adding {
-          for i in 0..<rows * columns { to[i] += from[i] }
-        } else {
-          for i in 0..<rows * columns { to[i] = from[i] }
+  let perPlane = x.channels / 2
+  let pairs = x.planes * perPlane
+  let atOnce = tileRows / 2
+  withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: atOnce) { memory in
+    guard let rows = memory.baseAddress else { return }
+    TileBuffer<Float>.with { buffer in
+      var first = 0
+      while first < pairs {
+        for i in 0..<atOnce {
+          let pair = min(first + i, pairs - 1)
+          let plane = pair / perPlane
+          rows[i] = x.sources[plane] + (x.sourceOffset + (pair - plane * perPlane) * 2)
         }
+        @inline(__always)
+        func place(_ pair: Int) -> UnsafeMutablePointer<Float> {
+          let plane = pair / perPlane
+          return x.sums[plane] + (x.sumsOffset + (pair - plane * perPlane) * 2 * columns)
+        }
+        let whole = first + atOnce <= pairs && first / perPlane == (first + atOnce - 1) / perPlane
+        let out = whole ? place(first) : buffer
+        if x.narrow {
+          pairsTile(rows, x.channels, x.gradient, x.tiles, out, whole && x.adding, NarrowTile<Float>.self)
+        } else {
+          pairsTile(rows, x.channels, x.gradient, x.tiles, out, whole && x.adding, Tile<Float>.self)
+        }
+        if !whole {
+          for i in 0..<min(atOnce, pairs - first) {
+            let to = place(first + i), from = buffer + 2 * i * columns
+            if x.adding {
+              for j in 0..<2 * columns { to[j] += from[j] }
+            } else {
+              for j in 0..<2 * columns { to[j] = from[j] }
+            }
+          }
+        }
+        first += atOnce
       }
-      channel += tileRows
     }
   }
+}
+
+/// A register tile whose rows are pairs of neighbours, `stride` numbers from one term to the next.
+@inline(never)
+private func pairsTile<Rows: ProductTile>(
+  _ pairs: UnsafePointer<UnsafePointer<Float>>, _ stride: Int, _ b: UnsafePointer<Float>, _ terms: Int,
+  _ out: UnsafeMutablePointer<Float>, _ adding: Bool, _: Rows.Type
+) where Rows.T == Float {
+  let columns = Float.tileColumns
+  let p = (pairs[0], pairs[1], pairs[2])
+  #if SN_V4
+    let q = (pairs[3], pairs[4], pairs[5])
+  #endif
+  var tile = Rows()
+  var b = b
+  var index = 0
+  var left = terms
+  repeat {
+    sn_prefetch(b + 8 * columns)
+    sn_prefetch(b + (8 * columns + V.scalarCount))
+    tile.add(row: b) { i in
+      #if SN_V4
+        if i == 6 {
+          return (q.0[index], q.0[index + 1], q.1[index], q.1[index + 1], q.2[index], q.2[index + 1])
+        }
+      #endif
+      return (p.0[index], p.0[index + 1], p.1[index], p.1[index + 1], p.2[index], p.2[index + 1])
+    }
+    b += columns
+    index += stride
+    left -= 1
+  } while left > 0
+  tile.put(out, columns, adding: adding)
 }
 
 /// Gᵀ U G for a panel.
@@ -412,7 +530,7 @@ func registerWinograd(_ table: inout WinogradKernels) {
   table.narrowImages = imageKernels(BrainFloat.self)
   table.transformFilter = { winogradFilter($0, $1, $2, $3, $4) }
   table.multiply = { winogradMultiply($0) }
-  table.accumulate = { winogradAccumulate($0, $1, $2, $3, $4, $5, $6) }
+  table.accumulate = { winogradAccumulate($0) }
   table.transformFilterGradient = { winogradFilterGradient($0, $1, $2) }
 }
 

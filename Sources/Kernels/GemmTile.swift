@@ -110,8 +110,18 @@ func store<V: SIMD>(_ vector: V, _ pointer: UnsafeMutablePointer<V.Scalar>) {
 /// Six scalars that multiply one row of b.
 typealias Six<T> = (T, T, T, T, T, T)
 
+/// A tile of results in registers.
+protocol ProductTile {
+  associatedtype T: ProductScalar
+  init()
+  /// Adds a row of b, as wide as the tile, times numbers of a: `a(i)` gives the six that start at row i.
+  mutating func add(row b: UnsafePointer<T>, _ a: (Int) -> Six<T>)
+  /// Stores the tile, or adds it to what is there.
+  func put(_ out: UnsafeMutablePointer<T>, _ stride: Int, adding: Bool)
+}
+
 /// Six rows of a tile, two vectors each; in memory: row-major.
-struct SixRows<T: ProductScalar> {
+struct SixRows<T: ProductScalar>: ProductTile {
   typealias V = T.Vector
   var l0 = V(), r0 = V(), l1 = V(), r1 = V(), l2 = V(), r2 = V()
   var l3 = V(), r3 = V(), l4 = V(), r4 = V(), l5 = V(), r5 = V()
@@ -133,6 +143,9 @@ struct SixRows<T: ProductScalar> {
     multiplyAdd(&l5, x.5, l)
     multiplyAdd(&r5, x.5, r)
   }
+
+  @inline(__always)
+  mutating func add(row b: UnsafePointer<T>, _ a: (Int) -> Six<T>) { add(a(0), load(b), load(b + V.scalarCount)) }
 
   /// Products of vectors, number by number, instead of a row of b with six numbers.
   @inline(__always)
@@ -203,7 +216,7 @@ struct SixNarrowRows<T: ProductScalar> {
 }
 
 /// A tile of `tileRows` rows and two vectors. `a(i)` gives the six scalars that start at row i.
-struct Tile<T: ProductScalar> {
+struct Tile<T: ProductScalar>: ProductTile {
   typealias V = T.Vector
   var top = SixRows<T>()
   #if SN_V4
@@ -211,6 +224,9 @@ struct Tile<T: ProductScalar> {
   #endif
 
   @inline(__always) init() {}
+
+  @inline(__always)
+  mutating func add(row b: UnsafePointer<T>, _ a: (Int) -> Six<T>) { add(load(b), load(b + V.scalarCount), a) }
 
   @inline(__always)
   mutating func add(_ l: V, _ r: V, _ a: (Int) -> Six<T>) {
@@ -249,7 +265,7 @@ struct Tile<T: ProductScalar> {
 }
 
 /// A tile of `tileRows` rows and one vector, for the last few columns.
-struct NarrowTile<T: ProductScalar> {
+struct NarrowTile<T: ProductScalar>: ProductTile {
   typealias V = T.Vector
   var top = SixNarrowRows<T>()
   #if SN_V4
@@ -257,6 +273,9 @@ struct NarrowTile<T: ProductScalar> {
   #endif
 
   @inline(__always) init() {}
+
+  @inline(__always)
+  mutating func add(row b: UnsafePointer<T>, _ a: (Int) -> Six<T>) { add(load(b), a) }
 
   @inline(__always)
   mutating func add(_ l: V, _ a: (Int) -> Six<T>) {

@@ -17,16 +17,16 @@ struct WinogradConvolution {
   private let columns: Int
   /// Tiles of one block, whose transformed inputs stay in the second-level cache.
   private let blockTiles: Int
-  private let tilesDown: Int
-  private let tilesAcross: Int
+  private let tiling: WinogradTiling
 
   private var source: Extents { gradient ? shape.output : shape.input }
   private var result: Extents { gradient ? shape.input : shape.output }
   /// Whether the tiles are few, so that the work is cut by columns.
   private var sharesTiles: Bool { shape.kernel.depth == 1 && tiles <= 256 && columns >= 4 * table.gemm.f32.columns }
-  private var tiles: Int { shape.stacks(result) * shape.grids * tilesDown * tilesAcross }
+  /// Tiles of one plane of all stacks.
+  private var tiles: Int { tiling.count }
   /// Planes of a stack.
-  private var planes: Int { shape.kernel.depth == 1 ? 1 : result.depth }
+  private var planes: Int { shape.planes(result) }
 
   /// nil where the shape is not one for Winograd, or where the row kernels are expected to be faster.
   init?(_ type: DType, _ shape: ConvolutionShape, gradient: Bool, table: KernelTable) {
@@ -39,21 +39,17 @@ struct WinogradConvolution {
     columns = gradient ? shape.inChannels : shape.outChannels
     if channels % table.winograd.lanes != 0 { return nil }
     let result = gradient ? shape.input : shape.output
-    tilesDown = WinogradConvolution.tiles(result.height, shape.dilation.height)
-    tilesAcross = WinogradConvolution.tiles(result.width, shape.dilation.width)
+    tiling = shape.winogradTiling(result)
     // More tiles per block than one register tile would only widen what must stay in the cache.
     blockTiles = table.gemm.f32.rows
     let images = shape.batch * result.depth
-    let tiles = images * shape.grids * tilesDown * tilesAcross
     let cost = WinogradCost(kernels: table.gemm.f32, lanes: table.winograd.lanes)
-    let winograd = cost.forward(shape, tiles: tiles, channels: channels, columns: columns)
+    let winograd = cost.forward(
+      shape, tiling, planes: shape.planes(result), channels: channels, columns: columns)
     let direct = cost.direct(
       shape, channels: channels, columns: columns, places: images * result.height * result.width)
     if winograd >= direct && !Backends.alwaysWinograd { return nil }
   }
-
-  /// Tiles that the longest grid of a dilated convolution takes along an axis.
-  static func tiles(_ size: Int, _ dilation: Int) -> Int { ((size + dilation - 1) / dilation + 3) / 4 }
 
   /// Images of bfloat16 must have adjacent channels; the weight and the epilogue's bias are float32.
   func run(
@@ -73,8 +69,8 @@ struct WinogradConvolution {
       heightStride: input.strides[2], widthStride: input.strides[3], dilationHeight: shape.dilation.height,
       dilationWidth: shape.dilation.width,
       paddingHeight: gradient ? 2 - shape.gridPadding.height : shape.gridPadding.height,
-      paddingWidth: gradient ? 2 - shape.gridPadding.width : shape.gridPadding.width, tilesDown: tilesDown,
-      tilesAcross: tilesAcross, channels: channels)
+      paddingWidth: gradient ? 2 - shape.gridPadding.width : shape.gridPadding.width, tiling: tiling,
+      channels: channels)
     let width = kernels.columns
     let panels = (columns + width - 1) / width
     let taps = shape.kernel.count
@@ -110,11 +106,12 @@ struct WinogradConvolution {
     WinogradOutput(
       imageStride: result.count / (planes == 1 ? result.depth : 1) * columns, height: result.height,
       width: result.width, dilationHeight: shape.dilation.height,
-      dilationWidth: shape.dilation.width, tilesDown: tilesDown, tilesAcross: tilesAcross, channels: columns)
+      dilationWidth: shape.dilation.width, tiling: tiling, channels: columns)
   }
 
-  private func roundUp(_ tiles: Int) -> Int {
-    (tiles + table.gemm.f32.rows - 1) / table.gemm.f32.rows * table.gemm.f32.rows
+  /// Numbers that the products of so many tiles take.
+  private func productSize(_ tiles: Int) -> Int {
+    36 * winogradProductStride(tiles, table.gemm.f32.rows, tileColumns)
   }
 
   /// The direct form [tap][channels][columns] of one panel of filters.
@@ -129,6 +126,27 @@ struct WinogradConvolution {
     let offset = tap * shape.dilation.depth - shape.padding.depth
     let seen = gradient ? plane - offset : plane + offset
     return seen >= 0 && seen < source.depth ? seen : nil
+  }
+
+  /// Products of some tiles with one panel of columns, summed over the planes of the kernel for which there are sources.
+  private func multiply(
+    _ sources: [UnsafePointer<Float>], _ filters: [UnsafePointer<Float>], tileStride: Int, pointStride: Int,
+    _ firstTile: Int, _ count: Int, channels: Int, _ panel: Int, adding: Bool, to products: UnsafeMutablePointer<Float>
+  ) {
+    if sources.isEmpty {
+      memset(products, 0, productSize(count) * 4)
+      return
+    }
+    sources.withUnsafeBufferPointer { sources in
+      filters.withUnsafeBufferPointer { filters in
+        guard let source = sources.baseAddress, let filter = filters.baseAddress else { return }
+        var work = WinogradProducts(
+          sources: source, filters: filter, planes: sources.count, tileStride: tileStride, pointStride: pointStride,
+          tiling: tiling, firstTile: firstTile, tiles: count, channels: channels,
+          narrow: 2 * (columns - panel * tileColumns) <= tileColumns, adding: adding, products: products)
+        table.winograd.multiply(&work)
+      }
+    }
   }
 
   /// Output transform and epilogue of some tiles in one plane of their stacks for one panel of columns.
@@ -154,7 +172,7 @@ struct WinogradConvolution {
     let filterSize = 36 * winogradPointStride(channels, tileColumns)
     let tileStride = 36 * channels + 16
     let sourceSize = blockTiles * tileStride
-    let productSize = 36 * roundUp(blockTiles) * tileColumns
+    let productSize = productSize(blockTiles)
     // The planes that one plane of the result sees are kept, each in its place of a ring.
     let depthTaps = shape.kernel.depth
     let ring = (depthTaps - 1) * shape.dilation.depth + 1
@@ -192,16 +210,15 @@ struct WinogradConvolution {
                 &images, first, count, transformed + known % ring * sourceSize, tileStride, channels)
               known += 1
             }
-            if seen.isEmpty { memset(products, 0, productSize * 4) }
+            let sources = seen.map { UnsafePointer(transformed + $0.plane % ring * sourceSize) }
             for panel in 0..<panels {
-              for (number, item) in seen.enumerated() {
-                var work = WinogradProducts(
-                  source: transformed + item.plane % ring * sourceSize, tileStride: tileStride, pointStride: channels,
-                  tiles: count, filters: filters.of(Float.self) + (panel * depthTaps + item.tap) * filterSize,
-                  channels: channels, narrow: 2 * (columns - panel * tileColumns) <= tileColumns, adding: number > 0,
-                  products: products)
-                table.winograd.multiply(&work)
+              let filters = seen.map {
+                UnsafePointer(filters.of(Float.self) + (panel * depthTaps + $0.tap) * filterSize)
               }
+              multiply(
+                sources, filters, tileStride: tileStride, pointStride: channels, first, count, channels: channels,
+                panel,
+                adding: false, to: products)
               finish(x, products, first, count, plane, panel)
             }
           }
@@ -217,7 +234,7 @@ struct WinogradConvolution {
     let transformed = try Scratch(bytes: tiles * tileStride * 4)
     // 128 channels of 32 columns at 36 points: 590 kB.
     let part = 128
-    let productSize = 36 * roundUp(tiles) * tileColumns
+    let productSize = productSize(tiles)
     let filterSize = 36 * winogradPointStride(min(part, channels), tileColumns)
     let slots = try ScratchSlots(bytes: (productSize + 9 * panelSize + filterSize) * 4)
     // Where filters are kept, in the direct form: transformed they are four times as large, and come from memory.
@@ -245,12 +262,9 @@ struct WinogradConvolution {
           for first in stride(from: 0, to: channels, by: part) {
             let count = min(part, channels - first)
             table.winograd.transformFilter(packed, channels, (first, count), gradient, filters)
-            var work = WinogradProducts(
-              source: transformed.of(Float.self) + first, tileStride: tileStride, pointStride: channels,
-              tiles: tiles, filters: filters, channels: count,
-              narrow: 2 * (columns - panel * tileColumns) <= tileColumns, adding: first > 0,
-              products: products)
-            table.winograd.multiply(&work)
+            multiply(
+              [UnsafePointer(transformed.of(Float.self) + first)], [UnsafePointer(filters)], tileStride: tileStride,
+              pointStride: channels, 0, tiles, channels: count, panel, adding: first > 0, to: products)
           }
           finish(x, products, 0, tiles, 0, panel)
         }
@@ -271,6 +285,16 @@ extension ConvolutionShape {
   /// Images that count as one: planes, or stacks of them where the kernel has a depth.
   func stacks(_ extents: Extents) -> Int { kernel.depth == 1 ? batch * extents.depth : batch }
 
+  /// Planes of one.
+  func planes(_ extents: Extents) -> Int { kernel.depth == 1 ? 1 : extents.depth }
+
+  /// Tiles of one plane of all stacks, as the longest grid of a dilated convolution needs them.
+  func winogradTiling(_ result: Extents) -> WinogradTiling {
+    WinogradTiling(
+      images: stacks(result) * grids, rows: (result.height + dilation.height - 1) / dilation.height,
+      columns: (result.width + dilation.width - 1) / dilation.width)
+  }
+
   /// The images that a dilated convolution falls into: each of every dilation-th row and column.
   var grids: Int { dilation.height * dilation.width }
   /// The padding of one.
@@ -289,10 +313,14 @@ struct WinogradCost {
 
   private func panels(_ columns: Int) -> Int { (columns + kernels.columns - 1) / kernels.columns }
 
-  /// `tiles`: those of all planes.
-  func forward(_ shape: ConvolutionShape, tiles: Int, channels: Int, columns: Int) -> Double {
+  func forward(
+    _ shape: ConvolutionShape, _ tiling: WinogradTiling, planes: Int, channels: Int, columns: Int
+  ) -> Double {
+    let tiles = tiling.count * planes
     let rows = (tiles + kernels.rows - 1) / kernels.rows * kernels.rows
-    let products = 36 * rows * channels * panels(columns) * 2 * shape.kernel.depth
+    // Products of one pair of channels, with empty rows of the last register tile in proportion.
+    let pairs = Double(tiling.points * planes) * Double(rows) / Double(max(1, tiles))
+    let products = Int(pairs) * channels * panels(columns) * 2 * shape.kernel.depth
     // A transform of one vector of channels takes about as long as 250 (input, output) or 200 (filter)
     // multiplications.
     let transforms = tiles * (channels + columns) / lanes * 250
@@ -330,7 +358,7 @@ extension WinogradConvolution {
     let places = shape.batch * result.count
     let direct = cost.direct(shape, channels: winograd.channels, columns: winograd.columns, places: places)
     let transformed = cost.forward(
-      shape, tiles: winograd.tiles * winograd.planes, channels: winograd.channels, columns: winograd.columns)
+      shape, winograd.tiling, planes: winograd.planes, channels: winograd.channels, columns: winograd.columns)
     return transformed < direct / 2
   }
 }
@@ -350,14 +378,13 @@ func winogradWeightGradient(
   guard shape.allowsWinograd(type), channels % winograd.lanes == 0, columns % winograd.lanes == 0 else {
     return false
   }
-  let tilesDown = WinogradConvolution.tiles(shape.output.height, shape.dilation.height)
-  let tilesAcross = WinogradConvolution.tiles(shape.output.width, shape.dilation.width)
-  let tiles = shape.stacks(shape.output) * shape.grids * tilesDown * tilesAcross
+  let tiling = shape.winogradTiling(shape.output)
+  let tiles = tiling.count
   let depthTaps = shape.kernel.depth
-  let planes = depthTaps == 1 ? 1 : shape.output.depth
+  let planes = shape.planes(shape.output)
   let cost = WinogradCost(kernels: kernels, lanes: winograd.lanes)
   let direct = cost.direct(shape, channels: channels, columns: columns, places: shape.outputPixels)
-  let winogradCost = cost.forward(shape, tiles: tiles * planes, channels: channels, columns: columns)
+  let winogradCost = cost.forward(shape, tiling, planes: planes, channels: channels, columns: columns)
   if winogradCost >= direct && !Backends.alwaysWinograd { return false }
 
   let width = kernels.columns
@@ -404,13 +431,13 @@ func winogradWeightGradient(
     depthStride: source.strides[1], height: shape.input.height, width: shape.input.width,
     heightStride: source.strides[2], widthStride: source.strides[3], dilationHeight: shape.dilation.height,
     dilationWidth: shape.dilation.width, paddingHeight: shape.gridPadding.height,
-    paddingWidth: shape.gridPadding.width, tilesDown: tilesDown, tilesAcross: tilesAcross, channels: channels)
+    paddingWidth: shape.gridPadding.width, tiling: tiling, channels: channels)
   let gradients = WinogradImages(
     pointer: gradient.pointer, zeros: zeros.pointer, depth: planes == 1 ? shape.output.depth : 1,
     batchStride: gradient.strides[0], depthStride: gradient.strides[1], height: shape.output.height,
     width: shape.output.width, heightStride: gradient.strides[2], widthStride: gradient.strides[3],
     dilationHeight: shape.dilation.height, dilationWidth: shape.dilation.width, paddingHeight: 0, paddingWidth: 0,
-    tilesDown: tilesDown, tilesAcross: tilesAcross, channels: columns)
+    tiling: tiling, channels: columns)
 
   let taps = shape.kernel.count
   let layout = FilterLayout(
@@ -438,17 +465,36 @@ func winogradWeightGradient(
         &images, tile, count, panel * width, min(width, columns - panel * width),
         local + (panel - first) * gradientSize)
     }
+    var sources: [UnsafePointer<Float>] = []
+    var taps: [Int] = []
     for tap in 0..<depthTaps {
       let seen = depthTaps == 1 ? 0 : plane + tap * shape.dilation.depth - shape.padding.depth
       if seen < 0 || seen >= shape.input.depth { continue }
-      let from = transformed + seen % ring * sourceSize
-      for point in 0..<36 {
-        for panel in first..<last {
-          winograd.accumulate(
-            from + point * winogradPointStride(count, channels), channels,
-            local + ((panel - first) * gradientSize + point * winogradPointStride(count, width)), count,
-            2 * (columns - panel * width) <= width, adding,
-            sums + ((panel - first) * panelSize + tap * planeSize + point * pointSize))
+      sources.append(transformed + seen % ring * sourceSize)
+      taps.append(tap)
+    }
+    if taps.isEmpty { return }
+    let results = taps.map { sums + $0 * planeSize }
+    sources.withUnsafeBufferPointer { sources in
+      results.withUnsafeBufferPointer { results in
+        guard let source = sources.baseAddress, let result = results.baseAddress else { return }
+        for point in 0..<36 {
+          let (start, end) = tiling.tiles(point, tile, tile + count)
+          for panel in first..<last {
+            let offset = (panel - first) * panelSize + point * pointSize
+            if start == end {
+              if !adding { for result in results { memset(result + offset, 0, pointSize * 4) } }
+              continue
+            }
+            var work = WinogradSums(
+              sources: source, sourceOffset: point * winogradPointStride(count, channels) + start * channels,
+              planes: taps.count, channels: channels,
+              gradient: local
+                + ((panel - first) * gradientSize + point * winogradPointStride(count, width) + start * width),
+              tiles: end - start, narrow: 2 * (columns - panel * width) <= width, adding: adding, sums: result,
+              sumsOffset: offset)
+            winograd.accumulate(&work)
+          }
         }
       }
     }
