@@ -1,3 +1,4 @@
+import CIntrinsics
 import KernelTypes
 
 // Losses of scores beside a truth, for maps of millions of elements: one pass over memory forward, one backward. The
@@ -32,9 +33,13 @@ private func vectors(_ n: Int, _ width: Int, _ body: (Int, Int) -> Void) {
   }
 }
 
+/// Elements that are asked for ahead.
+private let lossAhead = 1024
+
 @inline(__always)
 private func load<V: Lanes>(_ source: UnsafePointer<V.Scalar>, _ count: Int, else rest: V) -> V {
-  count == V.scalarCount ? UnsafeRawPointer(source).loadUnaligned(as: V.self) : loadPart(source, count, rest)
+  sn_prefetch(source + lossAhead)
+  return count == V.scalarCount ? UnsafeRawPointer(source).loadUnaligned(as: V.self) : loadPart(source, count, rest)
 }
 
 @inline(never)
@@ -170,14 +175,6 @@ private func overlapGradient<P: LossPrecision>(_ precision: P.Type) -> BinaryGra
       vectors(n, P.V.scalarCount) { i, count in
         let parts = sigmoidParts(load(x + i, count, else: P.V.nothing), P.self)
         store(c * (parts.p - load(y + i, count, else: P.V.zero)), out + i, count)
-      }
-      return
-    }
-    if s.entropy == 0 {
-      vectors(n, P.V.scalarCount) { i, count in
-        let truth = load(y + i, count, else: P.V.zero)
-        let slope = sigmoidParts(load(x + i, count, else: P.V.nothing), P.self).slope
-        store(b.adding(a, times: truth) * slope, out + i, count)
       }
       return
     }

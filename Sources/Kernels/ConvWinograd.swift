@@ -441,10 +441,14 @@ func winogradAccumulate(_ arguments: UnsafePointer<WinogradSums>) {
         }
         let whole = first + atOnce <= pairs && first / perPlane == (first + atOnce - 1) / perPlane
         let out = whole ? place(first) : buffer
-        if x.narrow {
-          pairsTile(rows, x.channels, x.gradient, x.tiles, out, whole && x.adding, NarrowTile<Float>.self)
-        } else {
-          pairsTile(rows, x.channels, x.gradient, x.tiles, out, whole && x.adding, Tile<Float>.self)
+        switch (whole, x.narrow) {
+        // Within a plane the rows are neighbours: one address instead of six.
+        case (true, true):
+          stridedNarrowTile(rows[0], x.channels, x.gradient, columns, x.tiles, out, columns, x.adding)
+        case (true, false):
+          stridedTile(rows[0], x.channels, x.gradient, columns, x.tiles, 8 * columns, out, columns, x.adding)
+        case (false, true): pairsTile(rows, x.channels, x.gradient, x.tiles, out, NarrowTile<Float>.self)
+        case (false, false): pairsTile(rows, x.channels, x.gradient, x.tiles, out, Tile<Float>.self)
         }
         if !whole {
           for i in 0..<min(atOnce, pairs - first) {
@@ -462,11 +466,11 @@ func winogradAccumulate(_ arguments: UnsafePointer<WinogradSums>) {
   }
 }
 
-/// A register tile whose rows are pairs of neighbours, `stride` numbers from one term to the next.
+/// A register tile of several planes' rows, or of their last ones: pairs of neighbours, `stride` numbers from one term to the next.
 @inline(never)
 private func pairsTile<Rows: ProductTile>(
   _ pairs: UnsafePointer<UnsafePointer<Float>>, _ stride: Int, _ b: UnsafePointer<Float>, _ terms: Int,
-  _ out: UnsafeMutablePointer<Float>, _ adding: Bool, _: Rows.Type
+  _ out: UnsafeMutablePointer<Float>, _: Rows.Type
 ) where Rows.T == Float {
   let columns = Float.tileColumns
   let p = (pairs[0], pairs[1], pairs[2])
@@ -492,7 +496,7 @@ private func pairsTile<Rows: ProductTile>(
     index += stride
     left -= 1
   } while left > 0
-  tile.put(out, columns, adding: adding)
+  tile.put(out, columns, adding: false)
 }
 
 /// Gᵀ U G for a panel.
