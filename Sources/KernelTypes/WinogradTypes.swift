@@ -1,5 +1,6 @@
 /// Winograd's algorithm F(4×4, 3×3) in float32: tiles of 4×4 outputs from 6×6 inputs by 36 multiplications per
-/// pair of channels instead of 144.
+/// pair of channels instead of 144. With kernels of 2×2 taps, tiles of 4×4 outputs from 5×5 inputs by the same points
+/// but the fifth.
 public struct WinogradKernels {
   /// Channels of the source must be a multiple of this.
   public var lanes = 1
@@ -10,6 +11,8 @@ public struct WinogradKernels {
   public var multiply: WinogradMultiplyKernel = { _ in }
   public var accumulate: WinogradAccumulateKernel = { _ in }
   public var transformFilterGradient: WinogradFilterGradientKernel = { _, _, _ in }
+  public var transformTaps: WinogradTapsKernel = { _, _, _, _ in }
+  public var transformTapsGradient: WinogradTapsKernel = { _, _, _, _ in }
 
   public init() {}
 }
@@ -25,7 +28,8 @@ public struct WinogradImageKernels {
 }
 
 /// How outputs are cut into tiles of 4×4. The last tile along an axis may have fewer outputs, and then needs fewer of the
-/// six points along that axis: with r outputs, points 0 to r and the last one.
+/// six points along that axis: with r outputs of a kernel of three taps, points 0 to r and the last one, of two taps,
+/// points 0 to r - 1 and the last one.
 ///
 /// Tiles are numbered so that those which need a point follow each other: first those that are short across only, then
 /// whole ones, then those that are short downwards only, and at last the short corners; in each of these classes image by
@@ -42,9 +46,20 @@ public struct WinogradTiling {
   public var wholeDown: Int
   public var wholeAcross: Int
 
+  /// Of the kernel along each axis, 2 or 3.
+  public var taps: Int
+  /// Whether the last point is needed along each axis: not where the last tap is zero.
+  public var hasLastDown: Bool
+  public var hasLastAcross: Bool
+
   /// Of images of so many rows and columns.
-  public init(images: Int, rows: Int, columns: Int) {
+  public init(
+    images: Int, rows: Int, columns: Int, taps: Int = 3, hasLastDown: Bool = true, hasLastAcross: Bool = true
+  ) {
     self.images = images
+    self.taps = taps
+    self.hasLastDown = hasLastDown
+    self.hasLastAcross = hasLastAcross
     tilesDown = (rows + 3) / 4
     tilesAcross = (columns + 3) / 4
     lastRows = rows - 4 * (tilesDown - 1)
@@ -56,9 +71,9 @@ public struct WinogradTiling {
   public var count: Int { images * tilesDown * tilesAcross }
   /// Products of all tiles: 36 for each whole one.
   public var points: Int {
-    let down = 6 * wholeDown + (wholeDown < tilesDown ? lastRows + 2 : 0)
-    let across = 6 * wholeAcross + (wholeAcross < tilesAcross ? lastColumns + 2 : 0)
-    return images * down * across
+    let down = (taps + 3) * wholeDown + (wholeDown < tilesDown ? lastRows + taps - 1 : 0)
+    let across = (taps + 3) * wholeAcross + (wholeAcross < tilesAcross ? lastColumns + taps - 1 : 0)
+    return images * (hasLastDown ? down : down - tilesDown) * (hasLastAcross ? across : across - tilesAcross)
   }
 
   @inlinable var shortAcross: Int { images * wholeDown * (tilesAcross - wholeAcross) }
@@ -88,7 +103,9 @@ public struct WinogradTiling {
   @inlinable
   public func tiles(_ point: Int, _ first: Int, _ end: Int) -> (Int, Int) {
     let i = point / 6, j = point % 6
-    let down = i == 5 || i <= lastRows, across = j == 5 || j <= lastColumns
+    if i == 5 ? !hasLastDown : i > taps + 1 { return (0, 0) }
+    if j == 5 ? !hasLastAcross : j > taps + 1 { return (0, 0) }
+    let down = i == 5 || i < lastRows + taps - 2, across = j == 5 || j < lastColumns + taps - 2
     let from = across ? 0 : shortAcross
     let to = down ? (across ? count : shortAcross + whole + shortDown) : shortAcross + whole
     let start = max(from, first)
@@ -99,7 +116,7 @@ public struct WinogradTiling {
 /// Images cut into tiles of the result. Strides in elements; channels are adjacent.
 ///
 /// A dilated convolution is one without dilation on every dilation-th row and column: such a grid counts as an image of
-/// its own, the grids of an image one after the other.
+/// its own, the grids of an image one after the other. Other grids are taken one at a time, from a first row and column on.
 public struct WinogradImages {
   public var pointer: UnsafeRawPointer
   /// As many zeros as there are channels.
@@ -115,6 +132,8 @@ public struct WinogradImages {
   /// From a row or column of a grid to its next.
   public var dilationHeight: Int
   public var dilationWidth: Int
+  /// If there is but one grid in each image: its first row and column.
+  public var firstPlace: (row: Int, column: Int)?
   /// What stands before the first row and column of a grid.
   public var paddingHeight: Int
   public var paddingWidth: Int
@@ -124,8 +143,10 @@ public struct WinogradImages {
   public init(
     pointer: UnsafeRawPointer, zeros: UnsafeRawPointer, depth: Int, batchStride: Int, depthStride: Int,
     height: Int, width: Int, heightStride: Int, widthStride: Int, dilationHeight: Int, dilationWidth: Int,
-    paddingHeight: Int, paddingWidth: Int, tiling: WinogradTiling, channels: Int
+    paddingHeight: Int, paddingWidth: Int, tiling: WinogradTiling, channels: Int,
+    firstPlace: (row: Int, column: Int)? = nil
   ) {
+    self.firstPlace = firstPlace
     self.pointer = pointer
     self.zeros = zeros
     self.depth = depth
@@ -171,6 +192,9 @@ public struct WinogradProducts {
   public var firstTile: Int
   public var tiles: Int
   public var channels: Int
+  /// Whether the filters' planes are those of 2×2 taps of a kernel of 3×3: (0, 1), (0, 0), (1, 0), (1, 1), of which those
+  /// with a 1 have no last point along that axis.
+  public var isOdd: Bool
   /// Whether only the first half of the columns counts.
   public var narrow: Bool
   /// Whether to add to the products or to overwrite them.
@@ -181,8 +205,9 @@ public struct WinogradProducts {
   public init(
     sources: UnsafePointer<UnsafePointer<Float>>, filters: UnsafePointer<UnsafePointer<Float>>, planes: Int,
     tileStride: Int, pointStride: Int, tiling: WinogradTiling, firstTile: Int, tiles: Int, channels: Int, narrow: Bool,
-    adding: Bool, products: UnsafeMutablePointer<Float>
+    adding: Bool, products: UnsafeMutablePointer<Float>, isOdd: Bool = false
   ) {
+    self.isOdd = isOdd
     self.sources = sources
     self.filters = filters
     self.planes = planes
@@ -196,6 +221,11 @@ public struct WinogradProducts {
     self.adding = adding
     self.products = products
   }
+}
+
+/// Which of the four planes with `isOdd` have a point.
+@inlinable public func winogradOddPlanes(_ point: Int) -> Range<Int> {
+  (point % 6 == 5 ? 1 : 0)..<(point / 6 == 5 ? 2 : point % 6 == 5 ? 3 : 4)
 }
 
 /// `(products, first tile, tiles, tiling of the output, epilogue)`: output transform of one block of columns and
@@ -212,13 +242,15 @@ public struct WinogradOutput {
   public var width: Int
   public var dilationHeight: Int
   public var dilationWidth: Int
+  public var firstPlace: (row: Int, column: Int)?
   public var tiling: WinogradTiling
   public var channels: Int
 
   public init(
     imageStride: Int, height: Int, width: Int, dilationHeight: Int, dilationWidth: Int,
-    tiling: WinogradTiling, channels: Int
+    tiling: WinogradTiling, channels: Int, firstPlace: (row: Int, column: Int)? = nil
   ) {
+    self.firstPlace = firstPlace
     self.imageStride = imageStride
     self.height = height
     self.width = width
@@ -278,6 +310,12 @@ public struct WinogradSums {
 /// [9][channels][tile columns])`.
 public typealias WinogradFilterGradientKernel = (
   UnsafePointer<Float>, Int, UnsafeMutablePointer<Float>
+) -> Void
+
+/// `(panel [tap][channels][tile columns], channels, taps, transformed [36][channels][tile columns])`: a filter of 2×2 taps
+/// of which some may be missing (-1), in rows; from a panel to points, or from sums of points to the taps of a panel.
+public typealias WinogradTapsKernel = (
+  UnsafeMutablePointer<Float>, Int, (Int, Int, Int, Int), UnsafeMutablePointer<Float>
 ) -> Void
 
 /// Elements from one of the 36 points of a transformed block of tiles to the next. A line more than the data

@@ -27,26 +27,23 @@ private func sourceTransform(_ d: Vectors6) -> Vectors6 {
   )
 }
 
-/// Bᵀ d of a tile with `outputs` outputs along the axis, whose filters are those of four: each point's numbers are
+/// Bᵀ d of a tile with fewer inputs along the axis, whose filters are transformed as for six: each point's numbers are
 /// multiplied by what the filters' lack.
 @inline(__always)
-private func sourceTransform(_ d: Vectors6, _ outputs: Int) -> Vectors6 {
-  switch outputs {
-  case 4: return sourceTransform(d)
-  case 3:
+private func sourceTransform(_ d: Vectors6, _ inputs: Int) -> Vectors6 {
+  switch inputs {
+  case 6: return sourceTransform(d)
+  case 5:
     let slope = d.3 - d.1
     return (
       fma(4, d.0 - d.2, 2 * slope), fma(-6, d.1, 3 * (d.3 - d.2)), fma(2, d.1, fma(-3, d.2, d.3)), 4 * slope, V(),
       fma(-2, slope, d.4 - d.2)
     )
-  case 2: return (4 * (d.0 - d.2), -3 * (d.1 + d.2), 3 * (d.1 - d.2), V(), V(), d.3 - d.1)
-  default: return (4 * (d.0 - d.1), -6 * d.1, V(), V(), V(), d.2 - d.1)
+  case 4: return (4 * (d.0 - d.2), -3 * (d.1 + d.2), 3 * (d.1 - d.2), V(), V(), d.3 - d.1)
+  case 3: return (4 * (d.0 - d.1), -6 * d.1, V(), V(), V(), d.2 - d.1)
+  default: return (4 * d.0, V(), V(), V(), V(), d.1)
   }
 }
-
-/// Whether a tile with so many outputs along an axis needs a point of it.
-@inline(__always)
-private func isNeeded(_ point: Int, _ outputs: Int) -> Bool { point == 5 || point <= outputs }
 
 /// Aᵀ m, one column.
 @inline(__always)
@@ -84,6 +81,20 @@ private func filterTransform(_ g0: V, _ g1: V, _ g2: V) -> Vectors6 {
   return (g0 * 0.25, outer - middle, outer + middle, outer2 + middle2, outer2 - middle2, g2)
 }
 
+/// G g of two taps, one column; the fifth point is not used.
+@inline(__always)
+private func filterTransform(_ g0: V, _ g1: V) -> Vectors6 {
+  let t = filterTransform(g0, g1, V())
+  return (t.0, t.1, t.2, t.3, V(), g1)
+}
+
+/// Gᵀ u of two taps.
+@inline(__always)
+private func tapsAdjoint(_ u: Vectors6) -> (V, V) {
+  let t = filterAdjoint((u.0, u.1, u.2, u.3, V(), V()))
+  return (t.0, t.1 + u.5)
+}
+
 /// Gᵀ u, one column: the adjoint of the filter transform.
 @inline(__always)
 private func filterAdjoint(_ u: Vectors6) -> (V, V, V) {
@@ -109,7 +120,10 @@ private struct PointBuffer {
 
 /// The image that a grid belongs to, and the grid's first row and column there.
 @inline(__always)
-private func gridPlace(_ grid: Int, _ down: Int, _ across: Int) -> (image: Int, top: Int, left: Int) {
+private func gridPlace(
+  _ grid: Int, _ down: Int, _ across: Int, _ first: (row: Int, column: Int)?
+) -> (image: Int, top: Int, left: Int) {
+  if let first { return (grid, first.row, first.column) }
   let row = grid / across
   return (row / down, row % down, grid % across)
 }
@@ -130,7 +144,7 @@ func winogradSource<S: ImageNumber>(
       guard let from = addresses.baseAddress else { return }
       for tile in 0..<tiles {
         let (grid, row, column, rows, columns) = x.tiling.place(firstTile + tile)
-        let (image, top, left) = gridPlace(grid, x.dilationHeight, x.dilationWidth)
+        let (image, top, left) = gridPlace(grid, x.dilationHeight, x.dilationWidth, x.firstPlace)
         let plane = base + image / x.depth * x.batchStride + image % x.depth * x.depthStride
         for i in 0..<6 {
           let h = (row + i - x.paddingHeight) * x.dilationHeight + top
@@ -180,9 +194,16 @@ func winogradSource<S: ImageNumber>(
             to += 6 * pointStride
           }
         }
+        let taps = x.tiling.taps
         var channel = 0
         while channel < x.channels {
-          if rows == 4 && columns == 4 { transform(channel, 4, 4) } else { transform(channel, rows, columns) }
+          if rows + taps == 7 && columns + taps == 7 {
+            transform(channel, 6, 6)
+          } else if rows + taps == 6 && columns + taps == 6 {
+            transform(channel, 5, 5)
+          } else {
+            transform(channel, rows + taps - 1, columns + taps - 1)
+          }
           channel += lanes
         }
       }
@@ -238,17 +259,18 @@ func winogradMultiply(_ arguments: UnsafePointer<WinogradProducts>) {
   let productStride = winogradProductStride(x.tiles, tileRows, columns)
   for point in 0..<36 {
     let filter = point * winogradPointStride(x.channels, columns)
+    let planes = x.isOdd ? winogradOddPlanes(point) : 0..<x.planes
     var (row, end) = x.tiling.tiles(point, x.firstTile, x.firstTile + x.tiles)
     while row < end {
       let source = point * x.pointStride + row * x.tileStride
       let out = x.products + (point * productStride + row * columns)
       let last = min(tileRows, end - row) - 1
       if x.narrow {
-        planesTile(arguments, source, last, filter, out, NarrowTile<Float>.self)
+        planesTile(arguments, planes, source, last, filter, out, NarrowTile<Float>.self)
       } else if last < 6 && tileRows > 6 {
-        planesTile(arguments, source, last, filter, out, SixRows<Float>.self)
+        planesTile(arguments, planes, source, last, filter, out, SixRows<Float>.self)
       } else {
-        planesTile(arguments, source, last, filter, out, Tile<Float>.self)
+        planesTile(arguments, planes, source, last, filter, out, Tile<Float>.self)
       }
       row += tileRows
     }
@@ -258,15 +280,14 @@ func winogradMultiply(_ arguments: UnsafePointer<WinogradProducts>) {
 /// A register tile of one point's products, summed over channels and planes of the kernel. Rows beyond the last repeat it.
 @inline(never)
 private func planesTile<Rows: ProductTile>(
-  _ arguments: UnsafePointer<WinogradProducts>, _ source: Int, _ last: Int, _ filter: Int,
+  _ arguments: UnsafePointer<WinogradProducts>, _ planes: Range<Int>, _ source: Int, _ last: Int, _ filter: Int,
   _ out: UnsafeMutablePointer<Float>, _: Rows.Type
 ) where Rows.T == Float {
   let stride = arguments.pointee.tileStride
   let channels = arguments.pointee.channels
   let (sources, filters) = (arguments.pointee.sources, arguments.pointee.filters)
-  let planes = arguments.pointee.planes
   var tile = Rows()
-  var plane = 0
+  var plane = planes.lowerBound
   repeat {
     let a = sources[plane] + source
     let rows = RowPointers<Float> { a + min($0, last) * stride }
@@ -278,7 +299,7 @@ private func planesTile<Rows: ProductTile>(
       index += 1
     } while index < channels
     plane += 1
-  } while plane < planes
+  } while plane < planes.upperBound
   tile.put(out, Float.tileColumns, adding: arguments.pointee.adding)
 }
 
@@ -302,7 +323,7 @@ func winogradProducts<S: ImageNumber>(
           epilogue.pointee, column: epilogue.pointee.firstColumn, width: width, room: room)
         for tile in 0..<tiles {
           let (grid, row, column, tileDown, tileAcross) = x.tiling.place(firstTile + tile)
-          let (image, firstRow, firstColumn) = gridPlace(grid, x.dilationHeight, x.dilationWidth)
+          let (image, firstRow, firstColumn) = gridPlace(grid, x.dilationHeight, x.dilationWidth, x.firstPlace)
           let top = row * x.dilationHeight + firstRow, left = column * x.dilationWidth + firstColumn
           // The last tile of a grid that is shorter than others has a row or column less, maybe none.
           let rows = min(tileDown, (x.height - top + x.dilationHeight - 1) / x.dilationHeight)
@@ -317,12 +338,14 @@ func winogradProducts<S: ImageNumber>(
           }
           finish.fetch(places, rows * across, width)
           @inline(__always)
-          func transform(_ half: Int, _ down: Int, _ right: Int) {
+          func transform(_ half: Int, _ down: Int, _ right: Int, _ taps: Int) {
             let m = products + (tile * columns + half)
             for j in 0..<6 {
+              let isThere = j == 5 ? taps == 3 || x.tiling.hasLastAcross : j < right + taps - 2
               @inline(__always)
               func p(_ i: Int) -> V {
-                isNeeded(i, down) && isNeeded(j, right) ? load(m + (i * 6 + j) * pointStride) : V()
+                let isNeeded = i == 5 ? taps == 3 || x.tiling.hasLastDown : i < down + taps - 2
+                return isThere && isNeeded ? load(m + (i * 6 + j) * pointStride) : V()
               }
               let t = outputTransform((p(0), p(1), p(2), p(3), p(4), p(5)), down)
               store(t.0, middle + j * lanes)
@@ -346,7 +369,11 @@ func winogradProducts<S: ImageNumber>(
           }
           var half = 0
           while half < width {
-            if tileDown == 4 && tileAcross == 4 { transform(half, 4, 4) } else { transform(half, tileDown, tileAcross) }
+            if tileDown == 4 && tileAcross == 4 && x.tiling.taps == 3 {
+              transform(half, 4, 4, 3)
+            } else {
+              transform(half, tileDown, tileAcross, x.tiling.taps)
+            }
             half += lanes
           }
           finish.putRows(results, places, rows * across, width)
@@ -373,7 +400,7 @@ func winogradGradient<S: ImageNumber>(
       guard let from = addresses.baseAddress else { return }
       for tile in 0..<tiles {
         let (grid, row, column, rows, across) = x.tiling.place(firstTile + tile)
-        let (image, top, left) = gridPlace(grid, x.dilationHeight, x.dilationWidth)
+        let (image, top, left) = gridPlace(grid, x.dilationHeight, x.dilationWidth, x.firstPlace)
         let plane = base + image / x.depth * x.batchStride + image % x.depth * x.depthStride
         for i in 0..<4 {
           let h = (row + i) * x.dilationHeight + top
@@ -528,6 +555,54 @@ func winogradFilterGradient(
   }
 }
 
+/// G g Gᵀ for a panel of filters of 2×2 taps.
+func winogradTaps(
+  _ panel: UnsafePointer<Float>, _ channels: Int, _ taps: (Int, Int, Int, Int), _ out: UnsafeMutablePointer<Float>
+) {
+  let size = channels * Float.tileColumns
+  let pointStride = winogradPointStride(channels, Float.tileColumns)
+  for offset in stride(from: 0, to: size, by: V.scalarCount) {
+    @inline(__always) func g(_ tap: Int) -> V { tap < 0 ? V() : load(panel + tap * size + offset) }
+    let a = filterTransform(g(taps.0), g(taps.2)), b = filterTransform(g(taps.1), g(taps.3))
+    @inline(__always)
+    func row(_ i: Int, _ a: V, _ b: V) {
+      let t = filterTransform(a, b)
+      let to = out + i * 6 * pointStride + offset
+      store(t.0, to)
+      store(t.1, to + pointStride)
+      store(t.2, to + 2 * pointStride)
+      store(t.3, to + 3 * pointStride)
+      store(t.5, to + 5 * pointStride)
+    }
+    row(0, a.0, b.0)
+    row(1, a.1, b.1)
+    row(2, a.2, b.2)
+    row(3, a.3, b.3)
+    row(5, a.5, b.5)
+  }
+}
+
+/// Gᵀ U G for a panel, to those of 2×2 taps that are there.
+func winogradTapsGradient(
+  _ out: UnsafeMutablePointer<Float>, _ channels: Int, _ taps: (Int, Int, Int, Int), _ sums: UnsafePointer<Float>
+) {
+  let size = channels * Float.tileColumns
+  let pointStride = winogradPointStride(channels, Float.tileColumns)
+  for offset in stride(from: 0, to: size, by: V.scalarCount) {
+    @inline(__always)
+    func column(_ j: Int) -> (V, V) {
+      @inline(__always) func u(_ i: Int) -> V { load(sums + (i * 6 + j) * pointStride + offset) }
+      return tapsAdjoint((u(0), u(1), u(2), u(3), V(), u(5)))
+    }
+    let a = column(0), b = column(1), c = column(2), d = column(3), e = column(5)
+    let top = tapsAdjoint((a.0, b.0, c.0, d.0, V(), e.0)), bottom = tapsAdjoint((a.1, b.1, c.1, d.1, V(), e.1))
+    if taps.0 >= 0 { store(top.0, out + taps.0 * size + offset) }
+    if taps.1 >= 0 { store(top.1, out + taps.1 * size + offset) }
+    if taps.2 >= 0 { store(bottom.0, out + taps.2 * size + offset) }
+    if taps.3 >= 0 { store(bottom.1, out + taps.3 * size + offset) }
+  }
+}
+
 func registerWinograd(_ table: inout WinogradKernels) {
   table.lanes = V.scalarCount
   table.wideImages = imageKernels(Float.self)
@@ -535,6 +610,8 @@ func registerWinograd(_ table: inout WinogradKernels) {
   table.transformFilter = { winogradFilter($0, $1, $2, $3, $4) }
   table.multiply = { winogradMultiply($0) }
   table.accumulate = { winogradAccumulate($0) }
+  table.transformTaps = { winogradTaps($0, $1, $2, $3) }
+  table.transformTapsGradient = { winogradTapsGradient($0, $1, $2, $3) }
   table.transformFilterGradient = { winogradFilterGradient($0, $1, $2) }
 }
 

@@ -21,6 +21,10 @@ func convolutionForward(
     return try winograd.run(
       source: input, strides: inputStrides, weight: weight, epilogue: epilogue, output: output, prepared: prepared)
   }
+  if let strided = StridedWinograd(type, shape, gradient: false, table: table) {
+    return try strided.run(
+      source: input, strides: inputStrides, weight: weight, epilogue: epilogue, output: output, prepared: prepared)
+  }
   if let groups = GroupConvolution(type, shape, kernels: kernels) {
     return try groups.run(
       source: input, strides: inputStrides, weight: weight, epilogue: epilogue, output: output, prepared: prepared)
@@ -58,6 +62,11 @@ func convolutionDataGradient(
       source: gradOutput, strides: gradOutputStrides, weight: weight, epilogue: ConvolutionEpilogue(),
       output: gradInput)
   }
+  if let strided = StridedWinograd(type, shape, gradient: true, table: table) {
+    return try strided.run(
+      source: gradOutput, strides: gradOutputStrides, weight: weight, epilogue: ConvolutionEpilogue(),
+      output: gradInput)
+  }
   if let groups = GroupConvolution(type, shape, gradient: true, kernels: kernels) {
     return try groups.run(
       source: gradOutput, strides: gradOutputStrides, weight: weight, epilogue: ConvolutionEpilogue(),
@@ -92,6 +101,13 @@ func convolutionWeightGradient(
     gradOutputStrides: gradOutputStrides, gradWeight: gradWeight, gradBias: gradBias, type: type, table: table
   ) {
     return
+  }
+  if shape.outChannels % table.winograd.lanes == 0,
+    let strided = StridedWinograd(type, shape, gradient: false, table: table)
+  {
+    return try strided.weightGradient(
+      input: input, inputStrides: inputStrides, gradOutput: gradOutput, gradOutputStrides: gradOutputStrides,
+      gradWeight: gradWeight, gradBias: gradBias)
   }
   if let groups = GroupConvolution(type, shape, kernels: kernels) {
     return try groups.weightGradient(

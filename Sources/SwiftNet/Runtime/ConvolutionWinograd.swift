@@ -329,23 +329,26 @@ struct WinogradCost {
   }
 
   func direct(_ shape: ConvolutionShape, channels: Int, columns: Int, places: Int) -> Double {
+    let taps = shape.kernel.width
     // Taps that only see padding are skipped on tiny images.
-    func used(_ size: Int, _ padding: Int, _ input: Int, _ dilation: Int) -> Double {
-      var taps = 0
+    func used(_ size: Int, _ padding: Int, _ input: Int, _ dilation: Int, _ step: Int) -> Double {
+      var seen = 0
       for place in 0..<size {
-        for tap in 0..<3 {
-          let from = place + tap * dilation - padding
-          if from >= 0 && from < input { taps += 1 }
+        for tap in 0..<taps {
+          let from = place * step + tap * dilation - padding
+          if from >= 0 && from < input { seen += 1 }
         }
       }
-      return Double(taps) / Double(max(1, size))
+      return Double(seen) / Double(max(1, size))
     }
     let tiny = shape.output.height * shape.output.width <= 64 && shape.batch >= 8
-    let taps =
+    let active =
       tiny
-      ? used(shape.output.height, shape.padding.height, shape.input.height, shape.dilation.height)
-        * used(shape.output.width, shape.padding.width, shape.input.width, shape.dilation.width) : 9
-    return taps * Double(shape.kernel.depth * places * channels * panels(columns) * 2) * 1.05
+      ? used(
+        shape.output.height, shape.padding.height, shape.input.height, shape.dilation.height, shape.stride.height)
+        * used(shape.output.width, shape.padding.width, shape.input.width, shape.dilation.width, shape.stride.width)
+      : Double(taps * taps)
+    return active * Double(shape.kernel.depth * places * channels * panels(columns) * 2) * 1.05
   }
 }
 
@@ -589,7 +592,7 @@ private func slices(_ channels: Int, _ floats: Int, _ lanes: Int) -> Int? {
 }
 
 /// Sums over batch and places of each channel, in chunks that depend on the shape alone.
-private func sumChannels(
+func sumChannels(
   _ gradient: ChannelsLast, _ shape: ConvolutionShape, kernels: ProductKernels,
   to bias: UnsafeMutablePointer<Float>
 ) throws {
