@@ -12,13 +12,14 @@ extension Tensor {
     try require(
       dtype.isFloatingPoint, .notImplemented, "\"batch_norm\" not implemented for '\(dtype.scalarTypeName)'")
     let channels = shape[1]
-    for (name, tensor) in [
-      ("running_mean", runningMean), ("running_var", runningVariance), ("weight", weight), ("bias", bias),
-    ] {
-      guard let tensor else { continue }
-      try require(
-        tensor.count == channels, "\(name) should contain \(channels) elements not \(tensor.count)")
+    func check(_ tensor: Tensor?, _ name: StaticString) throws {
+      guard let tensor, tensor.count != channels else { return }
+      throw SwiftNetError.runtime("\(name) should contain \(channels) elements not \(tensor.count)")
     }
+    try check(runningMean, "running_mean")
+    try check(runningVariance, "running_var")
+    try check(weight, "weight")
+    try check(bias, "bias")
     try require(
       training || (runningMean != nil && runningVariance != nil),
       "Expected running_mean and running_var to be defined when training=False")
