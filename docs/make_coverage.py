@@ -87,7 +87,7 @@ DIFFERENCES = """## Where it differs
 
 - **One device.** `cuda.is_available()` is False; `.cuda()` and `.to("cuda")` raise, or warn once and stay on the CPU after `swiftnet.cuda.fall_back_to_cpu()`.
 - **Real numbers only**, in ten dtypes: float32, float64, float16, bfloat16, int8, int16, int32, int64, uint8, bool. No complex, sparse, quantized or nested tensors.
-- **`view()` may copy** where the library itself has chosen a channels-last layout for a result: see [architecture.md](architecture.md). `data_ptr()` tells.
+- **`view()` and `contiguous()` may copy, and `contiguous(memory_format=channels_last)` may not,** where the library itself has chosen a channels-last layout for a result: see [architecture.md](architecture.md). `data_ptr()` tells.
 - **`Tensor.grad_fn` names** are PyTorch's for most operations; a function composed of others shows its last one.
 - **Random numbers** are PyTorch's on the CPU for the same seed, normal ones up to the rounding of the last bit. Dropout draws the numbers of PyTorch's default implementation, in the order of the indices; where a program has made a tensor channels-last, PyTorch's order is that of memory.
 - **`binary_cross_entropy(sigmoid(x))`** of large tensors takes the logarithms from x. Where the sigmoid has rounded to 0 or 1, PyTorch's loss jumps to 100; here it is |x|, up to 100.

@@ -1,6 +1,7 @@
 """Changes in place: gradients through views and their bases, and the mistakes that are refused."""
 
 import pytest
+import swiftnet
 from autograd_parity import both, leaf
 from parity import raises_alike
 
@@ -238,6 +239,18 @@ def change_flag_of_result(m):
     (leaf(m, 2) * 2).requires_grad_(False)
 
 
+def expanded_written(m):
+    m.zeros(3, 1).expand(3, 4).add_(1)
+
+
+def expanded_copied_into(m):
+    m.zeros(3, 1).expand(3, 4)[1:].copy_(m.ones(2, 4))
+
+
+def expanded_drawn(m):
+    m.zeros(3, 1).expand(3, 4).t().normal_()
+
+
 def grad_of_wrong_shape(m):
     leaf(m, 2).grad = m.ones(3, dtype=m.float64)
 
@@ -259,10 +272,20 @@ def grad_of_wrong_shape(m):
         numpy_of_gradient,
         change_flag_of_result,
         grad_of_wrong_shape,
+        expanded_written,
+        expanded_copied_into,
+        expanded_drawn,
     ],
     ids=lambda f: f.__name__,
 )
 def test_mistakes(mistake):
     messages = raises_alike(mistake)
-    for word in ("inplace operation", "leaf Variable", "a second time", "scalar outputs", "floating point"):
+    for word in ("inplace operation", "leaf Variable", "a second time", "scalar outputs", "floating point", "memory location"):
         assert (word in messages[0]) == (word in messages[1]), messages
+
+
+def test_the_same_into_all_of_an_expanded_tensor():
+    base = swiftnet.zeros(3, 1)
+    base.expand(3, 4).fill_(2)
+    base.expand(3, 4)[1:].masked_fill_(swiftnet.ones(2, 4) > 0, 5.0)
+    assert base.tolist() == [[2.0], [5.0], [5.0]]

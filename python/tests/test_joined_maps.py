@@ -318,3 +318,14 @@ def test_memory_of_a_joined_map():
     float(flat.sum())
     assert swiftnet.memory.statistics()["live"] - before < 1.1 * image
     assert float(y.sum()) == flat.numel()
+
+
+@pytest.mark.parametrize("shape", [(2, 9, 4, 5), (2, 9, 3, 4, 5), (1, 9, 1, 1), (2, 1, 3, 3)])
+def test_slices_keep_the_order_of_their_maps(shape):
+    """PyTorch lays out what is joined of slices as the maps are that they were taken from."""
+    strides = []
+    for m in (swiftnet, torch):
+        x = maps(m, shape, 1)[0].detach()
+        part = x[:, : max(shape[1] // 2, 1)]
+        strides.append(m.cat([part, part], 1).stride())
+    assert strides[0] == strides[1]

@@ -117,9 +117,9 @@ extension Tensor {
   /// result's history. Other views of the same memory see the change, in value and in gradient.
   ///
   /// - Parameter isFresh: nobody but the operation's node holds the result, so that its memory may be taken over.
-  func inPlace(isFresh: Bool = false, _ operation: (Tensor) throws -> Tensor) throws {
+  func inPlace(isFresh: Bool = false, allowsOverlap: Bool = false, _ operation: (Tensor) throws -> Tensor) throws {
     let recording = ThreadState.current.isGradEnabled
-    try checkWritable()
+    try checkWritable(allowsOverlap: allowsOverlap)
     if recording, requiresGrad { try checkChangeable() }
     let before = try alias()
     if let edge = gradEdge { before.autograd = AutogradMeta(gradNode: edge.node, outputIndex: edge.index) }

@@ -83,14 +83,14 @@ extension Tensor {
 
   /// Sets every element to a value.
   public func fillInPlace(_ value: Scalar) throws {
-    try checkWritable()
+    try checkWritable(allowsOverlap: true)
     if !needsRecording([self]) {
       try fillUnrecorded(value)
       bumpVersion()
       return
     }
     let dtype = self.dtype
-    try inPlace { before in
+    try inPlace(allowsOverlap: true) { before in
       let filled = try Tensor.full(before.shape, value, dtype: dtype)
       return try filled.recorded("Fill", before) { [try Tensor.zeros(try $0.grad.shape, dtype: dtype)] }
     }

@@ -57,7 +57,8 @@ extension Tensor {
       shape[d] += part.shape[d]
       dtype = TypePromotion.promote(dtype, part.dtype)
     }
-    let channelsLast = first.rank >= 3 && !first.isContiguous && parts.allSatisfy(\.isChannelsLast)
+    let channelsLast =
+      first.rank >= 3 && !first.isContiguous && parts.allSatisfy { Shape.suggestsChannelsLast($0.shape, $0.strides) }
     let strides = channelsLast ? Shape.channelsLastStrides(shape) : Shape.contiguousStrides(shape)
     let sizes = tensors.map { $0.shape == [0] ? 0 : $0.shape[d] }
     let out = try joined(PendingJoin(parts: parts.map { try $0.alias() }, dim: d), shape, strides, dtype)

@@ -70,7 +70,7 @@ extension Tensor {
 
   /// As `maskedFill`, in place.
   public func maskedFillInPlace(_ mask: Tensor, _ value: Scalar) throws {
-    if needsRecording([self]) { return try inPlace { try $0.maskedFill(mask, value) } }
+    if needsRecording([self]) { return try inPlace(allowsOverlap: true) { try $0.maskedFill(mask, value) } }
     try checkMask("masked_fill_", mask)
     _ = try elementwise(.where, [.tensor(mask), .scalar(fitting(value)), .tensor(self)], into: self)
   }

@@ -66,6 +66,18 @@ public enum Shape {
     return true
   }
 
+  /// Whether the elements lie with channels fastest, gaps or not: a slice of channels-last maps does. Results follow it.
+  public static func suggestsChannelsLast(_ shape: [Int], _ strides: [Int]) -> Bool {
+    guard shape.count >= 3, strides[1] != 0 else { return false }
+    var least = 0
+    for d in [1] + Array((2..<shape.count).reversed()) + [0] {
+      // All of one element each: any order would do.
+      if shape[d] == 0 || strides[d] < least || d == 0 && least == strides[1] { return false }
+      least = shape[d] > 1 ? strides[d] &* shape[d] : strides[d]
+    }
+    return true
+  }
+
   /// Whether the elements fill a block of memory without gaps or overlaps, in some order of dimensions.
   public static func isDense(_ shape: [Int], _ strides: [Int]) -> Bool {
     if isContiguous(shape, strides) { return true }

@@ -76,8 +76,14 @@ public final class Tensor {
     return result
   }
 
-  /// Throws where an in-place operation is not allowed: on a tensor made in inference mode, outside of it.
-  func checkWritable() throws {
+  /// Throws where an in-place operation is not allowed: on a tensor made in inference mode, outside of it; and on an
+  /// expanded one, whose elements share their memory, unless it writes the same to all of them.
+  func checkWritable(allowsOverlap: Bool = false) throws {
+    if !allowsOverlap, zip(shape, strides).contains(where: { $0 > 1 && $1 == 0 }), count > 0 {
+      throw SwiftNetError.runtime(
+        "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+          + "Please clone() the tensor before performing the operation.")
+    }
     try require(
       !isInference || ThreadState.current.isInferenceMode,
       "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal "
