@@ -8,11 +8,15 @@ import KernelTypes
 /// then done to its input in one pass, and so is the gradient of a ReLU.
 final class PendingConvolution {
   /// What is multiplied, if anything.
-  struct Filter {
+  final class Filter {
     let sizes: ConvolutionShape
     let weight: Tensor
     /// Dense float32.
     let bias: Tensor?
+
+    init(sizes: ConvolutionShape, weight: Tensor, bias: Tensor?) {
+      (self.sizes, self.weight, self.bias) = (sizes, weight, bias)
+    }
   }
 
   let filter: Filter?

@@ -56,10 +56,13 @@ public final class Storage: @unchecked Sendable {
   /// Held for the moment in which `kept` is read or given up.
   private let isKeptInUse = Atomic<Bool>(false)
 
-  /// A storage takes itself out of such lists before it ends, so that the identity stays its own.
-  private struct Reader {
+  /// A storage takes itself out of such lists before it ends: while the lists are locked, all in them are there, if only
+  /// on the point of ending. (A weak reference in the list would make every later use of the storage slower.)
+  private typealias Reader = Unmanaged<Storage>
+
+  /// A storage unless it is about to end.
+  private struct WeakReader {
     weak var storage: Storage?
-    let identity: ObjectIdentifier
   }
 
   /// New memory of the pool, not cleared.
@@ -162,21 +165,20 @@ public final class Storage: @unchecked Sendable {
     return body()
   }
 
-  private func addReader(_ storage: Storage) {
-    Storage.usingReaders { readers.append(Reader(storage: storage, identity: ObjectIdentifier(storage))) }
-  }
-
   /// Puts this storage into the lists of those that its recipe reads.
   private func enlist(for recipe: ElementwiseRecipe) {
-    for case .tensor(let tensor) in recipe.program.leaves { tensor.memory.addReader(self) }
+    let reader = Unmanaged.passUnretained(self)
+    Storage.usingReaders {
+      for case .tensor(let tensor) in recipe.program.leaves { tensor.memory.readers.append(reader) }
+    }
   }
 
   /// Takes this storage out of the lists of those that its recipe reads.
   private func forget(_ recipe: ElementwiseRecipe) {
+    let reader = Unmanaged.passUnretained(self).toOpaque()
     Storage.usingReaders {
       for case .tensor(let tensor) in recipe.program.leaves {
-        // Weak references are not looked at: the last strong one might end here, within the lock.
-        tensor.memory.readers.removeAll { $0.identity == ObjectIdentifier(self) }
+        tensor.memory.readers.removeAll { $0.toOpaque() == reader }
       }
     }
   }
@@ -189,7 +191,14 @@ public final class Storage: @unchecked Sendable {
   }
 
   private func computeReaders() throws {
-    let waiting = Storage.usingReaders { readers.compactMap(\.storage) }
+    let waiting = Storage.usingReaders {
+      readers.compactMap { reader -> Storage? in
+        let storage = reader.takeUnretainedValue()
+        // Not given up before there is another reference: if it were the last one, the storage would end here, within the
+        // lock.
+        return withExtendedLifetime(storage) { WeakReader(storage: storage).storage }
+      }
+    }
     for storage in waiting { _ = try storage.pointer }
   }
 }

@@ -4,7 +4,7 @@ public class RunningNormalization: Layer {
   fileprivate var momentum: Double? = 0.1
 
   /// Number of spatial dimensions in the name of the type; nil for one that takes any.
-  fileprivate final var dimensions: Int? { typeName.dropLast().last.flatMap { Int(String($0)) } }
+  fileprivate private(set) final var dimensions: Int?
 
   fileprivate static func schema(affine: Bool, tracking: Bool) -> ModuleSchema {
     ModuleSchema(
@@ -15,6 +15,7 @@ public class RunningNormalization: Layer {
   }
 
   public override func configure() throws {
+    dimensions = typeName.dropLast().last.flatMap { Int(String($0)) }
     eps = try double("eps")
     momentum = try optionalDouble("momentum")
   }

@@ -128,9 +128,16 @@ class Module(HookRegistration, State):
 
     def __getattr__(self, name):
         attributes = self.__dict__
-        for table in ("_parameters", "_buffers", "_modules"):
-            members = attributes.get(table)
-            if members is not None and name in members:
+        # Written out, children first: a network asks for each of them in every forward.
+        members = attributes.get("_modules")
+        if members is not None:
+            if name in members:
+                return members[name]
+            members = attributes["_parameters"]
+            if name in members:
+                return members[name]
+            members = attributes["_buffers"]
+            if name in members:
                 return members[name]
         if name in HOOK_TABLES:
             made = attributes[name] = OrderedDict()
