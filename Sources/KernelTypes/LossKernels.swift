@@ -41,6 +41,8 @@ public typealias CrossEntropyGradientKernel = (
 /// Losses of scores x beside a truth y, element by element. With p = sigmoid(x), the binary cross entropy of an element
 /// is H = (1 - y) x - min(x, 0) + log(1 + e^-|x|).
 public struct BinaryLossSettings: Sendable {
+  /// Whether the sums of overlap are followed by that of the entropies.
+  public var countsEntropy = true
   /// Scores beyond ±bound count as ±bound in H.
   public var bound = Double.infinity
   /// The gradient of H fades where p (1 - p) is below 1e-12, as that of logarithms which end at some value.

@@ -1,3 +1,4 @@
+import CIntrinsics
 import KernelTypes
 
 // Losses of scores beside a truth, for maps of millions of elements: one pass over memory forward, one backward. The
@@ -32,9 +33,13 @@ private func vectors(_ n: Int, _ width: Int, _ body: (Int, Int) -> Void) {
   }
 }
 
+/// Elements that are asked for ahead.
+private let lossAhead = 1024
+
 @inline(__always)
 private func load<V: Lanes>(_ source: UnsafePointer<V.Scalar>, _ count: Int, else rest: V) -> V {
-  count == V.scalarCount ? UnsafeRawPointer(source).loadUnaligned(as: V.self) : loadPart(source, count, rest)
+  sn_prefetch(source + lossAhead)
+  return count == V.scalarCount ? UnsafeRawPointer(source).loadUnaligned(as: V.self) : loadPart(source, count, rest)
 }
 
 @inline(never)
@@ -90,12 +95,13 @@ private func sigmoidParts<P: LossPrecision>(_ x: P.V, _ p: P.Type) -> (e: P.V, p
   return (e, P.V.select(x .< P.V.zero, other, r), other * r)
 }
 
-/// The sums of overlap and of entropies, or of the latter alone; those of the entropies are the same to the last bit.
+/// The sums of overlap and of entropies, or of either alone; those of the entropies are the same to the last bit.
 @inline(__always)
 private func entropySums<P: LossPrecision>(_ precision: P.Type, withOverlap: Bool) -> BinarySumsKernel {
   { x, y, n, sums, s in
     let (x, y) = pointers(x, y, P.V.Scalar.self)
     let bound = P.V(s.bound)
+    let withEntropy = !withOverlap || s.countsEntropy
     var (both, predicted, present) = (P.V.wideZero, P.V.wideZero, P.V.wideZero)
     var entropy = P.V.wideZero
     lossBlocks(n, P.V.scalarCount) { start, size in
@@ -114,10 +120,12 @@ private func entropySums<P: LossPrecision>(_ precision: P.Type, withOverlap: Boo
         } else {
           e = P.decay(score.absolute.negated)
         }
-        linear = linear + linearPart(within(score, bound), truth)
-        product = product.adding(e, times: product + P.V.one)
+        if withEntropy {
+          linear = linear + linearPart(within(score, bound), truth)
+          product = product.adding(e, times: product + P.V.one)
+        }
       }
-      entropy = P.V.add(entropy, P.V.add(linear.widened, P.wideLog1p(product)))
+      if withEntropy { entropy = P.V.add(entropy, P.V.add(linear.widened, P.wideLog1p(product))) }
       if withOverlap {
         both = P.V.add(both, partBoth.widened)
         predicted = P.V.add(predicted, partPredicted.widened)
@@ -129,7 +137,7 @@ private func entropySums<P: LossPrecision>(_ precision: P.Type, withOverlap: Boo
       sums[1] += total(predicted, P.V.self)
       sums[2] += total(present, P.V.self)
     }
-    sums[withOverlap ? 3 : 0] += total(entropy, P.V.self)
+    if withEntropy { sums[withOverlap ? 3 : 0] += total(entropy, P.V.self) }
   }
 }
 

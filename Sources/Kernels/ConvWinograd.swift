@@ -486,14 +486,13 @@ func winogradAccumulate(_ arguments: UnsafePointer<WinogradSums>) {
         let whole = first + atOnce <= pairs && first / perPlane == (first + atOnce - 1) / perPlane
         let out = whole ? place(first) : buffer
         switch (whole, x.narrow) {
+        // Within a plane the rows are neighbours: one address instead of six.
         case (true, true):
           stridedNarrowTile(rows[0], x.channels, x.gradient, columns, x.tiles, out, columns, x.adding)
         case (true, false):
           stridedTile(rows[0], x.channels, x.gradient, columns, x.tiles, 8 * columns, out, columns, x.adding)
-        case (false, true):
-          pairsTile(rows, x.channels, x.gradient, x.tiles, out, NarrowTile<Float>.self)
-        case (false, false):
-          pairsTile(rows, x.channels, x.gradient, x.tiles, out, Tile<Float>.self)
+        case (false, true): pairsTile(rows, x.channels, x.gradient, x.tiles, out, NarrowTile<Float>.self)
+        case (false, false): pairsTile(rows, x.channels, x.gradient, x.tiles, out, Tile<Float>.self)
         }
         if !whole {
           for i in 0..<min(atOnce, pairs - first) {
@@ -511,7 +510,7 @@ func winogradAccumulate(_ arguments: UnsafePointer<WinogradSums>) {
   }
 }
 
-/// A register tile whose rows are pairs of neighbours, `stride` numbers from one term to the next.
+/// A register tile of several planes' rows, or of their last ones: pairs of neighbours, `stride` numbers from one term to the next.
 @inline(never)
 private func pairsTile<Rows: ProductTile>(
   _ pairs: UnsafePointer<UnsafePointer<Float>>, _ stride: Int, _ b: UnsafePointer<Float>, _ terms: Int,

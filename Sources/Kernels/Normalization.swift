@@ -134,8 +134,17 @@ func total<V: WideningVector>(_ wide: V.Wide, _ type: V.Type) -> Double {
   }
 }
 
-/// Rows that one pass over the columns takes, so that they stay in the first-level cache.
+/// Rows that one pass over the columns takes, so that they stay in the first-level cache. Within them memory is read in
+/// steps of a row, which the processor does not fetch ahead: what the next rows have at the same place is asked for.
 private let rowTile = 16
+
+/// From a row to the one that is fetched meanwhile. Long rows lie in the same few lines of the first-level cache, where
+/// the next ones would drive them out.
+@inline(__always)
+private func rowsAhead(_ columns: Int) -> Int { columns < 1024 ? rowTile * columns : 0 }
+
+/// Elements that are asked for ahead where memory is read in order.
+private let lineAhead = 1024
 
 // MARK: Statistics
 
@@ -145,6 +154,7 @@ private func statisticsRows<S: NormNumber>(_: S.Type) -> StatisticsRowsKernel {
     typealias V = S.V
     let x = x.assumingMemoryBound(to: S.self)
     let columns = shape.columns
+    let ahead = rowsAhead(columns)
     var start = 0
     while start < shape.rows {
       let end = Swift.min(start + rowTile, shape.rows)
@@ -152,7 +162,9 @@ private func statisticsRows<S: NormNumber>(_: S.Type) -> StatisticsRowsKernel {
         let pivot = pivots.map { V.loadWide($0 + c, count) } ?? V.wideZero
         var sum = V.wideZero, squares = V.wideZero
         for row in start..<end {
-          let d = V.subtract(S.load(x + (row * columns + c), count).widened, pivot)
+          let at = row * columns + c
+          sn_prefetch(x + (at + ahead))
+          let d = V.subtract(S.load(x + at, count).widened, pivot)
           sum = V.add(sum, d)
           squares = V.addProduct(squares, d, d)
         }
@@ -241,6 +253,7 @@ private func gradientSumsRows<S: NormNumber>(_: S.Type) -> NormGradientSumsRowsK
     let g = gradient.assumingMemoryBound(to: S.self), x = x.assumingMemoryBound(to: S.self)
     let masked = GradientMask<S>(mask, isPlane: false)
     let columns = shape.columns
+    let ahead = rowsAhead(columns)
     var start = 0
     while start < shape.rows {
       let end = Swift.min(start + rowTile, shape.rows)
@@ -249,6 +262,8 @@ private func gradientSumsRows<S: NormNumber>(_: S.Type) -> NormGradientSumsRowsK
         var sum = V.wideZero, products = V.wideZero
         for row in start..<end {
           let at = row * columns + c
+          sn_prefetch(x + (at + ahead))
+          sn_prefetch(g + (at + ahead))
           let xs = S.load(x + at, count)
           let value = masked(S.load(g + at, count), xs, at, c, count).widened
           let d = V.subtract(xs.widened, mean)
@@ -299,6 +314,8 @@ private func normGradient<S: NormNumber>(_: S.Type, isPlane: Bool) -> NormGradie
     for row in 0..<shape.rows {
       columnBlocks(shape.columns, V.scalarCount) { c, count in
         let at = row * shape.columns + c
+        sn_prefetch(x + (at + lineAhead))
+        sn_prefetch(g + (at + lineAhead))
         let xs = S.load(x + at, count)
         let value = masked(S.load(g + at, count), xs, at, c, count)
         let center = isPlane ? mean0 : loadLanes(mean + c, count, V.self)

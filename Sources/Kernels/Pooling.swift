@@ -138,95 +138,149 @@ private func window(_ starts: [Int32], _ ends: [Int32], _ i: Int) -> (Int, Int) 
   (Int(starts[i]), Int(ends[i]))
 }
 
-/// A window in memory: elements from one tap to the next along each axis, and the numbers of taps.
-private struct Window {
-  var depth: (taps: Int, step: Int)
-  var height: (taps: Int, step: Int)
-  var width: (taps: Int, step: Int)
-  /// What a tap's number grows by along depth and height.
-  var depthMark: Int
-  var heightMark: Int
+/// A place that a kernel looks at for a number of its result: how far it lies, and its mark.
+private struct Candidate {
+  var offset: Int
+  var mark: Int
+}
+
+/// The taps of a window.
+private struct Window: Equatable {
+  var depth: Int
+  var height: Int
+  var width: Int
+
+  var count: Int { depth * height * width }
+}
+
+/// The largest tap of some adjacent outputs so far, and its number.
+private struct Maxima<V: PoolVector> {
+  var best = V(-.infinity)
+  var mark = V.marks(0)
+
+  @inline(__always) init() {}
+
+  @inline(__always)
+  mutating func take(_ x: V, _ number: V.Marks, _ keepsMarks: Bool) {
+    let wins = V.wins(x, best)
+    best = V.choose(wins, x, best)
+    if keepsMarks { mark = V.choose(wins, number, mark) }
+  }
+}
+
+/// Bytes that are fetched ahead of what is read first: the last tap's, or the last candidate's.
+private let poolAhead = 4096
+
+/// Asks for the line of each of four vectors.
+@inline(__always)
+private func prefetchFour<V: PoolVector>(_ place: UnsafePointer<V.Scalar>, _: V.Type) {
+  for vector in 0..<4 {
+    sn_prefetch(UnsafeRawPointer(place + vector * V.scalarCount) + poolAhead)
+  }
 }
 
 /// The largest tap of each of `count` outputs whose windows lie one element apart, and its number.
 @inline(__always)
 private func largest<V: PoolVector, M: PoolMark>(
-  _ source: UnsafePointer<V.Scalar>, _ window: Window, _ count: Int, _ out: UnsafeMutablePointer<V.Scalar>,
-  _ marks: UnsafeMutablePointer<M>?, _: V.Type
+  _ source: UnsafePointer<V.Scalar>, _ taps: UnsafeBufferPointer<Candidate>, _ count: Int,
+  _ out: UnsafeMutablePointer<V.Scalar>, _ marks: UnsafeMutablePointer<M>, _ keepsMarks: Bool, _: V.Type
 ) {
-  if count < V.scalarCount {
+  let lanes = V.scalarCount
+  if count < lanes {
     for i in 0..<count {
       var best = -V.Scalar.infinity
       var mark = 0
-      for d in 0..<window.depth.taps {
-        for h in 0..<window.height.taps {
-          let line = source + (i + d * window.depth.step + h * window.height.step)
-          for w in 0..<window.width.taps {
-            let x = line[w * window.width.step]
-            if x > best || x != x {
-              best = x
-              mark = d * window.depthMark + h * window.heightMark + w
-            }
-          }
+      for tap in taps {
+        let x = source[i + tap.offset]
+        if x > best || x != x {
+          best = x
+          mark = tap.mark
         }
       }
       out[i] = best
-      marks?[i] = M(truncatingIfNeeded: mark)
+      if keepsMarks { marks[i] = M(truncatingIfNeeded: mark) }
     }
     return
   }
+  @inline(__always)
+  func put(_ found: Maxima<V>, _ at: Int) {
+    storeLanes(found.best, out + at, lanes)
+    if keepsMarks { M.store(found.mark, marks + at, V.self) }
+  }
   var i = 0
+  // Four vectors at a time: each comparison waits for the one before.
+  while i + 4 * lanes <= count {
+    if let last = taps.last { prefetchFour(source + (i + last.offset), V.self) }
+    var a = Maxima<V>(), b = Maxima<V>(), c = Maxima<V>(), d = Maxima<V>()
+    for tap in taps {
+      let from = source + (i + tap.offset)
+      let number = V.marks(tap.mark)
+      a.take(loadLanes(from, lanes, V.self), number, keepsMarks)
+      b.take(loadLanes(from + lanes, lanes, V.self), number, keepsMarks)
+      c.take(loadLanes(from + 2 * lanes, lanes, V.self), number, keepsMarks)
+      d.take(loadLanes(from + 3 * lanes, lanes, V.self), number, keepsMarks)
+    }
+    put(a, i)
+    put(b, i + lanes)
+    put(c, i + 2 * lanes)
+    put(d, i + 3 * lanes)
+    i += 4 * lanes
+  }
   while i < count {
     // The last vector takes some places again.
-    let at = min(i, count - V.scalarCount)
-    var best = V(-.infinity)
-    var mark = V.marks(0)
-    var plane = source + at
-    for d in 0..<window.depth.taps {
-      var line = plane
-      for h in 0..<window.height.taps {
-        var place = line
-        var number = d * window.depthMark + h * window.heightMark
-        for _ in 0..<window.width.taps {
-          let x = loadLanes(place, V.scalarCount, V.self)
-          let wins = V.wins(x, best)
-          best = V.choose(wins, x, best)
-          if marks != nil { mark = V.choose(wins, V.marks(number), mark) }
-          number += 1
-          place += window.width.step
-        }
-        line += window.height.step
+    let at = min(i, count - lanes)
+    var found = Maxima<V>()
+    for tap in taps { found.take(loadLanes(source + (at + tap.offset), lanes, V.self), V.marks(tap.mark), keepsMarks) }
+    put(found, at)
+    i += lanes
+  }
+}
+
+/// The places of a window's taps, seen from the first.
+@inline(__always)
+private func fill(_ taps: UnsafeMutablePointer<Candidate>, _ window: Window, _ shape: PoolShape) {
+  let (depth, height, width, channels) = (shape.depth, shape.height, shape.width, shape.channels)
+  let line = width.inputSize * channels
+  var index = 0
+  for d in 0..<window.depth {
+    for h in 0..<window.height {
+      for w in 0..<window.width {
+        taps[index] = Candidate(
+          offset: (d * depth.dilation * height.inputSize + h * height.dilation) * line + w * width.dilation * channels,
+          mark: (d * height.taps + h) * width.taps + w)
+        index += 1
       }
-      plane += window.depth.step
     }
-    storeLanes(best, out + at, V.scalarCount)
-    if let marks { M.store(mark, marks + at, V.self) }
-    i += V.scalarCount
   }
 }
 
 @inline(never)
 private func maxPoolRows<V: PoolVector, M: PoolMark>(
-  _ source: UnsafePointer<V.Scalar>, _ target: UnsafeMutablePointer<V.Scalar>, _ marks: UnsafeMutablePointer<M>?,
-  _ shape: PoolShape, _ rows: Range<Int>, _: V.Type
+  _ source: UnsafePointer<V.Scalar>, _ target: UnsafeMutablePointer<V.Scalar>, _ marks: UnsafeMutablePointer<M>,
+  _ keepsMarks: Bool, _ shape: PoolShape, _ rows: Range<Int>, _ taps: UnsafeMutablePointer<Candidate>, _: V.Type
 ) {
   let (depth, height, width, channels) = (shape.depth, shape.height, shape.width, shape.channels)
   let lineSize = width.inputSize * channels
+  var known = Window(depth: 0, height: 0, width: 0)
   for row in rows {
     let (image, od, oh) = coordinates(row, depth.outputSize, height.outputSize)
     let (d0, h0) = (Int(depth.starts[od]), Int(height.starts[oh]))
     let first = source + ((image * depth.inputSize + d0) * height.inputSize + h0) * lineSize
     for run in 0..<width.runs.count - 1 {
       let (ow, end) = bounds(width.runs, run)
-      let taps = Window(
-        depth: (depth.windowSize(od), depth.dilation * height.inputSize * lineSize),
-        height: (height.windowSize(oh), height.dilation * lineSize),
-        width: (width.windowSize(ow), width.dilation * channels),
-        depthMark: height.taps * width.taps, heightMark: width.taps)
+      let window = Window(depth: depth.windowSize(od), height: height.windowSize(oh), width: width.windowSize(ow))
+      if window != known {
+        fill(taps, window, shape)
+        known = window
+      }
       let outputAt = (row * width.outputSize + ow) * channels
-      largest(
-        first + Int(width.starts[ow]) * channels, taps, (end - ow) * channels, target + outputAt,
-        marks.map { $0 + outputAt }, V.self)
+      let (from, to) = (first + Int(width.starts[ow]) * channels, target + outputAt)
+      let list = UnsafeBufferPointer(start: taps, count: window.count)
+      if keepsMarks {
+        largest(from, list, (end - ow) * channels, to, marks + outputAt, true, V.self)
+      } else {
+        largest(from, list, (end - ow) * channels, to, marks, false, V.self)
+      }
     }
   }
 }
@@ -236,18 +290,20 @@ private func maxPool<V: PoolVector>(_ vector: V.Type) -> MaxPoolKernel {
   { input, output, marks, shape, rows in
     let source = input.assumingMemoryBound(to: V.Scalar.self)
     let target = output.assumingMemoryBound(to: V.Scalar.self)
-    if shape.markSize == 1 {
-      maxPoolRows(source, target, marks?.assumingMemoryBound(to: UInt8.self), shape, rows, vector)
-    } else {
-      maxPoolRows(source, target, marks?.assumingMemoryBound(to: Int32.self), shape, rows, vector)
+    // Without marks a pointer stands there that nothing is written to.
+    let room = marks ?? output
+    let most = shape.depth.taps * shape.height.taps * shape.width.taps
+    withUnsafeTemporaryAllocation(of: Candidate.self, capacity: max(most, 1)) { memory in
+      guard let taps = memory.baseAddress else { return }
+      if shape.markSize == 1 {
+        let bytes = room.assumingMemoryBound(to: UInt8.self)
+        maxPoolRows(source, target, bytes, marks != nil, shape, rows, taps, vector)
+      } else {
+        let words = room.assumingMemoryBound(to: Int32.self)
+        maxPoolRows(source, target, words, marks != nil, shape, rows, taps, vector)
+      }
     }
   }
-}
-
-/// An output that may have its maximum here: how far it lies, and the mark that it then has.
-private struct Candidate {
-  var offset: Int
-  var mark: Int
 }
 
 /// The gradients of `count` adjacent inputs: those of the candidates whose marks agree.
@@ -267,16 +323,38 @@ private func collect<V: PoolVector, M: PoolMark>(
     }
     return
   }
+  let lanes = V.scalarCount
+  @inline(__always)
+  func adding(_ sum: V, _ from: Int, _ mark: Int) -> V {
+    M.add(sum, loadLanes(gradient + from, lanes, V.self), marks + from, mark)
+  }
   var i = 0
-  while i < count {
-    let at = min(i, count - V.scalarCount)
-    var sum = V.zero
-    for index in 0..<candidateCount {
-      let from = candidates[index].offset + at
-      sum = M.add(sum, loadLanes(gradient + from, V.scalarCount, V.self), marks + from, candidates[index].mark)
+  while i + 4 * lanes <= count {
+    if candidateCount > 0 {
+      let newest = candidates[candidateCount - 1].offset + i
+      prefetchFour(gradient + newest, V.self)
+      sn_prefetch(UnsafeRawPointer(marks + newest) + poolAhead)
     }
-    storeLanes(sum, out + at, V.scalarCount)
-    i += V.scalarCount
+    var a = V.zero, b = V.zero, c = V.zero, d = V.zero
+    for index in 0..<candidateCount {
+      let from = candidates[index].offset + i, mark = candidates[index].mark
+      a = adding(a, from, mark)
+      b = adding(b, from + lanes, mark)
+      c = adding(c, from + 2 * lanes, mark)
+      d = adding(d, from + 3 * lanes, mark)
+    }
+    storeLanes(a, out + i, lanes)
+    storeLanes(b, out + (i + lanes), lanes)
+    storeLanes(c, out + (i + 2 * lanes), lanes)
+    storeLanes(d, out + (i + 3 * lanes), lanes)
+    i += 4 * lanes
+  }
+  while i < count {
+    let at = min(i, count - lanes)
+    var sum = V.zero
+    for index in 0..<candidateCount { sum = adding(sum, candidates[index].offset + at, candidates[index].mark) }
+    storeLanes(sum, out + at, lanes)
+    i += lanes
   }
 }
 

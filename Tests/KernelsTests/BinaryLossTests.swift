@@ -85,6 +85,10 @@ final class BinaryLossTests: XCTestCase {
           [elements.reduce(0) { $0 + $1.x * $1.y }, elements.reduce(0) { $0 + $1.x }, overlap[2]], "probability")
         compare(
           sums(loss.squareSums[lane], x, y, 1, s), [elements.reduce(0) { $0 + pow($1.x - $1.y, 2) }], "squares")
+        s.countsEntropy = false
+        let alone = sums(loss.overlapSums[lane], x, y, 3, s)
+        s.countsEntropy = true
+        XCTAssertEqual(alone, Array(sums(loss.overlapSums[lane], x, y, 4, s).prefix(3)), label)
         s.bound = 20
         compare(
           sums(loss.entropySums[lane], x, y, 1, s), [elements.reduce(0) { $0 + $1.entropy(20) }], "bounded entropy")
@@ -94,6 +98,9 @@ final class BinaryLossTests: XCTestCase {
         expect(gradient(loss.overlapGradient[lane], x, y, s), elements.map { $0.slope(s) }, "entropy \(label)")
         (s.both, s.predicted) = (-1.5, 0.25)
         expect(gradient(loss.overlapGradient[lane], x, y, s), elements.map { $0.slope(s) }, "overlap \(label)")
+        s.entropy = 0
+        expect(gradient(loss.overlapGradient[lane], x, y, s), elements.map { $0.slope(s) }, "overlap alone \(label)")
+        s.entropy = 0.75
         s.isFading = true
         expect(gradient(loss.overlapGradient[lane], x, y, s), elements.map { $0.slope(s) }, "fading \(label)")
         for gamma in [0.0, 1, 2, 2.5] {

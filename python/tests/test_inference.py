@@ -288,3 +288,40 @@ def test_threads_share_a_model():
         thread.join()
     assert len(results) == 4 and all(np.array_equal(result, results[0]) for result in results)
     assert not np.array_equal(results[0], expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("weight", [(24, 8, 1, 1), (40, 8, 3, 3), (12, 4, 3, 3), (20, 3, 5, 5)], ids=str)
+def test_images_of_any_size_and_order_in_turns(weight, dtype):
+    """What is kept of a convolution depends on more than its filters."""
+    generator = np.random.default_rng(1)
+    channels = weight[1] * (2 if weight[0] == 12 else 1)
+    w = generator.standard_normal(weight).astype(np.float32)
+    sizes = [(1, 6, 7), (2, 6, 7), (1, 1, 1), (3, 9, 5), (9, 2, 2), (1, 13, 13)]
+    x = {size: generator.standard_normal((size[0], channels, *size[1:])).astype(np.float32) for size in sizes}
+
+    def results(m):
+        kind = getattr(m, dtype)
+        parameter = m.tensor(w).to(kind)
+        conv = m.nn.functional.conv2d
+        orders = [
+            lambda t: t,
+            lambda t: t.contiguous(memory_format=m.channels_last),
+            lambda t: t.transpose(2, 3).contiguous().transpose(2, 3),
+            lambda t: t[:1].expand(t.shape),
+        ]
+        options = [{}, {"stride": 2}, {"dilation": 2, "padding": 4}]
+        with m.no_grad():
+            for _ in range(2):
+                for size in sizes:
+                    for order in orders:
+                        image = order(m.tensor(x[size]).to(kind))
+                        for option in options:
+                            option = {"padding": 2, "groups": channels // weight[1], **option}
+                            yield m.nn.functional.relu(conv(image, parameter, **option))
+            parameter.mul_(-1)
+            yield conv(m.tensor(x[sizes[0]]).to(kind), parameter, padding=2, groups=channels // weight[1])
+
+    tolerance = {"float32": 1e-4, "float64": 1e-9, "bfloat16": 0.05}[dtype]
+    for expected, actual in zip(results(torch), results(swiftnet), strict=True):
+        torch.testing.assert_close(to_torch(actual), expected, rtol=tolerance, atol=tolerance * 5)

@@ -1,8 +1,10 @@
 """Convolutions and transposed convolutions: parity with torch.nn.functional."""
 
+import numpy as np
 import pytest
 import swiftnet
 import swiftnet.nn.functional as F
+import torch
 from nn_parity import arrays, compare, same_error
 
 # name, input, weight, has bias, options
@@ -29,6 +31,10 @@ CASES = [
     ("conv2d", (2, 16, 6, 6), (32, 16, 1, 1), True, {}),
     ("conv2d", (2, 16, 6, 6), (32, 16, 1, 1), False, {"stride": 2}),
     ("conv2d", (2, 3, 3, 3), (4, 3, 3, 3), True, {"padding": 3}),
+    ("conv2d", (5, 7, 1, 1), (19, 7, 3, 3), True, {"padding": 1}),
+    ("conv2d", (9, 8, 1, 2), (20, 4, 3, 3), False, {"padding": 1, "groups": 2}),
+    ("conv2d", (3, 6, 2, 2), (5, 6, 3, 3), True, {"padding": 1, "stride": 2}),
+    ("conv3d", (3, 4, 1, 2, 1), (6, 4, 3, 3, 3), True, {"padding": 1}),
     ("conv2d", (0, 3, 8, 8), (4, 3, 3, 3), True, {}),
     ("conv2d", (2, 20, 9, 9), (33, 20, 3, 3), True, {"padding": 1}),
     ("conv3d", (2, 3, 5, 6, 7), (4, 3, 3, 3, 3), True, {"padding": 1}),
@@ -140,3 +146,26 @@ def test_huge_arguments_do_not_crash():
 def test_dtypes_must_agree():
     with pytest.raises(RuntimeError, match="should be the same"):
         F.conv2d(swiftnet.ones(1, 1, 4, 4).double(), swiftnet.ones(1, 1, 3, 3))
+
+
+@pytest.mark.parametrize("images", [(4, 7, 1, 1), (3, 7, 1, 2)], ids=str)
+def test_taps_that_see_only_padding(images):
+    """Forward keeps the others for backward: again, recorded, and not after a change of the weight."""
+    x, w = (values * 1 for values in arrays(images, (9, 7, 3, 3)))
+    gradients = []
+    for m in (torch, swiftnet):
+        weight = m.tensor(w, requires_grad=True)
+        image = m.tensor(x, requires_grad=True)
+        y = m.nn.functional.conv2d(image, weight, padding=1)
+        (y * y).sum().backward(retain_graph=True)
+        (y * y).sum().backward()
+        (g,) = m.autograd.grad((m.nn.functional.conv2d(image, weight, padding=1) ** 3).sum(), image, create_graph=True)
+        (g * g).sum().backward()
+        gradients.append([image.grad.numpy(), weight.grad.numpy()])
+        z = m.nn.functional.conv2d(image, weight, padding=1)
+        with m.no_grad():
+            weight.mul_(2)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            z.sum().backward()
+    for expected, actual in zip(*gradients, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-3 * np.abs(expected).max())

@@ -115,7 +115,7 @@ extension Tensor {
     entropyWeight: Double = 1, diceWeight: Double = 1, weight: Tensor? = nil
   ) throws -> Tensor {
     let pair = try SegmentationPair(self, target, options)
-    let totals = try pair.totals()
+    let totals = try pair.totals(entropy: true)
     let entropy: Tensor
     if options.mode == .multiclass {
       let logs = try options.fromLogits ? pair.scores.logSoftmax(1) : pair.scores.unary(.log)

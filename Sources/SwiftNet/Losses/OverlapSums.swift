@@ -14,19 +14,21 @@ struct OverlapTotals {
 }
 
 extension SegmentationPair {
-  func totals() throws -> OverlapTotals {
-    if options.mode != .multiclass || !options.fromLogits, counted == nil, let sums = try fusedTotals() {
+  /// - Parameter entropy: whether the sum of the entropies is wanted too, where one pass gives it.
+  func totals(entropy: Bool = false) throws -> OverlapTotals {
+    let entropy = entropy && options.fromLogits
+    if options.mode != .multiclass || !options.fromLogits, counted == nil, let sums = try fusedTotals(entropy) {
       return OverlapTotals(
         both: try sums.select(0, 0), predicted: try sums.select(0, 1), present: try sums.select(0, 2),
-        entropy: options.fromLogits ? try sums.select(0, 3) : nil)
+        entropy: entropy ? try sums.select(0, 3) : nil)
     }
     let p = try probabilities()
     return OverlapTotals(both: try total(p * truth), predicted: try total(p), present: try total(truth))
   }
 
-  /// The sums one behind the other, (4, C) or (4, N, C), from one pass over scores and truth, with one pass backward; of
-  /// probabilities there are three.
-  private func fusedTotals() throws -> Tensor? {
+  /// The sums one behind the other, (3, C) or (3, N, C), with the entropies 4 instead of 3, from one pass over scores and
+  /// truth, with one pass backward.
+  private func fusedTotals(_ entropy: Bool) throws -> Tensor? {
     let (fromLogits, perImage, lane) = (options.fromLogits, options.perImage, scores.dtype.lane.rawValue)
     let (images, classes) = (scores.shape[0], scores.shape[1])
     let rows = classes == 1 && !perImage ? 1 : images * classes
@@ -34,9 +36,11 @@ extension SegmentationPair {
     guard scores.isContiguous, rows == 1 || scores.shape[2] >= 32, let pair = LossPair(scores, truth) else {
       return nil
     }
-    let width = fromLogits ? 4 : 3
+    let width = entropy ? 4 : 3
     let kernel = fromLogits ? kernels.loss.overlapSums[lane] : kernels.loss.probabilitySums[lane]
-    let found = try pair.sums(kernel, width, rows: rows, BinaryLossSettings())
+    var settings = BinaryLossSettings()
+    settings.countsEntropy = entropy
+    let found = try pair.sums(kernel, width, rows: rows, settings)
     let outputs = perImage ? rows : classes
     var values = [Double](repeating: 0, count: width * outputs)
     for row in 0..<rows {
@@ -50,7 +54,7 @@ extension SegmentationPair {
         return try context.gradients(
           ofFormula: { linked in
             guard let x = linked[0] else { throw SwiftNetError.runtime("overlap loss: scores missing") }
-            return try SegmentationPair.totals(x, y, fromLogits, perImage)
+            return try SegmentationPair.totals(x, y, fromLogits, perImage, entropy)
           }, [x])
       }
       let slopes = try context.grad.doubles()
@@ -61,7 +65,7 @@ extension SegmentationPair {
       }
       guard let pair = LossPair(x, y) else { throw SwiftNetError.runtime("overlap loss: the target has changed") }
       let gradient = try pair.gradient(kernels.loss.overlapGradient[lane], rows: rows) { row in
-        var settings = BinaryLossSettings(gradient: slopes[3 * outputs + row % outputs])
+        var settings = BinaryLossSettings(gradient: entropy ? slopes[3 * outputs + row % outputs] : 0)
         settings.both = slopes[row % outputs]
         settings.predicted = slopes[outputs + row % outputs]
         return settings
@@ -71,11 +75,13 @@ extension SegmentationPair {
   }
 
   /// The same in differentiable operations.
-  private static func totals(_ x: Tensor, _ y: Tensor, _ fromLogits: Bool, _ perImage: Bool) throws -> Tensor {
+  private static func totals(
+    _ x: Tensor, _ y: Tensor, _ fromLogits: Bool, _ perImage: Bool, _ entropy: Bool
+  ) throws -> Tensor {
     let dims = perImage ? [2] : [0, 2]
     let p = fromLogits ? try x.sigmoid() : x
     var sums = [try (p * y).sum(dims), try p.sum(dims), try y.sum(dims)]
-    if fromLogits { sums.append(try x.binaryCrossEntropyWithLogits(y, reduction: .none).sum(dims)) }
+    if entropy { sums.append(try x.binaryCrossEntropyWithLogits(y, reduction: .none).sum(dims)) }
     return try Tensor.stack(sums)
   }
 

@@ -12,13 +12,14 @@ extension Tensor {
     try require(
       dtype.isFloatingPoint, .notImplemented, "\"batch_norm\" not implemented for '\(dtype.scalarTypeName)'")
     let channels = shape[1]
-    for (name, tensor) in [
-      ("running_mean", runningMean), ("running_var", runningVariance), ("weight", weight), ("bias", bias),
-    ] {
-      guard let tensor else { continue }
-      try require(
-        tensor.count == channels, "\(name) should contain \(channels) elements not \(tensor.count)")
+    func check(_ tensor: Tensor?, _ name: StaticString) throws {
+      guard let tensor, tensor.count != channels else { return }
+      throw SwiftNetError.runtime("\(name) should contain \(channels) elements not \(tensor.count)")
     }
+    try check(runningMean, "running_mean")
+    try check(runningVariance, "running_var")
+    try check(weight, "weight")
+    try check(bias, "bias")
     try require(
       training || (runningMean != nil && runningVariance != nil),
       "Expected running_mean and running_var to be defined when training=False")
@@ -154,11 +155,10 @@ extension Tensor {
     }
     let (data, layout) = try x.inChannelLayout()
     let sums = ChannelSums(layout: layout, size: x.dtype.size)
-    let gradient = try context.grad
-    // The gradient of a ReLU behind the normalisation is taken on the way.
-    let relu = try gradient.pendingReluGradient(of: data)
-    let grad = try relu?.gradient ?? gradient.inOrder(of: data)
-    let mask = try relu?.mask() ?? NormMask()
+    let needsParameters = [weightAt, biasAt].contains { $0.map(context.needs) ?? false }
+    let isSummed = x.count > 0 && (training || needsParameters)
+    let grad = try NormGradient(try context.grad, of: data, isSummed: isSummed && layout.isRows)
+    let mask = try grad.mask()
     let (mean, inverse, w) = (try means.doubles(), try inverses.doubles(), try weight?.doubles())
     var results = [Tensor?](repeating: nil, count: count)
     let channels = x.shape[1]
@@ -169,17 +169,19 @@ extension Tensor {
     let laneSize = parameters.size
     var positions = 0
     if case .planes(_, _, let p) = layout { positions = p }
-    let needsParameters = [weightAt, biasAt].contains { $0.map(context.needs) ?? false }
-    if x.count > 0, training || needsParameters {
-      let (source, g) = (try data.pointer(), try grad.pointer())
+    if isSummed {
+      let (source, g) = (try data.pointer(), try grad.tensor.pointer())
       let (rows, plane) = (kernels.norm.gradientSumsRows[place], kernels.norm.gradientSumsPlane[place])
       (first, second) = mean.withUnsafeBufferPointer { mean in
         sums.run(
           rows: { at, n, out in
             guard let means = mean.baseAddress else { return }
-            rows(
-              g + at * size, source + at * size, means, mask.from(at * size), out,
-              MatrixShape(rows: n, columns: channels))
+            grad.computePieces(rows: n, from: at / channels, columns: channels) { row, n in
+              let at = row * channels
+              rows(
+                g + at * size, source + at * size, means, mask.from(at * size), out,
+                MatrixShape(rows: n, columns: channels))
+            }
           },
           plane: { c, at, out in
             plane(
@@ -192,7 +194,7 @@ extension Tensor {
     }
     if let biasAt, context.needs(biasAt) { results[biasAt] = try Tensor.of(first, dtype: parameters) }
     guard context.needs(0) else { return results }
-    let dx = try Tensor(empty: x.shape, dtype: x.dtype, strides: data.strides)
+    let dx = grad.isOwn ? grad.tensor : try Tensor(empty: x.shape, dtype: x.dtype, strides: data.strides)
     results[0] = dx
     if x.count == 0 { return results }
     let n = training ? Double(x.count / channels) : .infinity
@@ -203,7 +205,7 @@ extension Tensor {
     ]
     let packed = try coefficients.map { try Tensor.of($0, dtype: parameters) }
     let p = try packed.map { try $0.pointer() }
-    let (source, g, target) = (try data.pointer(), try grad.pointer(), try dx.mutablePointer())
+    let (source, g, target) = (try data.pointer(), try grad.tensor.pointer(), try dx.mutablePointer())
     let (rows, plane) = (kernels.norm.gradientRows[place], kernels.norm.gradientPlane[place])
     sums.forEach(
       rows: { at, n in
@@ -218,7 +220,7 @@ extension Tensor {
             mean: p[0] + c * laneSize, a: p[1] + c * laneSize, b: p[2] + c * laneSize, k: p[3] + c * laneSize),
           MatrixShape(rows: 1, columns: positions))
       })
-    withExtendedLifetime((packed, data, grad, relu)) {}
+    withExtendedLifetime((packed, data, grad)) {}
     return results
   }
 

@@ -4,6 +4,8 @@ enum ChannelLayout {
   case rows(Int, columns: Int)
   /// A run of `positions` elements for each sample and channel.
   case planes(samples: Int, channels: Int, positions: Int)
+
+  var isRows: Bool { if case .rows = self { true } else { false } }
 }
 
 extension Tensor {

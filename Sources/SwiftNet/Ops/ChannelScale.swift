@@ -20,24 +20,43 @@ final class ChannelScale: Sendable {
   /// image.
   static func fixed(mean: Tensor, variance: Tensor, weight: Tensor?, bias: Tensor?, eps: Double) throws -> ChannelScale
   {
-    let sources = [mean, variance, weight, bias]
-    // Others may change shared numbers without a word.
-    if sources.contains(where: { $0.map { $0.memory.isShared || !$0.isContiguous } ?? false }) {
+    /// Others may change shared numbers without a word.
+    func isOwn(_ source: Tensor?) -> Bool { source.map { !$0.memory.isShared && $0.isContiguous } ?? true }
+    guard isOwn(mean), isOwn(variance), isOwn(weight), isOwn(bias) else {
       return try made(mean, variance, weight, bias, eps)
     }
-    let key =
-      sources.flatMap { source in
-        source.map { [$0.memory.contentsNumber, $0.offset, $0.count, Int($0.dtype.rawValue)] } ?? [0]
-      } + [Int(bitPattern: UInt(eps.bitPattern))]
+    let key = Key(
+      mean: Source(mean), variance: Source(variance), weight: weight.map(Source.init), bias: bias.map(Source.init),
+      eps: eps.bitPattern)
     if let kept = lock.withLock({ _ in variance.memory.channelScale }), kept.key == key { return kept.value }
     let value = try made(mean, variance, weight, bias, eps)
     lock.withLock { _ in variance.memory.channelScale = Kept(key: key, value: value) }
     return value
   }
 
-  /// A result and what it was made from: which contents, which part of them, and eps.
+  /// Which contents, and which part of them.
+  fileprivate struct Source: Equatable {
+    let contents: Int
+    let offset: Int
+    let count: Int
+    let dtype: DType
+
+    init(_ tensor: Tensor) {
+      (contents, offset, count, dtype) = (tensor.memory.contentsNumber, tensor.offset, tensor.count, tensor.dtype)
+    }
+  }
+
+  fileprivate struct Key: Equatable {
+    let mean: Source
+    let variance: Source
+    let weight: Source?
+    let bias: Source?
+    let eps: UInt64
+  }
+
+  /// A result and what it was made from.
   struct Kept {
-    let key: [Int]
+    fileprivate let key: Key
     let value: ChannelScale
   }
 

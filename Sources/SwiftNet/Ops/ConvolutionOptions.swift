@@ -45,10 +45,10 @@ public func spatialList(_ values: [Int], _ dimensions: Int, _ name: String) thro
 }
 
 extension Extents {
-  /// The last of three dimensions from a list of one to three, others `missing`.
-  init(_ values: [Int], missing: Int) {
-    let all = [Int](repeating: missing, count: 3 - values.count) + values
-    self.init(all[0], all[1], all[2])
+  /// The last of three dimensions from the one to three numbers of a list that follow the first ones; others `missing`.
+  init(_ values: [Int], after first: Int = 0, missing: Int) {
+    let (end, count) = (values.count, values.count - first)
+    self.init(count > 2 ? values[end - 3] : missing, count > 1 ? values[end - 2] : missing, values[end - 1])
   }
 }
 
@@ -56,15 +56,18 @@ extension ConvolutionShape {
   init(input: [Int], weight: [Int], output: [Int], _ options: ConvolutionOptions) {
     self.init(
       batch: input[0], groups: options.groups, inChannels: input[1], outChannels: weight[0],
-      input: Extents(Array(input.dropFirst(2)), missing: 1), kernel: Extents(Array(weight.dropFirst(2)), missing: 1),
+      input: Extents(input, after: 2, missing: 1), kernel: Extents(weight, after: 2, missing: 1),
       stride: Extents(options.stride, missing: 1), padding: Extents(options.padding, missing: 0),
-      dilation: Extents(options.dilation, missing: 1), output: Extents(Array(output.dropFirst(2)), missing: 1))
+      dilation: Extents(options.dilation, missing: 1), output: Extents(output, after: 2, missing: 1))
   }
 }
 
 extension Tensor {
   /// Strides as N, C, D, H, W for a tensor with one to three spatial dimensions.
   var volumeStrides: [Int] {
-    Array(strides.prefix(2)) + [Int](repeating: 0, count: 5 - rank) + strides.dropFirst(2)
+    if rank == 5 { return strides }
+    var result = [Int](repeating: 0, count: 5)
+    for d in strides.indices { result[d < 2 ? d : 5 - rank + d] = strides[d] }
+    return result
   }
 }

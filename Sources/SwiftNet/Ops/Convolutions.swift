@@ -8,6 +8,27 @@ public enum ConvolutionPadding: Sendable {
   case valid
 }
 
+/// The taps of a weight that see more than padding, where others see nothing else. Forward gathers them for backward as
+/// well: they lie so far apart that to read them is to read the whole weight.
+private struct SeenTaps {
+  /// The convolution with these taps only.
+  let shape: ConvolutionShape
+  let weight: Tensor
+
+  /// nil if all taps see something.
+  init?(_ whole: ConvolutionShape, _ weight: Tensor) throws {
+    guard !weight.dtype.isNarrow, weight.count > 0, whole.outputPixels > 0, let part = whole.kernelPart else {
+      return nil
+    }
+    shape = part.shape
+    let taps = try Tensor(empty: [part.shape.weightCount], dtype: weight.dtype)
+    let filter = try noGrad { try weight.contiguous() }
+    part.gather(try filter.pointer(), of: whole, size: weight.dtype.size, into: try taps.mutablePointer())
+    withExtendedLifetime(filter) {}
+    self.weight = taps
+  }
+}
+
 /// Convolutions, in the sense of deep learning (cross-correlations), and their gradients. The three recorded operations
 /// are each other's derivatives, so any order of derivative works. Results are channels-last in memory.
 extension Tensor {
@@ -123,8 +144,17 @@ extension Tensor {
     let out = try Tensor(empty: output, dtype: dtype, strides: Shape.channelsLastStrides(output))
     // The input matters to nothing but the gradient of the weight.
     let inputs = [self, weight] + (bias.map { [$0] } ?? [])
-    let saved = try Tensor.save([weight] + (weight.requiresGrad ? [self] : []), forInputs: inputs)
-    if out.count > 0 {
+    var saved = try Tensor.save([weight] + (weight.requiresGrad ? [self] : []), forInputs: inputs)
+    let taps = saved != nil && requiresGrad ? try SeenTaps(shape, weight) : nil
+    let tapsAt = taps == nil ? nil : saved?.count
+    if let taps {
+      saved?.append(try SavedTensor(taps.weight))
+      let bias = try noGrad { try bias?.contiguous() }
+      try convolutionForward(
+        dtype, taps.shape, input: try pointer(), inputStrides: volumeStrides, weight: try taps.weight.pointer(),
+        epilogue: ConvolutionEpilogue(bias: try bias?.pointer()), output: try out.mutablePointer())
+      withExtendedLifetime(bias) {}
+    } else if out.count > 0 {
       let filter = try noGrad { try weight.contiguous() }
       let bias = try noGrad { try bias?.to(dtype.isNarrow ? .float32 : dtype).contiguous() }
       let prepared = ThreadState.current.isGradEnabled ? nil : PreparedFilters.of(weight)
@@ -143,7 +173,8 @@ extension Tensor {
     let size = self.shape
     return try out.recorded("Convolution", inputs: inputs, saved: saved) { context in
       let (grad, w) = (try context.grad, try context.saved(0))
-      let dx = context.needs(0) ? try grad.convolutionDataGradient(w, options, size) : nil
+      let taps = context.createsGraph ? nil : try tapsAt.map { try context.saved($0) }
+      let dx = context.needs(0) ? try grad.convolutionDataGradient(w, options, size, taps: taps) : nil
       let needsBias = context.node.edges.count > 2 && context.needs(2)
       guard context.needs(1) else { return [dx, nil, needsBias ? try grad.sumOverPlaces() : nil] }
       let x = try context.saved(1)
@@ -160,12 +191,15 @@ extension Tensor {
   func sumOverPlaces() throws -> Tensor { try sum(shape.indices.filter { $0 != 1 }) }
 
   /// The gradient of a convolution's input, of shape `input`, from that of its output (self); at the same time the
-  /// transposed convolution.
-  func convolutionDataGradient(_ weight: Tensor, _ options: ConvolutionOptions, _ input: [Int]) throws -> Tensor {
+  /// transposed convolution. `taps` are those of `SeenTaps`, if forward gathered them.
+  func convolutionDataGradient(
+    _ weight: Tensor, _ options: ConvolutionOptions, _ input: [Int], taps: Tensor? = nil
+  ) throws -> Tensor {
     let out = try Tensor(empty: input, dtype: dtype, strides: Shape.channelsLastStrides(input))
     if out.count > 0 {
-      let filter = try noGrad { try weight.contiguous() }
-      let sizes = ConvolutionShape(input: input, weight: weight.shape, output: shape, options)
+      var sizes = ConvolutionShape(input: input, weight: weight.shape, output: shape, options)
+      if taps != nil, let part = sizes.kernelPart { sizes = part.shape }
+      let filter = try taps ?? noGrad { try weight.contiguous() }
       if dtype.isNarrow {
         try narrowDataGradient(sizes, try filter.pointer(), out)
       } else {

@@ -1,3 +1,17 @@
+/// Puts a tensor's elements in their place in another of its shape. What is still to be computed is computed there,
+/// without memory of its own, where that takes one pass.
+func writeElements(of source: Tensor, to target: Tensor) throws {
+  if source.dtype == target.dtype, let recipe = source.memory.recipe {
+    if let program = source.deferredProgram(lane: source.dtype.lane) {
+      if program.isOnePass(into: target) { return try program.run(into: target) }
+    } else if let joining = recipe.joining, recipe.isAll(source), recipe.canBeTakenOver {
+      recipe.uses.add(1, ordering: .relaxed)
+      return try joining.run(into: target)
+    }
+  }
+  try copyElements(from: source, to: target)
+}
+
 /// Copies, conversions, and in-place assignment.
 extension Tensor {
   /// A copy with memory of its own, in the same memory order where that is dense.
@@ -11,7 +25,7 @@ extension Tensor {
   public func contiguous() throws -> Tensor {
     if isContiguous { return self }
     let copy = try Tensor(empty: shape, dtype: dtype)
-    try copyElements(from: self, to: copy)
+    try writeElements(of: self, to: copy)
     return try copy.recorded("Clone", self) { [try $0.grad] }
   }
 
@@ -19,7 +33,7 @@ extension Tensor {
   public func channelsLast() throws -> Tensor {
     if isChannelsLast { return self }
     let copy = try Tensor(empty: shape, dtype: dtype, strides: Shape.channelsLastStrides(shape))
-    try copyElements(from: self, to: copy)
+    try writeElements(of: self, to: copy)
     return try copy.recorded("Clone", self) { [try $0.grad] }
   }
 

@@ -1,13 +1,35 @@
-import KernelTypes
+/// Tensors that are joined along a dimension when somebody reads the result. Whoever needs it in another order of memory
+/// (a linear layer behind maps whose channels vary fastest) has the parts computed straight into that.
+struct PendingJoin {
+  let parts: [Tensor]
+  let dim: Int
 
-/// Copies a part to its place. What is still to be computed is computed there.
-private func joinElements(from part: Tensor, to target: Tensor) throws {
-  guard part.isDeferred, part.dtype == target.dtype, let copy = kernels.elementwise[.copy, part.dtype.lane],
-    part.dtype.isLane
-  else { return try copyElements(from: part, to: target) }
-  let program = try ElementwiseProgram.fusing(
-    .copy, copy, [.tensor(part)], lane: part.dtype.lane, scalars: Scalars(), roundTo: nil)
-  try program.run(into: target)
+  func run(into target: Tensor) throws {
+    var position = 0
+    for part in parts {
+      let place = try target.alias(
+        shape: part.shape, offset: target.offset + position * target.strides[dim], count: part.count)
+      try writeElements(of: part, to: place)
+      position += part.shape[dim]
+    }
+  }
+
+  /// The result, still to be computed; nil if it is better computed at once: it is small, other programs may change a
+  /// part, or nobody could want it in another order.
+  func waiting(shape: [Int], strides: [Int], dtype: DType) throws -> Tensor? {
+    let program = ElementwiseProgram(lane: dtype.lane, leaves: parts.map { .tensor($0) }, steps: [])
+    let count = try Shape.count(shape)
+    guard Deferral.isEnabled, count >= Deferral.threshold, program.canWait, !Shape.isContiguous(shape, strides),
+      parts.allSatisfy({ $0.dtype == dtype })
+    else { return nil }
+    try MemoryPool.shared.checkPossible(count * dtype.size)
+    try program.limitDepth()
+    let recipe = ElementwiseRecipe(
+      program: program, dtype: dtype, shape: shape, strides: strides, work: .joining(self))
+    let storage = Storage(byteCount: count * dtype.size, recipe: recipe)
+    storage.isArranged = true
+    return Tensor(storage: storage, dtype: dtype, shape: shape, strides: strides, offset: 0, count: count)
+  }
 }
 
 /// Joining and splitting.
@@ -36,18 +58,9 @@ extension Tensor {
       dtype = TypePromotion.promote(dtype, part.dtype)
     }
     let channelsLast = first.rank >= 3 && !first.isContiguous && parts.allSatisfy(\.isChannelsLast)
-    let out = try Tensor(
-      empty: shape, dtype: dtype, strides: channelsLast ? Shape.channelsLastStrides(shape) : nil)
-    var position = 0
+    let strides = channelsLast ? Shape.channelsLastStrides(shape) : Shape.contiguousStrides(shape)
     let sizes = tensors.map { $0.shape == [0] ? 0 : $0.shape[d] }
-    for part in parts {
-      var partShape = shape
-      partShape[d] = part.shape[d]
-      let target = try out.alias(
-        shape: partShape, offset: position * out.strides[d], count: part.count)
-      try joinElements(from: part, to: target)
-      position += part.shape[d]
-    }
+    let out = try joined(PendingJoin(parts: parts.map { try $0.alias() }, dim: d), shape, strides, dtype)
     return try out.recorded("Cat", inputs: tensors) { context in
       let grad = try context.grad
       var start = 0
@@ -57,5 +70,11 @@ extension Tensor {
         return size == 0 && grad.rank > 1 ? try Tensor.zeros([0], dtype: grad.dtype) : try grad.narrow(d, start, size)
       }
     }
+  }
+  private static func joined(_ join: PendingJoin, _ shape: [Int], _ strides: [Int], _ dtype: DType) throws -> Tensor {
+    if let waiting = try join.waiting(shape: shape, strides: strides, dtype: dtype) { return waiting }
+    let out = try Tensor(empty: shape, dtype: dtype, strides: strides)
+    try join.run(into: out)
+    return out
   }
 }

@@ -36,7 +36,7 @@ extension Tensor {
       other.shape == shape && other.strides == strides && other.dtype == dtype && other.isWhole
     }
     if let pending = recipe.convolution {
-      guard let mask = pending.mask, isLike(pending.input) else { return nil }
+      guard let mask = pending.steps.mask, isLike(pending.input) else { return nil }
       return PendingReluGradient(gradient: pending.input, output: mask)
     }
     let program = recipe.program

@@ -120,15 +120,57 @@ private func transposeBlock<T>(
 }
 
 extension ElementwiseProgram {
-  /// The program with operands in the memory order of the result: one whose fastest dimension is another is copied.
+  /// Whether a block of so many rows, of so many columns each, is best exchanged tile by tile: a tile holds enough rows
+  /// that the other side is read or written in whole cache lines.
+  static func isForSquares(rows: Int, columns: Int) -> Bool { rows >= 16 && (4...64).contains(columns) }
+
+  /// Whether elements with these strides, met in the order of a dense walk, are exchanged tile by tile.
+  private static func isForSquares(_ shape: [Int], _ strides: [Int], walk: [Int]) -> Bool {
+    let order = shape.indices.filter { shape[$0] != 1 }.sorted { walk[$0] < walk[$1] }
+    guard let fastest = order.first, strides[fastest] > 1 else { return false }
+    var rows = 1
+    for d in order.dropFirst() {
+      if strides[d] != rows { break }
+      rows = rows &* shape[d]
+    }
+    return isForSquares(rows: rows, columns: shape[fastest])
+  }
+
+  /// The order in which the elements of a result are computed, as strides of a dense tensor: the operands', where all
+  /// have the same and the result can be dealt out from it tile by tile; otherwise the result's own.
+  func walk(shape: [Int], strides: [Int]) -> [Int] {
+    var common: [Int]?
+    for case .tensor(let tensor) in leaves where tensor.shape == shape && !tensor.isOneValue {
+      if common == nil { common = tensor.strides } else if common != tensor.strides { return strides }
+    }
+    guard let common, common != strides, Shape.isDense(shape, common),
+      ElementwiseProgram.isForSquares(shape, strides, walk: common)
+    else { return strides }
+    return common
+  }
+
+  /// Whether the elements can be computed into a tensor in one pass, whatever its order.
+  func isOnePass(into target: Tensor) -> Bool {
+    let walk = walk(shape: target.shape, strides: target.strides)
+    return !leaves.contains { isCrossed($0, target.shape, walk: walk) }
+  }
+
+  /// Whether an operand's fastest dimension is another than that of the walk, and it is not exchanged tile by tile.
+  private func isCrossed(_ leaf: ElementwiseOperand, _ shape: [Int], walk: [Int]) -> Bool {
+    guard case .tensor(let tensor) = leaf, tensor.shape == shape, tensor.strides != walk, tensor.count >= 4096,
+      let fastest = walk.firstIndex(of: 1), shape[fastest] >= 8, tensor.strides[fastest] >= 8
+    else { return false }
+    return !ElementwiseProgram.isForSquares(shape, tensor.strides, walk: walk)
+  }
+
+  /// The program with operands in the memory order in which it is walked: one whose fastest dimension is another is
+  /// copied, unless it can be exchanged tile by tile.
   func reordered(shape: [Int], strides: [Int]) throws -> ElementwiseProgram {
     var result = self
-    for (index, leaf) in leaves.enumerated() {
-      guard case .tensor(let tensor) = leaf, tensor.shape == shape, tensor.strides != strides, tensor.count >= 4096,
-        tensor.dtype.size >= 4, let fastest = strides.firstIndex(of: 1), shape[fastest] >= 8,
-        tensor.strides[fastest] >= 8,
-        tensor.strides.indices.contains(where: { tensor.strides[$0] == 1 && shape[$0] >= 8 }),
-        Shape.isDense(shape, strides)
+    guard Shape.isDense(shape, strides) else { return self }
+    for (index, leaf) in leaves.enumerated() where isCrossed(leaf, shape, walk: strides) {
+      guard case .tensor(let tensor) = leaf, tensor.dtype.size >= 4,
+        tensor.strides.indices.contains(where: { tensor.strides[$0] == 1 && shape[$0] >= 8 })
       else { continue }
       let copy = try Tensor(empty: shape, dtype: tensor.dtype, strides: strides)
       if try copyReordered(from: tensor, to: copy) { result.leaves[index] = .tensor(copy) }

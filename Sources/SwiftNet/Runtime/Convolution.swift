@@ -2,20 +2,29 @@ import KernelTypes
 
 /// Convolution with any strides (elements; N, C, D, H, W) of the input. The weight is contiguous (O, I/groups,
 /// D, H, W), the output dense and channels-last (N, D, H, W, C).
+///
+/// - Parameter key: under what the convolution is kept with the prepared filters; its own sizes if nil.
 func convolutionForward(
   _ type: DType, _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int],
   weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue, output: UnsafeMutableRawPointer,
-  prepared: PreparedFilters? = nil, using table: KernelTable = kernels
+  prepared: PreparedFilters? = nil, key: ConvolutionKey? = nil, using table: KernelTable = kernels
 ) throws {
-  let kernels = try productKernels(type, table)
   if shape.outputPixels == 0 || shape.outChannels == 0 { return }
+  let key = key ?? prepared.map { _ in ConvolutionKey(type: type, shape: shape, strides: inputStrides) }
+  if let key, let known = prepared?.convolution(key) {
+    let source = try ChannelsLast(
+      input, type: type, kernels: known.sizes.kernels, batch: shape.batch, channels: shape.inChannels,
+      extents: shape.input, strides: inputStrides, slack: false)
+    return try known.run(source: source, weight: weight, epilogue: epilogue, output: output)
+  }
+  let kernels = try productKernels(type, table)
   if let part = shape.kernelPart {
     let taps = try PreparedFilters.get(prepared, part.form, bytes: part.shape.weightCount * type.size) {
       part.gather(weight, of: shape, size: type.size, into: $0)
     }
     return try convolutionForward(
       type, part.shape, input: input, inputStrides: inputStrides, weight: taps.pointer, epilogue: epilogue,
-      output: output, prepared: prepared, using: table)
+      output: output, prepared: prepared, key: key, using: table)
   }
   if let winograd = WinogradConvolution(type, shape, gradient: false, table: table) {
     return try winograd.run(
@@ -32,11 +41,11 @@ func convolutionForward(
   if shape.mergesWidth {
     return try lineConvolutionForward(
       type, shape, input: input, inputStrides: inputStrides, weight: weight, epilogue: epilogue,
-      output: output, kernels: kernels)
+      output: output, prepared: prepared, kernels: kernels)
   }
   try rowConvolutionForward(
     type, shape, input: input, inputStrides: inputStrides, weight: weight, epilogue: epilogue, output: output,
-    prepared: prepared, kernels: kernels)
+    prepared: prepared, key: key, kernels: kernels)
 }
 
 /// The gradient of a convolution with respect to its input, dense and channels-last; every element is written.
@@ -204,21 +213,30 @@ extension ConvolutionShape {
   /// nil if every tap sees some of the input.
   var kernelPart: KernelPart? {
     if padding == Extents(0, 0, 0) { return nil }
-    /// The taps along an axis that see anything.
-    func seeing(_ size: Int, _ axis: KeyPath<Extents, Int>) -> ClosedRange<Int>? {
+    /// The taps along an axis that see anything. (Called for every convolution: no key paths, no arrays.)
+    func seeing(
+      _ taps: Int, input: Int, output: Int, stride: Int, padding: Int, dilation: Int
+    ) -> ClosedRange<Int>? {
       var range: ClosedRange<Int>?
-      for tap in 0..<kernel[keyPath: axis] {
-        let offset = tap * dilation[keyPath: axis] - padding[keyPath: axis]
-        let stride = stride[keyPath: axis]
+      for tap in 0..<taps {
+        let offset = tap * dilation - padding
         // The first place whose tap is not before the input.
         let place = offset >= 0 ? 0 : (stride - 1 - offset) / stride
-        guard place < output[keyPath: axis], place * stride + offset < size else { continue }
+        guard place < output, place * stride + offset < input else { continue }
         range = (range?.lowerBound ?? tap)...tap
       }
       return range
     }
-    guard let depth = seeing(input.depth, \.depth), let height = seeing(input.height, \.height),
-      let width = seeing(input.width, \.width)
+    guard
+      let depth = seeing(
+        kernel.depth, input: input.depth, output: output.depth, stride: stride.depth, padding: padding.depth,
+        dilation: dilation.depth),
+      let height = seeing(
+        kernel.height, input: input.height, output: output.height, stride: stride.height, padding: padding.height,
+        dilation: dilation.height),
+      let width = seeing(
+        kernel.width, input: input.width, output: output.width, stride: stride.width, padding: padding.width,
+        dilation: dilation.width)
     else { return nil }
     if depth.count == kernel.depth, height.count == kernel.height, width.count == kernel.width { return nil }
     var part = self

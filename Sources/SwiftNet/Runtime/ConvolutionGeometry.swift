@@ -7,6 +7,9 @@ final class ConvolutionPass {
   private let memory: UnsafeMutablePointer<Int>
   private let axes: [Axis]
   private let offsets: [Int]
+  /// On images of few places most taps see padding for some places; rows that stand for the same place of many
+  /// images skip them together.
+  private let imagesInnermost: Bool
   let rows: Int
   let taps: Int
 
@@ -45,6 +48,8 @@ final class ConvolutionPass {
       }
     }
     self.offsets = offsets
+    let places = axes.reduce(1) { $0 * $1.positions }
+    imagesInnermost = batch >= 8 && places <= 64 && axes.contains { $0.sources.contains(.min) }
     rows = axes.reduce(batch) { $0 * $1.positions }
     taps = axes.reduce(1) { $0 * $1.taps }
   }
@@ -65,16 +70,8 @@ final class ConvolutionPass {
   ) -> RowGeometry {
     RowGeometry(
       source: source, zeros: zeros, batch: batch, batchStride: batchStride,
-      outputBatchStride: outputBatchStride, imagesInnermost: imagesInnermost(batch), depth: axis(0),
+      outputBatchStride: outputBatchStride, imagesInnermost: imagesInnermost, depth: axis(0),
       height: axis(1), width: axis(2))
-  }
-
-  /// On images of few places most taps see padding for some places; rows that stand for the same place of many
-  /// images skip them together.
-  private func imagesInnermost(_ batch: Int) -> Bool {
-    let places = axes.reduce(1) { $0 * $1.positions }
-    let padded = axes.contains { $0.sources.contains(.min) }
-    return padded && batch >= 8 && places <= 64
   }
 }
 

@@ -18,7 +18,7 @@ extension ConvolutionShape {
 func lineConvolutionForward(
   _ type: DType, _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int],
   weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue, output: UnsafeMutableRawPointer,
-  kernels: ProductKernels
+  prepared: PreparedFilters? = nil, kernels: ProductKernels
 ) throws {
   let size = type.size
   let source = try ChannelsLast(
@@ -38,8 +38,9 @@ func lineConvolutionForward(
     tapStride: 1, merged: 1, groupStride: 0)
   let panels = (columns + kernels.columns - 1) / kernels.columns
   let panelStride = taps * shape.inChannels * kernels.columns
-  let packed = try Scratch(bytes: panels * panelStride * size)
-  kernels.packFilters(layout, weight, 0, panels, packed.pointer)
+  let packed = try PreparedFilters.get(
+    prepared, [4, kernels.columns] + layout.form, bytes: panels * panelStride * size
+  ) { kernels.packFilters(layout, weight, 0, panels, $0) }
 
   let lines = shape.batch * shape.output.depth * shape.output.height
   let linesPerChunk = max(

@@ -75,9 +75,15 @@ func pairConvolutionForward(
   let source = try ChannelsLast(
     pairsOf: input, kernels: kernels, batch: shape.batch, channels: shape.inChannels, groups: shape.groups,
     extents: shape.input, strides: inputStrides)
-  try RowConvolution(.float32, kernels, shape, gradient: false, source: source, pairs: true).run(
-    weight: weight, epilogue: epilogue, output: output,
-    prepared: prepared)
+  let key = ConvolutionKey(type: .bfloat16, shape: shape, strides: inputStrides)
+  if let known = prepared?.convolution(key) {
+    return try known.run(source: source, weight: weight, epilogue: epilogue, output: output)
+  }
+  let convolution = try RowConvolution(
+    RowConvolution.Sizes(.float32, kernels, shape, gradient: false, sourceStrides: source.strides, pairs: true),
+    weight: weight, prepared: prepared)
+  try convolution.run(source: source, weight: weight, epilogue: epilogue, output: output)
+  prepared?.keep(convolution, as: key)
 }
 
 /// Arguments as `convolutionDataGradient`.
@@ -88,6 +94,8 @@ func pairConvolutionDataGradient(
   let source = try ChannelsLast(
     pairsOf: gradOutput, kernels: kernels, batch: shape.batch, channels: shape.outChannels, groups: shape.groups,
     extents: shape.output, strides: gradOutputStrides)
-  try RowConvolution(.float32, kernels, shape, gradient: true, source: source, pairs: true).run(
-    weight: weight, epilogue: ConvolutionEpilogue(), output: gradInput)
+  try RowConvolution(
+    RowConvolution.Sizes(.float32, kernels, shape, gradient: true, sourceStrides: source.strides, pairs: true),
+    weight: weight, prepared: nil
+  ).run(source: source, weight: weight, epilogue: ConvolutionEpilogue(), output: gradInput)
 }

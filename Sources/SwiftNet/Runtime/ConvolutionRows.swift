@@ -2,48 +2,45 @@ import KernelTypes
 
 /// Convolution as a product of an implicit matrix (one row per output place, gathered through tables of
 /// addresses, see `RowGeometry`) and packed filters. Serves the forward pass and the data gradient alike.
-struct RowConvolution {
-  var type: DType
-  var kernels: ProductKernels
-  var batch: Int
-  var passes: [ConvolutionPass]
-  var source: ChannelsLast
-  /// Groups after merging, and sizes of one.
-  var groups: Int
-  var run: Int
-  var groupSourceChannels: Int
-  var groupColumns: Int
-  var taps: Int
-  var layout: FilterLayout
-  /// Elements from one group's filters to the next's.
-  var groupFilterStride: Int
-  var outputBatchStride: Int
-  /// Bytes of a number of the filters as the caller has them.
-  var filterSize: Int
+///
+/// All but the numbers themselves: kept with the weight for evaluation, where finding out how the work is cut would take
+/// as long as the work on a small image.
+final class RowConvolution {
+  let sizes: Sizes
+  private let work: Work
+  private let panels: Int
+  private let panelStride: Int
+  private let packed: Scratch?
+  private let zeros: Scratch
+
+  /// With `prepared`, the filters are packed now and kept there. Otherwise, where one chunk of rows is all there is, its
+  /// tasks pack the filters that they multiply, and nobody else needs them.
+  init(_ sizes: Sizes, weight: UnsafeRawPointer, prepared: PreparedFilters?) throws {
+    self.sizes = sizes
+    let (size, width) = (sizes.type.size, sizes.kernels.columns)
+    let panels = (sizes.groupColumns + width - 1) / width
+    let panelStride = sizes.taps * sizes.run * width
+    work = Work(sizes, panels: panels)
+    packed =
+      prepared == nil && work.rowChunks.count == 1
+      ? nil
+      : try PreparedFilters.get(
+        prepared, [1, sizes.groups, sizes.groupFilterStride, width, sizes.filterSize] + sizes.layout.form,
+        bytes: sizes.groups * panels * panelStride * size
+      ) { sizes.pack(weight, $0, panels: panels, panelStride: panelStride) }
+    (self.panels, self.panelStride) = (panels, panelStride)
+    // Every group reads the padding at its own offset.
+    let zeroCount = sizes.groups * sizes.groupSourceChannels
+    zeros = try Scratch(bytes: zeroCount * size)
+    memset(zeros.pointer, 0, zeroCount * size)
+  }
 
   func run(
-    weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue, output: UnsafeMutableRawPointer,
-    prepared: PreparedFilters? = nil
+    source: ChannelsLast, weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue, output: UnsafeMutableRawPointer
   ) throws {
-    let size = type.size
-    let panels = (groupColumns + kernels.columns - 1) / kernels.columns
-    let panelStride = taps * run * kernels.columns
-    let form = [1, groups, groupFilterStride, kernels.columns, filterSize] + layout.form
-    let work = Work(self, panels: panels)
-    // Where one chunk of rows is all there is, its tasks pack the filters that they multiply, and nobody else needs them.
-    let packsInTasks = prepared == nil && work.rowChunks.count == 1
-    let packed =
-      packsInTasks
-      ? nil
-      : try PreparedFilters.get(prepared, form, bytes: groups * panels * panelStride * size) {
-        pack(weight, $0, panels: panels, panelStride: panelStride)
-      }
-    let ownPanels = packsInTasks ? work.panelsPerChunk * panelStride * size : 0
-    // Every group reads the padding at its own offset.
-    let zeroCount = groups * groupSourceChannels
-    let zeros = try Scratch(bytes: zeroCount * size)
-    memset(zeros.pointer, 0, zeroCount * size)
-
+    // The kernels are called where they are: a copy of so many closures counts references to all of them.
+    let (size, groups, tileRows, width) = (sizes.type.size, sizes.groups, sizes.kernels.rows, sizes.kernels.columns)
+    let ownPanels = packed == nil ? work.panelsPerChunk * panelStride * size : 0
     // Work is cut by output places, and where these are few, by columns.
     let tableBytes = (work.tilesPerChunk * work.tableWords * 8 + 63) / 64 * 64
     let slots = try ScratchSlots(bytes: tableBytes + ownPanels)
@@ -55,49 +52,36 @@ struct RowConvolution {
         let firstGroup = chunk % groupTasks * groupsPerTask
         let rowChunk = chunk / groupTasks / work.columnChunks
         let firstPanel = chunk / groupTasks % work.columnChunks * work.panelsPerChunk
-        let columns = min(groupColumns - firstPanel * kernels.columns, work.panelsPerChunk * kernels.columns)
+        let columns = min(sizes.groupColumns - firstPanel * width, work.panelsPerChunk * width)
         let (passIndex, firstRow, rows) = work.rowChunks[rowChunk]
-        var geometry = passes[passIndex].geometry(
-          source: source.pointer, zeros: UnsafeRawPointer(zeros.pointer), batch: batch,
-          batchStride: source.strides[0] * size, outputBatchStride: outputBatchStride)
-        let tiles = (rows + kernels.rows - 1) / kernels.rows
+        var geometry = sizes.passes[passIndex].geometry(
+          source: source.pointer, zeros: UnsafeRawPointer(zeros.pointer), batch: sizes.batch,
+          batchStride: source.strides[0] * size, outputBatchStride: sizes.outputBatchStride)
+        let tiles = (rows + tileRows - 1) / tileRows
         slots.with { scratch in
           let tables = scratch.assumingMemoryBound(to: Int.self)
-          kernels.gatherRows(&geometry, firstRow, rows, tiles, tables)
+          sizes.kernels.gatherRows(&geometry, firstRow, rows, tiles, tables)
           for group in firstGroup..<firstGroup + groupsPerTask {
             var panelStart = UnsafeRawPointer(scratch + tableBytes)
             if let packed {
               panelStart = UnsafeRawPointer(packed.pointer + (group * panels + firstPanel) * panelStride * size)
             } else {
-              kernels.packFilters(
-                layout, weight + group * groupFilterStride * filterSize, firstPanel,
-                (columns + kernels.columns - 1) / kernels.columns,
+              sizes.kernels.packFilters(
+                sizes.layout, weight + group * sizes.groupFilterStride * sizes.filterSize, firstPanel,
+                (columns + width - 1) / width,
                 scratch + (tableBytes - firstPanel * panelStride * size))
             }
             var arguments = ConvolveArguments(
-              tables: tables, tableWords: geometry.tableWords(tileRows: kernels.rows), tiles: tiles,
-              lastRows: rows - (tiles - 1) * kernels.rows, run: run,
+              tables: tables, tableWords: geometry.tableWords(tileRows: tileRows), tiles: tiles,
+              lastRows: rows - (tiles - 1) * tileRows, run: sizes.run,
               weights: panelStart,
-              panelStride: panelStride, firstColumn: group * groupColumns + firstPanel * kernels.columns,
-              columns: columns, sourceOffset: group * groupSourceChannels, output: output,
+              panelStride: panelStride, firstColumn: group * sizes.groupColumns + firstPanel * width,
+              columns: columns, sourceOffset: group * sizes.groupSourceChannels, output: output,
               bias: epilogue.bias, scale: epilogue.scale, shift: epilogue.shift, residual: epilogue.residual,
               relu: epilogue.relu)
-            kernels.convolveRows(&arguments)
+            sizes.kernels.convolveRows(&arguments)
           }
         }
-      }
-    }
-  }
-
-  private func pack(
-    _ weight: UnsafeRawPointer, _ packed: UnsafeMutableRawPointer, panels: Int, panelStride: Int
-  ) {
-    parallelFor(groups * panels, grain: max(1, (1 << 14) / max(panelStride, 1))) { first, last in
-      for item in first..<last {
-        let group = item / panels
-        kernels.packFilters(
-          layout, weight + group * groupFilterStride * filterSize, item % panels, 1,
-          packed + group * panels * panelStride * type.size)
       }
     }
   }
@@ -111,7 +95,7 @@ struct RowConvolution {
     var columnChunks: Int
     var tableWords = 0
 
-    init(_ convolution: RowConvolution, panels: Int) {
+    init(_ convolution: Sizes, panels: Int) {
       let tileRows = convolution.kernels.rows
       let taps = convolution.passes.map(\.taps).max() ?? 0
       tableWords = 1 + tileRows + taps * (1 + tileRows)
@@ -139,16 +123,51 @@ struct RowConvolution {
   }
 }
 
+extension RowConvolution {
+  /// What follows from the sizes of a convolution and from where its source's elements lie.
+  struct Sizes {
+    let type: DType
+    let kernels: ProductKernels
+    let batch: Int
+    let passes: [ConvolutionPass]
+    /// Groups after merging, and sizes of one.
+    let groups: Int
+    let run: Int
+    let groupSourceChannels: Int
+    let groupColumns: Int
+    let taps: Int
+    let layout: FilterLayout
+    /// Elements from one group's filters to the next's.
+    let groupFilterStride: Int
+    let outputBatchStride: Int
+    /// Bytes of a number of the filters as the caller has them.
+    let filterSize: Int
+
+    fileprivate func pack(
+      _ weight: UnsafeRawPointer, _ packed: UnsafeMutableRawPointer, panels: Int, panelStride: Int
+    ) {
+      parallelFor(groups * panels, grain: max(1, (1 << 14) / max(panelStride, 1))) { first, last in
+        for item in first..<last {
+          let group = item / panels
+          kernels.packFilters(
+            layout, weight + group * groupFilterStride * filterSize, item % panels, 1,
+            packed + group * panels * panelStride * type.size)
+        }
+      }
+    }
+  }
+}
+
 /// Strides of a dense channels-last image: N, D, H, W, in elements.
 func channelsLastStrides(_ extents: Extents, _ channels: Int) -> [Int] {
   [extents.count * channels, extents.height * extents.width * channels, extents.width * channels, channels]
 }
 
-extension RowConvolution {
-  /// The forward pass, or the data gradient, over sources that are there as channels-last images, `merged` groups
-  /// computed as one. With `pairs`, an element is two numbers that are adjacent channels.
+extension RowConvolution.Sizes {
+  /// The forward pass, or the data gradient, over sources that are channels-last images with these strides, `merged`
+  /// groups computed as one. With `pairs`, an element is two numbers that are adjacent channels.
   init(
-    _ type: DType, _ kernels: ProductKernels, _ shape: ConvolutionShape, gradient: Bool, source: ChannelsLast,
+    _ type: DType, _ kernels: ProductKernels, _ shape: ConvolutionShape, gradient: Bool, sourceStrides: [Int],
     merged: Int = 1, pairs: Bool = false
   ) {
     let numbers = (gradient ? shape.groupOutChannels : shape.groupInChannels) * merged
@@ -157,7 +176,7 @@ extension RowConvolution {
     let taps = shape.kernel.count, filter = shape.groupInChannels * taps
     let outputStrides = channelsLastStrides(
       gradient ? shape.input : shape.output, gradient ? shape.inChannels : shape.outChannels)
-    let (from, to) = (Array(source.strides[1...]), Array(outputStrides[1...]))
+    let (from, to) = (Array(sourceStrides[1...]), Array(outputStrides[1...]))
     let axes =
       gradient
       ? shape.dataGradientAxes(sourceStrides: from, outputStrides: to)
@@ -166,7 +185,7 @@ extension RowConvolution {
       type: type, kernels: kernels, batch: shape.batch,
       passes: axes.map {
         ConvolutionPass(batch: shape.batch, axes: $0, elementSize: type.size, tapUnit: run * kernels.columns)
-      }, source: source, groups: shape.groups / merged, run: run, groupSourceChannels: run, groupColumns: columns,
+      }, groups: shape.groups / merged, run: run, groupSourceChannels: run, groupColumns: columns,
       taps: taps,
       layout: FilterLayout(
         columns: columns, columnStride: gradient ? taps : filter, run: numbers, runStride: gradient ? filter : taps,
@@ -176,17 +195,22 @@ extension RowConvolution {
   }
 }
 
+/// `key`: under what to keep the convolution with the weight's filters, if anything is kept.
 func rowConvolutionForward(
   _ type: DType, _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int],
   weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue, output: UnsafeMutableRawPointer,
-  prepared: PreparedFilters? = nil, kernels: ProductKernels
+  prepared: PreparedFilters? = nil, key: ConvolutionKey? = nil, kernels: ProductKernels
 ) throws {
   let source = try ChannelsLast(
     input, type: type, kernels: kernels, batch: shape.batch, channels: shape.inChannels, extents: shape.input,
     strides: inputStrides, slack: false)
-  try RowConvolution(
-    type, kernels, shape, gradient: false, source: source, merged: shape.mergedGroups(lanes: kernels.columns / 2)
-  ).run(weight: weight, epilogue: epilogue, output: output, prepared: prepared)
+  let convolution = try RowConvolution(
+    RowConvolution.Sizes(
+      type, kernels, shape, gradient: false, sourceStrides: source.strides,
+      merged: shape.mergedGroups(lanes: kernels.columns / 2)),
+    weight: weight, prepared: prepared)
+  try convolution.run(source: source, weight: weight, epilogue: epilogue, output: output)
+  if let key { prepared?.keep(convolution, as: key) }
 }
 
 func rowConvolutionDataGradient(
@@ -197,6 +221,9 @@ func rowConvolutionDataGradient(
     gradOutput, type: type, kernels: kernels, batch: shape.batch, channels: shape.outChannels,
     extents: shape.output, strides: gradOutputStrides, slack: false)
   try RowConvolution(
-    type, kernels, shape, gradient: true, source: source, merged: shape.mergedGroups(lanes: kernels.columns / 2)
-  ).run(weight: weight, epilogue: ConvolutionEpilogue(), output: gradInput)
+    RowConvolution.Sizes(
+      type, kernels, shape, gradient: true, sourceStrides: source.strides,
+      merged: shape.mergedGroups(lanes: kernels.columns / 2)),
+    weight: weight, prepared: nil
+  ).run(source: source, weight: weight, epilogue: ConvolutionEpilogue(), output: gradInput)
 }

@@ -89,7 +89,7 @@ struct WinogradConvolution {
     let arguments = Arguments(
       output: output, epilogue: epilogue, images: images, planeStride: input.strides[1], layout: layout,
       weight: weight, panels: panels)
-    if sharesTiles { try runByColumns(arguments) } else { try runByTiles(arguments, prepared) }
+    if sharesTiles { try runByColumns(arguments, prepared) } else { try runByTiles(arguments, prepared) }
   }
 
   /// What both ways to cut the work need.
@@ -232,7 +232,7 @@ struct WinogradConvolution {
 
   /// Few tiles and large filters: the tiles are transformed once; then a task takes a block of columns, whose
   /// filters it transforms a few channels at a time, so that they never leave the second-level cache.
-  private func runByColumns(_ x: Arguments) throws {
+  private func runByColumns(_ x: Arguments, _ prepared: PreparedFilters?) throws {
     let tileStride = 36 * channels + 16
     let transformed = try Scratch(bytes: tiles * tileStride * 4)
     // 128 channels of 32 columns at 36 points: 590 kB.
@@ -240,6 +240,15 @@ struct WinogradConvolution {
     let productSize = productSize(tiles)
     let filterSize = 36 * winogradPointStride(min(part, channels), tileColumns)
     let slots = try ScratchSlots(bytes: (productSize + 9 * panelSize + filterSize) * 4)
+    // Where filters are kept, in the direct form: transformed they are four times as large, and come from memory.
+    let form = [3, gradient ? 1 : 0, tileColumns] + x.layout.form
+    let kept = try prepared.map {
+      try PreparedFilters.get($0, form, bytes: x.panels * 9 * panelSize * 4) { packed in
+        parallelFor(x.panels, grain: 1) { first, last in
+          for panel in first..<last { packFilters(x, panel, packed + panel * 9 * panelSize * 4) }
+        }
+      }
+    }
     parallelFor(tiles, grain: 4) { first, last in
       var images = x.images
       table.winograd.images(type).transformSource(
@@ -248,10 +257,11 @@ struct WinogradConvolution {
     parallelFor(x.panels, grain: 1) { start, end in
       slots.with { scratch in
         let products = scratch.assumingMemoryBound(to: Float.self)
-        let packed = products + productSize
-        let filters = packed + 9 * panelSize
+        let room = products + productSize
+        let filters = room + 9 * panelSize
         for panel in start..<end {
-          packFilters(x, panel, packed)
+          let packed = kept.map { $0.of(Float.self) + panel * 9 * panelSize } ?? room
+          if kept == nil { packFilters(x, panel, packed) }
           for first in stride(from: 0, to: channels, by: part) {
             let count = min(part, channels - first)
             table.winograd.transformFilter(packed, channels, (first, count), gradient, filters)

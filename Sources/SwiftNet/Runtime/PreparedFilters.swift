@@ -8,21 +8,28 @@ final class PreparedFilters: Sendable {
   typealias Form = [Int]
 
   private let version: Int
-  /// Which part of the memory the filters are: offset, shape and strides.
-  private let place: [Int]
+  /// Which part of the memory the filters are.
+  private let offset: Int
+  private let shape: [Int]
+  private let strides: [Int]
   private let dtype: DType
-  private let forms = Mutex<[Form: Scratch]>([:])
+  private let kept = Mutex(Kept())
+
+  private struct Kept {
+    var forms: [Form: Scratch] = [:]
+    /// The convolutions with these filters that were computed last.
+    var convolutions: [(key: ConvolutionKey, convolution: RowConvolution)] = []
+  }
 
   private init(_ weight: Tensor) {
     version = weight.memory.version
-    place = PreparedFilters.place(of: weight)
+    (offset, shape, strides) = (weight.offset, weight.shape, weight.strides)
     dtype = weight.dtype
   }
 
-  private static func place(of weight: Tensor) -> [Int] { [weight.offset] + weight.shape + weight.strides }
-
   private func isOf(_ weight: Tensor) -> Bool {
-    version == weight.memory.version && dtype == weight.dtype && place == PreparedFilters.place(of: weight)
+    version == weight.memory.version && dtype == weight.dtype && offset == weight.offset && shape == weight.shape
+      && strides == weight.strides
   }
 
   private static let lock = Mutex<Void>(())
@@ -48,11 +55,24 @@ final class PreparedFilters: Sendable {
 
   /// The form, made by `make` if it is not there.
   private func form(_ form: Form, bytes: Int, make: (UnsafeMutableRawPointer) throws -> Void) throws -> Scratch {
-    if let known = forms.withLock({ $0[form] }) { return known }
+    if let known = kept.withLock({ $0.forms[form] }) { return known }
     let made = try Scratch(bytes: bytes)
     try make(made.pointer)
-    forms.withLock { $0[form] = made }
+    kept.withLock { $0.forms[form] = made }
     return made
+  }
+
+  /// A convolution with these filters that was kept under a key.
+  func convolution(_ key: ConvolutionKey) -> RowConvolution? {
+    kept.withLock { kept in kept.convolutions.first { $0.key == key }?.convolution }
+  }
+
+  /// Keeps a convolution, one of a few: images of other sizes may be evaluated in turns.
+  func keep(_ convolution: RowConvolution, as key: ConvolutionKey) {
+    kept.withLock { kept in
+      if kept.convolutions.count == 4 { kept.convolutions.removeFirst() }
+      kept.convolutions.append((key, convolution))
+    }
   }
 
   /// The form from `prepared`, or made for this call.
@@ -64,6 +84,14 @@ final class PreparedFilters: Sendable {
     try make(made.pointer)
     return made
   }
+}
+
+/// What decides how a convolution with known filters is computed.
+struct ConvolutionKey: Equatable {
+  let type: DType
+  let shape: ConvolutionShape
+  /// The input's, as N, C, D, H, W.
+  let strides: [Int]
 }
 
 extension FilterLayout {

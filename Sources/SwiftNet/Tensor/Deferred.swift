@@ -1,6 +1,6 @@
 import Synchronization
 
-/// How to compute the contents of a storage: an elementwise program, and the order of the elements in memory.
+/// How to compute the contents of a storage: mostly an elementwise program, and the order of the elements in memory.
 ///
 /// Operations on large tensors do not compute at once. Their result holds such a recipe; an operation that reads it
 /// takes the recipe over into its own, so that a chain (normalisation, residual, activation; a loss written in Python)
@@ -8,9 +8,15 @@ import Synchronization
 /// twice: that is cheaper than writing and reading it. What a recipe reads is computed with the values of the time it
 /// was written: a storage that is about to change first has all its readers computed.
 final class ElementwiseRecipe {
+  /// What computes the contents. Where that is no elementwise program, `program` has the operands only.
+  enum Work {
+    case program
+    case convolution(PendingConvolution)
+    case joining(PendingJoin)
+  }
+
   let program: ElementwiseProgram
-  /// For the result of a convolution, which is no elementwise program: that has the operands only.
-  let convolution: PendingConvolution?
+  private let work: Work
   let dtype: DType
   let shape: [Int]
   let strides: [Int]
@@ -22,15 +28,24 @@ final class ElementwiseRecipe {
   var logits: (tensor: Tensor, version: Int)?
 
   init(
-    program: ElementwiseProgram, dtype: DType, shape: [Int], strides: [Int], convolution: PendingConvolution? = nil
+    program: ElementwiseProgram, dtype: DType, shape: [Int], strides: [Int], work: Work = .program
   ) {
     self.program = program
-    self.convolution = convolution
+    self.work = work
     self.dtype = dtype
     self.shape = shape
     self.strides = strides
     depth = 1 + program.leafDepth
   }
+
+  var convolution: PendingConvolution? { if case .convolution(let pending) = work { pending } else { nil } }
+  var joining: PendingJoin? { if case .joining(let pending) = work { pending } else { nil } }
+  var isElementwise: Bool { if case .program = work { true } else { false } }
+
+  /// Whether a tensor over the storage shows the result as it is, no other view of it.
+  func isAll(_ tensor: Tensor) -> Bool { tensor.offset == 0 && tensor.shape == shape && tensor.strides == strides }
+
+  var canBeTakenOver: Bool { uses.load(ordering: .relaxed) < Deferral.maximumUses }
 
   func reads(_ storage: Storage) -> Bool {
     program.leaves.contains { leaf in
@@ -41,7 +56,7 @@ final class ElementwiseRecipe {
   /// Whether backward may as well compute the contents again as keep them: a short program over tensors that are held
   /// for backward themselves, or are small.
   var isRepeatable: Bool {
-    guard convolution == nil, program.steps.count <= Deferral.maximumRepeatedSteps, let count = try? Shape.count(shape)
+    guard isElementwise, program.steps.count <= Deferral.maximumRepeatedSteps, let count = try? Shape.count(shape)
     else {
       return false
     }
@@ -54,8 +69,9 @@ final class ElementwiseRecipe {
   func run(into storage: Storage) throws {
     if let convolution { return try convolution.run(into: try storage.pointer) }
     let count = try Shape.count(shape)
-    try program.run(
-      into: Tensor(storage: storage, dtype: dtype, shape: shape, strides: strides, offset: 0, count: count))
+    let target = Tensor(storage: storage, dtype: dtype, shape: shape, strides: strides, offset: 0, count: count)
+    if let joining { return try joining.run(into: target) }
+    try program.run(into: target)
   }
 }
 
@@ -178,12 +194,11 @@ extension ElementwiseProgram {
 
 extension Tensor {
   /// The program behind a deferred tensor, for this tensor's shape, if it can be taken over into another.
-  fileprivate func deferredProgram(lane: Lane) -> ElementwiseProgram? {
-    guard let recipe = memory.recipe, recipe.convolution == nil, recipe.program.lane == lane, recipe.dtype == dtype,
-      offset == 0,
-      recipe.uses.load(ordering: .relaxed) < Deferral.maximumUses
+  func deferredProgram(lane: Lane) -> ElementwiseProgram? {
+    guard let recipe = memory.recipe, recipe.isElementwise, recipe.program.lane == lane, recipe.dtype == dtype,
+      offset == 0, recipe.canBeTakenOver
     else { return nil }
-    if shape == recipe.shape, strides == recipe.strides {
+    if recipe.isAll(self) {
       recipe.uses.add(1, ordering: .relaxed)
       return recipe.program
     }

@@ -6,7 +6,7 @@ import KernelTypes
 ///
 /// In half precision a batch normalisation in training waits in the same way, without a convolution: the same steps are
 /// then done to its input in one pass, and so is the gradient of a ReLU.
-struct PendingConvolution {
+final class PendingConvolution {
   /// What is multiplied, if anything.
   struct Filter {
     let sizes: ConvolutionShape
@@ -19,23 +19,38 @@ struct PendingConvolution {
   let input: Tensor
   /// The result's.
   let shape: [Int]
-  /// Applied after the bias: one number per output channel.
-  var scale: ChannelScale?
-  /// Added after that; of the result's shape and strides.
-  var residual: Tensor?
-  /// A ReLU's output, where this is its gradient: of the result's shape and strides. Nothing follows it.
-  var mask: Tensor?
-  /// The last step.
-  var relu = false
+  let steps: Steps
 
-  init(filter: Filter?, input: Tensor, shape: [Int]) {
+  /// What is done to the results.
+  struct Steps {
+    /// Applied after the bias: one number per output channel.
+    var scale: ChannelScale?
+    /// Added after that; of the result's shape and strides.
+    var residual: Tensor?
+    /// A ReLU's output, where this is its gradient: of the result's shape and strides. Nothing follows it.
+    var mask: Tensor?
+    /// The last step.
+    var relu = false
+  }
+
+  init(filter: Filter?, input: Tensor, shape: [Int], steps: Steps = Steps()) {
     self.filter = filter
     self.input = input
     self.shape = shape
+    self.steps = steps
   }
 
   /// Everything that is read.
-  var operands: [Tensor] { [input] + [filter?.weight, filter?.bias, residual, mask].compactMap { $0 } }
+  var operands: [ElementwiseOperand] {
+    var result = [ElementwiseOperand.tensor(input)]
+    if let filter {
+      result.append(.tensor(filter.weight))
+      if let bias = filter.bias { result.append(.tensor(bias)) }
+    }
+    if let residual = steps.residual { result.append(.tensor(residual)) }
+    if let mask = steps.mask { result.append(.tensor(mask)) }
+    return result
+  }
 
   func run(into output: UnsafeMutableRawPointer) throws {
     guard let filter else { return try runSteps(into: output) }
@@ -68,7 +83,8 @@ struct PendingConvolution {
   private func runSteps(into output: UnsafeMutableRawPointer) throws {
     let channels = shape[1]
     let x = try input.pointer()
-    let (rest, positive) = (try residual?.pointer(), try mask?.pointer())
+    let (rest, positive) = (try steps.residual?.pointer(), try steps.mask?.pointer())
+    let relu = steps.relu
     let rows = input.count / channels, size = input.dtype.size
     try scaled { scale, shift in
       parallelFor(rows, grain: max(1, (1 << 15) / channels)) { first, last in
@@ -86,12 +102,13 @@ struct PendingConvolution {
     try scaled { scale, shift in
       try body(
         ConvolutionEpilogue(
-          bias: try filter.bias?.pointer(), scale: scale, shift: shift, residual: try residual?.pointer(), relu: relu))
+          bias: try filter.bias?.pointer(), scale: scale, shift: shift, residual: try steps.residual?.pointer(),
+          relu: steps.relu))
     }
   }
 
   private func scaled(_ body: (UnsafePointer<Float>?, UnsafePointer<Float>?) throws -> Void) throws {
-    guard let scale else { return try body(nil, nil) }
+    guard let scale = steps.scale else { return try body(nil, nil) }
     try scale.floats.scale.withUnsafeBufferPointer { factors in
       try scale.floats.shift.withUnsafeBufferPointer { try body(factors.baseAddress, $0.baseAddress) }
     }
@@ -111,21 +128,19 @@ extension Tensor {
     let filter = PendingConvolution.Filter(
       sizes: sizes, weight: try weight.alias(), bias: try noGrad { try bias?.to(.float32).contiguous().alias() })
     let pending = PendingConvolution(filter: filter, input: try alias(), shape: shape)
-    return try Tensor.waiting(
-      pending, reading: pending.operands.map { .tensor($0) }, strides: Shape.channelsLastStrides(shape))
+    return try Tensor.waiting(pending, strides: Shape.channelsLastStrides(shape))
   }
 
   /// nil if something outside of this library may change what it reads.
-  private static func waiting(_ pending: PendingConvolution, reading leaves: [ElementwiseOperand], strides: [Int])
-    throws -> Tensor?
-  {
+  private static func waiting(_ pending: PendingConvolution, strides: [Int]) throws -> Tensor? {
     let shape = pending.shape
-    let program = ElementwiseProgram(lane: .f32, leaves: leaves, steps: [])
+    let program = ElementwiseProgram(lane: .f32, leaves: pending.operands, steps: [])
     guard program.canWait else { return nil }
     let count = try Shape.count(shape)
     let dtype = pending.input.dtype
     try MemoryPool.shared.checkPossible(dtype.size * count)
-    let recipe = ElementwiseRecipe(program: program, dtype: dtype, shape: shape, strides: strides, convolution: pending)
+    let recipe = ElementwiseRecipe(
+      program: program, dtype: dtype, shape: shape, strides: strides, work: .convolution(pending))
     let storage = Storage(byteCount: dtype.size * count, recipe: recipe)
     storage.isArranged = !Shape.isContiguous(shape, strides)
     return Tensor(storage: storage, dtype: dtype, shape: shape, strides: strides, offset: 0, count: count)
@@ -135,26 +150,31 @@ extension Tensor {
   /// second reader needs the numbers.
   private func openConvolution() -> PendingConvolution? {
     guard let recipe = memory.recipe, let pending = recipe.convolution,
-      pending.filter == nil || !ThreadState.current.isGradEnabled, !pending.relu, pending.mask == nil, offset == 0,
-      shape == recipe.shape, strides == recipe.strides,
-      recipe.uses.load(ordering: .relaxed) == 0
+      pending.filter == nil || !ThreadState.current.isGradEnabled, !pending.steps.relu, pending.steps.mask == nil,
+      recipe.isAll(self), recipe.uses.load(ordering: .relaxed) == 0
     else { return nil }
     return pending
   }
 
-  private func joined(_ pending: PendingConvolution, reading more: Tensor? = nil) throws -> Tensor? {
-    guard let recipe = memory.recipe else { return nil }
-    let leaves = recipe.program.leaves + (more.map { [.tensor($0)] } ?? [])
-    guard let result = try Tensor.waiting(pending, reading: leaves, strides: strides) else { return nil }
-    recipe.uses.add(1, ordering: .relaxed)
+  /// The result with other steps.
+  private func joined(_ pending: PendingConvolution, _ change: (inout PendingConvolution.Steps) -> Void) throws
+    -> Tensor?
+  {
+    var steps = pending.steps
+    change(&steps)
+    let changed = PendingConvolution(
+      filter: pending.filter, input: pending.input, shape: pending.shape, steps: steps)
+    guard let result = try Tensor.waiting(changed, strides: strides) else { return nil }
+    memory.recipe?.uses.add(1, ordering: .relaxed)
     return result
   }
 
   /// This tensor times scale plus shift for each channel, done by the convolution that it waits for.
   func joiningScale(_ scale: ChannelScale) throws -> Tensor? {
-    guard var pending = openConvolution(), pending.scale == nil, pending.residual == nil else { return nil }
-    pending.scale = scale
-    return try joined(pending)
+    guard let pending = openConvolution(), pending.steps.scale == nil, pending.steps.residual == nil else {
+      return nil
+    }
+    return try joined(pending) { $0.scale = scale }
   }
 
   /// This tensor times scale plus shift for each channel, to be computed later in one pass with what follows; nil where
@@ -163,9 +183,9 @@ extension Tensor {
     guard canTakeSteps else { return nil }
     // Complete now: its own steps are not done twice.
     _ = try pointer()
-    var pending = PendingConvolution(filter: nil, input: try alias(), shape: shape)
-    pending.scale = scale
-    return try Tensor.waiting(pending, reading: [.tensor(pending.input)], strides: strides)
+    let pending = PendingConvolution(
+      filter: nil, input: try alias(), shape: shape, steps: PendingConvolution.Steps(scale: scale))
+    return try Tensor.waiting(pending, strides: strides)
   }
 
   /// Large, and channels-last bfloat16.
@@ -179,25 +199,22 @@ extension Tensor {
   private func waitingForMask(_ y: Tensor) throws -> Tensor? {
     guard canTakeSteps, y.dtype == dtype, y.shape == shape, y.strides == strides, y.isWhole else { return nil }
     _ = try pointer()
-    var pending = PendingConvolution(filter: nil, input: try alias(), shape: shape)
-    let mask = try y.alias()
-    pending.mask = mask
-    return try Tensor.waiting(pending, reading: [.tensor(pending.input), .tensor(mask)], strides: strides)
+    let pending = PendingConvolution(
+      filter: nil, input: try alias(), shape: shape, steps: PendingConvolution.Steps(mask: try y.alias()))
+    return try Tensor.waiting(pending, strides: strides)
   }
 
   private func joiningRelu() throws -> Tensor? {
-    guard var pending = openConvolution() else { return nil }
-    pending.relu = true
-    return try joined(pending)
+    guard let pending = openConvolution() else { return nil }
+    return try joined(pending) { $0.relu = true }
   }
 
   private func joiningResidual(_ other: Tensor) throws -> Tensor? {
     guard other.shape == shape, other.strides == strides, other.dtype == dtype, other.memory !== memory,
-      var pending = openConvolution(), pending.residual == nil
+      let pending = openConvolution(), pending.steps.residual == nil
     else { return nil }
     let residual = try other.alias()
-    pending.residual = residual
-    return try joined(pending, reading: residual)
+    return try joined(pending) { $0.residual = residual }
   }
 
   /// An elementwise operation, done by the convolution that an operand waits for, if one does.

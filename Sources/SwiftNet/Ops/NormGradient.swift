@@ -1,0 +1,66 @@
+import KernelTypes
+
+/// The gradient of a normalisation's output, as backward of the normalisation reads it: in the memory order of x.
+///
+/// Activations and dropout behind the normalisation leave a gradient that is still to be computed, or one in another
+/// order of memory. Such a one is computed piece by piece just before its sums are taken, while it is in the cache.
+final class NormGradient {
+  /// As large as x. With a plan, its contents come with `computePieces`.
+  let tensor: Tensor
+  /// The gradient of a ReLU behind the normalisation is not written at all.
+  private let relu: PendingReluGradient?
+  private let plan: ElementwisePlan?
+  /// Whether nobody else reads the tensor: the gradient of x may take its place.
+  let isOwn: Bool
+
+  /// - Parameter isSummed: whether backward takes sums of the gradient, in rows: only then pieces can be computed.
+  init(_ gradient: Tensor, of x: Tensor, isSummed: Bool) throws {
+    if let relu = try gradient.pendingReluGradient(of: x) {
+      (self.relu, tensor, plan, isOwn) = (relu, relu.gradient, nil, false)
+      return
+    }
+    relu = nil
+    if isSummed, x.isDense, let program = try gradient.programForPieces(in: x) {
+      tensor = try Tensor(empty: x.shape, dtype: gradient.dtype, strides: x.strides)
+      plan = try ElementwisePlan(
+        try program.reordered(shape: x.shape, strides: x.strides), x.shape, x.strides, tensor)
+      isOwn = true
+      return
+    }
+    tensor = try gradient.inOrder(of: x)
+    plan = nil
+    isOwn = tensor !== gradient
+  }
+
+  /// Valid while this is.
+  func mask() throws -> NormMask { try relu?.mask() ?? NormMask() }
+
+  /// Rows of a piece: it stays in the second-level cache together with what it is computed from.
+  private static let piece = 1 << 14
+
+  /// Calls `body(first row, rows)` for pieces of the rows from `start` on, each after its elements are there.
+  @inline(__always)
+  func computePieces(rows: Int, from start: Int, columns: Int, _ body: (Int, Int) -> Void) {
+    guard let plan else { return body(start, rows) }
+    // The sums add up sixteen rows at a time: pieces of other heights would round otherwise.
+    let height = max(NormGradient.piece / max(columns, 1) / 16 * 16, 16)
+    var row = start
+    while row < start + rows {
+      let count = min(height, start + rows - row)
+      plan.runTiles(row * columns, (row + count) * columns, nil)
+      body(row, count)
+      row += count
+    }
+  }
+}
+
+extension Tensor {
+  /// What computes this gradient's elements in the order of x; nil if they are there already.
+  fileprivate func programForPieces(in x: Tensor) throws -> ElementwiseProgram? {
+    guard dtype == x.dtype, shape == x.shape else { return nil }
+    if let program = deferredProgram(lane: dtype.lane) { return program }
+    guard strides != x.strides, let copy = kernels.elementwise[.copy, dtype.lane] else { return nil }
+    return try ElementwiseProgram.fusing(
+      .copy, copy, [.tensor(self)], lane: dtype.lane, scalars: Scalars(), roundTo: nil)
+  }
+}
