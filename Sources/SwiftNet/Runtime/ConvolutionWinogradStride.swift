@@ -86,6 +86,8 @@ struct StridedWinograd {
 
   private var isFaster: Bool {
     if Backends.alwaysWinograd { return true }
+    // Every block of tiles reads all filters, sixteen times as large as they are given (12 MB).
+    if panels * 4 * filterSize > 3 << 20 { return false }
     let cost = WinogradCost(kernels: table.gemm.f32, lanes: table.winograd.lanes)
     let tilings = StridedWinograd.parts.map { tiling($0) }
     let places = images * (gradient ? shape.input : shape.output).height * (gradient ? shape.input : shape.output).width
