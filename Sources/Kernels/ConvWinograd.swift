@@ -510,7 +510,8 @@ func winogradAccumulate(_ arguments: UnsafePointer<WinogradSums>) {
   }
 }
 
-/// A register tile of several planes' rows, or of their last ones: pairs of neighbours, `stride` numbers from one term to the next.
+/// A register tile of several planes' rows, or of their last ones: pairs of neighbours, `stride` numbers from one term to
+/// the next.
 @inline(never)
 private func pairsTile<Rows: ProductTile>(
   _ pairs: UnsafePointer<UnsafePointer<Float>>, _ stride: Int, _ b: UnsafePointer<Float>, _ terms: Int,
