@@ -114,24 +114,29 @@ extension ConvFinish {
   }
 }
 
-extension Tile {
+/// A tile that knows its way into an image.
+protocol ImageTile: ProductTile {
   /// The tile with earlier sums, if there are any, through the last steps of a convolution to its rows' places.
+  func put<S: ImageNumber>(
+    _ finish: ConvFinish<S>, _ places: UnsafePointer<Int>, adding earlier: UnsafePointer<T>?
+  ) where S.Wide == T
+}
+
+extension Tile: ImageTile {
   @inline(__always)
   func put<S: ImageNumber>(
     _ finish: ConvFinish<S>, _ places: UnsafePointer<Int>, adding earlier: UnsafePointer<T>?
   ) where S.Wide == T { finish.putTile(places, adding: earlier, forEach) }
 }
 
-extension SixRows {
-  /// As for `Tile`.
+extension SixRows: ImageTile {
   @inline(__always)
   func put<S: ImageNumber>(
     _ finish: ConvFinish<S>, _ places: UnsafePointer<Int>, adding earlier: UnsafePointer<T>?
   ) where S.Wide == T { finish.putTile(places, adding: earlier, forEach) }
 }
 
-extension NarrowTile {
-  /// As for `Tile`.
+extension NarrowTile: ImageTile {
   @inline(__always)
   func put<S: ImageNumber>(
     _ finish: ConvFinish<S>, _ places: UnsafePointer<Int>, adding earlier: UnsafePointer<T>?

@@ -59,11 +59,18 @@ func convolveLines<S: ImageNumber>(
                 if step == 1 && valid == tileRows {
                   narrowLineTile(bases, tapWeights, active, start, x.run, panel, buffer, target, outputs)
                 } else {
-                  narrowLineTile(
-                    bases, tapWeights, active, start, step, valid - 1, x.run, panel, buffer, target, outputs)
+                  lineTile(
+                    bases, tapWeights, active, start, step, valid - 1, x.run, panel, buffer, target, outputs,
+                    NarrowTile<T>.self)
                 }
+              } else if valid <= 6 && tileRows > 6 {
+                lineTile(
+                  bases, tapWeights, active, start, step, valid - 1, x.run, panel, buffer, target, outputs,
+                  SixRows<T>.self)
               } else {
-                lineTile(bases, tapWeights, active, start, step, valid - 1, x.run, panel, buffer, target, outputs)
+                lineTile(
+                  bases, tapWeights, active, start, step, valid - 1, x.run, panel, buffer, target, outputs, Tile<T>.self
+                )
               }
               if !isWhole { finish.putRows(buffer, outputs, valid, width) }
               first += tileRows
@@ -97,15 +104,16 @@ private func pointer<T>(_ address: Int, _: T.Type) -> UnsafePointer<T> {
   UnsafePointer<T>(bitPattern: address).unsafelyUnwrapped
 }
 
+/// A tile of neighbouring places, `step` numbers apart; rows beyond the last repeat it.
 @inline(never)
-private func lineTile<S: ImageNumber>(
+private func lineTile<S: ImageNumber, Rows: ImageTile>(
   _ bases: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ first: Int, _ step: Int,
   _ last: Int, _ run: Int, _ panel: UnsafePointer<S.Wide>, _ buffer: UnsafeMutablePointer<S.Wide>,
-  _ finish: ConvFinish<S>?, _ places: UnsafePointer<Int>
-) {
+  _ finish: ConvFinish<S>?, _ places: UnsafePointer<Int>, _: Rows.Type
+) where Rows.T == S.Wide {
   typealias T = S.Wide
   let columns = T.tileColumns
-  var tile = Tile<T>()
+  var tile = Rows()
   var tap = 0
   repeat {
     let base = pointer(bases[tap], T.self) + first * step
@@ -113,32 +121,7 @@ private func lineTile<S: ImageNumber>(
     var b = panel + tapWeights[tap]
     var index = 0
     repeat {
-      tile.add(load(b), load(b + T.Vector.scalarCount)) { rows.six($0, index) }
-      b += columns
-      index += 1
-    } while index < run
-    tap += 1
-  } while tap < taps
-  if let finish { tile.put(finish, places, adding: nil) } else { tile.put(buffer, columns, adding: false) }
-}
-
-@inline(never)
-private func narrowLineTile<S: ImageNumber>(
-  _ bases: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ first: Int, _ step: Int,
-  _ last: Int, _ run: Int, _ panel: UnsafePointer<S.Wide>, _ buffer: UnsafeMutablePointer<S.Wide>,
-  _ finish: ConvFinish<S>?, _ places: UnsafePointer<Int>
-) {
-  typealias T = S.Wide
-  let columns = T.tileColumns
-  var tile = NarrowTile<T>()
-  var tap = 0
-  repeat {
-    let base = pointer(bases[tap], T.self) + first * step
-    let rows = RowPointers<T> { base + min($0, last) * step }
-    var b = panel + tapWeights[tap]
-    var index = 0
-    repeat {
-      tile.add(load(b)) { rows.six($0, index) }
+      tile.add(row: b) { rows.six($0, index) }
       b += columns
       index += 1
     } while index < run
@@ -211,20 +194,28 @@ func gradientLines<T: ProductScalar>(
       addColumnSums(
         direct ? line : UnsafePointer(packed), direct ? x.gradientStep : columns, positions, x.columns, sums)
     }
+    let values = direct ? line : UnsafePointer(packed)
+    let valueStep = direct ? x.gradientStep : columns
+    let inTriples = tileRows == 12 && x.columns <= lanes && x.run % 3 == 0
     var row = 0
     var tap = 0
     var index = 0
     while row < total {
-      for i in 0..<tileRows {
+      // Of triples, a row stands for three.
+      for i in 0..<(inTriples ? 9 : tileRows) {
         rows[i] = bases[min(tap, g.taps - 1)] + index * MemoryLayout<T>.stride
-        index += 1
+        index += inTriples ? 3 : 1
         if index == x.run {
           index = 0
           tap += 1
         }
       }
-      let values = direct ? line : UnsafePointer(packed)
-      let valueStep = direct ? x.gradientStep : columns
+      if inTriples {
+        tripleGradientLine(
+          rows, x.step, values, valueStep, positions, min(9, (total - row) / 3), result + row * columns)
+        row += 27
+        continue
+      }
       if x.columns <= lanes {
         narrowGradientLine(rows, x.step, values, valueStep, positions, result + row * columns)
       } else {
@@ -270,4 +261,65 @@ private func narrowGradientLine<T: ProductScalar>(
     index += step
   } while index < end
   tile.put(out, T.tileColumns, adding: true)
+}
+
+/// Three rows of one vector each, whose numbers are neighbours.
+private struct Triple<T: ProductScalar> {
+  var a = T.Vector(), b = T.Vector(), c = T.Vector()
+
+  @inline(__always)
+  mutating func add(_ p: UnsafePointer<T>, _ v: T.Vector) {
+    multiplyAdd(&a, p[0], v)
+    multiplyAdd(&b, p[1], v)
+    multiplyAdd(&c, p[2], v)
+  }
+
+  @inline(__always)
+  func put(_ out: UnsafeMutablePointer<T>) {
+    let columns = T.tileColumns
+    store(load(out) + a, out)
+    store(load(out + columns) + b, out + columns)
+    store(load(out + 2 * columns) + c, out + 2 * columns)
+  }
+}
+
+/// As `narrowGradientLine`, for up to nine triples of rows: the 27 taps of a 3×3×3 kernel on one channel, or of a 3×3
+/// kernel on three, in one pass over the line.
+@inline(never)
+private func tripleGradientLine<T: ProductScalar>(
+  _ addresses: UnsafePointer<Int>, _ step: Int, _ values: UnsafePointer<T>, _ valueStep: Int, _ count: Int,
+  _ triples: Int, _ out: UnsafeMutablePointer<T>
+) {
+  @inline(__always) func row(_ i: Int) -> UnsafePointer<T> { pointer(addresses[i], T.self) }
+  let p = (row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7), row(8))
+  var t0 = Triple<T>(), t1 = Triple<T>(), t2 = Triple<T>(), t3 = Triple<T>(), t4 = Triple<T>()
+  var t5 = Triple<T>(), t6 = Triple<T>(), t7 = Triple<T>(), t8 = Triple<T>()
+  var v = values
+  var index = 0
+  let end = count * step
+  repeat {
+    let value: T.Vector = load(v)
+    t0.add(p.0 + index, value)
+    t1.add(p.1 + index, value)
+    t2.add(p.2 + index, value)
+    t3.add(p.3 + index, value)
+    t4.add(p.4 + index, value)
+    t5.add(p.5 + index, value)
+    t6.add(p.6 + index, value)
+    t7.add(p.7 + index, value)
+    t8.add(p.8 + index, value)
+    v += valueStep
+    index += step
+  } while index < end
+  @inline(__always)
+  func put(_ i: Int, _ triple: Triple<T>) { if i < triples { triple.put(out + 3 * i * T.tileColumns) } }
+  put(0, t0)
+  put(1, t1)
+  put(2, t2)
+  put(3, t3)
+  put(4, t4)
+  put(5, t5)
+  put(6, t6)
+  put(7, t7)
+  put(8, t8)
 }

@@ -118,12 +118,19 @@ private struct PointBuffer {
   }
 }
 
+/// Where a plane begins that is numbered as an image.
+@inline(__always)
+private func planeOffset(_ image: Int, _ x: WinogradImages) -> Int {
+  x.depth == 1 ? image * x.batchStride : image / x.depth * x.batchStride + image % x.depth * x.depthStride
+}
+
 /// The image that a grid belongs to, and the grid's first row and column there.
 @inline(__always)
 private func gridPlace(
   _ grid: Int, _ down: Int, _ across: Int, _ first: (row: Int, column: Int)?
 ) -> (image: Int, top: Int, left: Int) {
   if let first { return (grid, first.row, first.column) }
+  if down == 1 && across == 1 { return (grid, 0, 0) }
   let row = grid / across
   return (row / down, row % down, grid % across)
 }
@@ -145,24 +152,34 @@ func winogradSource<S: ImageNumber>(
       for tile in 0..<tiles {
         let (grid, row, column, rows, columns) = x.tiling.place(firstTile + tile)
         let (image, top, left) = gridPlace(grid, x.dilationHeight, x.dilationWidth, x.firstPlace)
-        let plane = base + image / x.depth * x.batchStride + image % x.depth * x.depthStride
+        let plane = base + planeOffset(image, x)
+        let high = (row - x.paddingHeight) * x.dilationHeight + top
+        let low = (column - x.paddingWidth) * x.dilationWidth + left
+        let isInside =
+          high >= 0 && high + 5 * x.dilationHeight < x.height && low >= 0 && low + 5 * x.dilationWidth < x.width
+        let step = x.dilationWidth * x.widthStride
         for i in 0..<6 {
-          let h = (row + i - x.paddingHeight) * x.dilationHeight + top
-          for j in 0..<6 {
-            let w = (column + j - x.paddingWidth) * x.dilationWidth + left
-            let inside = h >= 0 && h < x.height && w >= 0 && w < x.width
-            from[i * 6 + j] = inside ? plane + (h * x.heightStride + w * x.widthStride) : zeros
+          let h = high + i * x.dilationHeight
+          let start = plane + h * x.heightStride
+          if isInside {
+            for j in 0..<6 { from[i * 6 + j] = start + (low * x.widthStride + j * step) }
+          } else {
+            for j in 0..<6 {
+              let w = low + j * x.dilationWidth
+              let isThere = h >= 0 && h < x.height && w >= 0 && w < x.width
+              from[i * 6 + j] = isThere ? start + w * x.widthStride : zeros
+            }
           }
         }
         // The next tile shares two columns with this one; fetch the others.
         for i in 0..<6 {
-          for j in 2..<6 where from[i * 6 + j] != zeros {
-            var ahead = from[i * 6 + j] + 4 * x.dilationWidth * x.widthStride
-            let end = ahead + x.channels
-            while ahead < end {
-              sn_prefetch(ahead)
-              ahead += line
-            }
+          for j in 2..<6 where isInside || from[i * 6 + j] != zeros {
+            let ahead = from[i * 6 + j] + 4 * step
+            var offset = 0
+            repeat {
+              sn_prefetch(ahead + offset)
+              offset += line
+            } while offset < x.channels
           }
         }
         @inline(__always)
@@ -401,7 +418,7 @@ func winogradGradient<S: ImageNumber>(
       for tile in 0..<tiles {
         let (grid, row, column, rows, across) = x.tiling.place(firstTile + tile)
         let (image, top, left) = gridPlace(grid, x.dilationHeight, x.dilationWidth, x.firstPlace)
-        let plane = base + image / x.depth * x.batchStride + image % x.depth * x.depthStride
+        let plane = base + planeOffset(image, x)
         for i in 0..<4 {
           let h = (row + i) * x.dilationHeight + top
           for j in 0..<4 {
@@ -493,7 +510,8 @@ func winogradAccumulate(_ arguments: UnsafePointer<WinogradSums>) {
   }
 }
 
-/// A register tile of several planes' rows, or of their last ones: pairs of neighbours, `stride` numbers from one term to the next.
+/// A register tile of several planes' rows, or of their last ones: pairs of neighbours, `stride` numbers from one term to
+/// the next.
 @inline(never)
 private func pairsTile<Rows: ProductTile>(
   _ pairs: UnsafePointer<UnsafePointer<Float>>, _ stride: Int, _ b: UnsafePointer<Float>, _ terms: Int,

@@ -184,6 +184,10 @@ final class ConvolutionTests: XCTestCase {
       shape(2, 1, 5, [28, 28], kernel: [5, 5]),
       shape(1, 2, 12, [6, 6, 6], kernel: [3, 3, 3], stride: 2, padding: 1),
       shape(1, 4, 20, [30], kernel: [5], padding: 2, dilation: 2),
+      // Rows of taps whose numbers come in threes, more or fewer than nine of these.
+      shape(2, 3, 16, [9, 11], kernel: [3, 3], padding: 1),
+      shape(1, 3, 13, [8, 9], kernel: [4, 5], stride: 2),
+      shape(1, 1, 8, [7, 8], kernel: [2, 3]),
     ])
   }
 
@@ -212,6 +216,9 @@ final class ConvolutionTests: XCTestCase {
         shape(2, 24, 24, [7, 11], kernel: [3, 3], stride: 2, padding: 2, dilation: 3, groups: 24 / width),
         shape(1, 32, 32, [8, 30], kernel: [5, 7], padding: 3, groups: 32 / width),
         shape(2, 16, 16, [3, 2], kernel: [3, 3], padding: 2, groups: 16 / width),
+        shape(1, 40, 40, [4, 37], kernel: [3, 3], padding: 1, groups: 40 / width),
+        shape(2, 24, 24, [1, 9], kernel: [2, 3], padding: 1, groups: 24 / width),
+        shape(1, 32, 32, [5, 4], kernel: [3, 3], groups: 32 / width),
         shape(1, 16, 16, [11, 10], kernel: [2, 2], stride: 3, groups: 16 / width),
         shape(1, 16, 16, [4, 5, 9], kernel: [3, 3, 3], padding: 1, groups: 16 / width),
         shape(3, 16, 16, [19], kernel: [4], padding: 2, groups: 16 / width),
@@ -254,6 +261,22 @@ final class ConvolutionTests: XCTestCase {
         shape(1, 16, 32, [11, 17], kernel: [3, 3], padding: 4, dilation: 4),
         shape(2, 32, 32, [9, 10], kernel: [3, 3], dilation: 2),
         shape(1, 32, 32, [13, 14], kernel: [3, 3], padding: 6, dilation: 3),
+      ], winograd: true)
+  }
+
+  /// Stride 2 as four convolutions with stride 1: kernels of three and four taps, odd sizes, every padding.
+  func testWinogradWithStride() throws {
+    try check(
+      [
+        shape(2, 32, 64, [16, 16], kernel: [3, 3], stride: 2, padding: 1),
+        shape(3, 48, 40, [15, 13], kernel: [3, 3], stride: 2, padding: 1),
+        shape(1, 64, 33, [14, 15], kernel: [3, 3], stride: 2),
+        shape(2, 32, 48, [9, 12], kernel: [3, 3], stride: 2, padding: 2),
+        shape(2, 32, 32, [16, 18], kernel: [4, 4], stride: 2, padding: 1),
+        shape(1, 48, 64, [13, 9], kernel: [4, 4], stride: 2),
+        shape(2, 16, 32, [7, 10], kernel: [4, 4], stride: 2, padding: 2),
+        shape(1, 16, 48, [5, 6], kernel: [4, 4], stride: 2, padding: 3),
+        shape(20, 16, 16, [3, 2], kernel: [3, 3], stride: 2, padding: 1),
       ], winograd: true)
   }
 
@@ -369,6 +392,8 @@ final class ConvolutionTests: XCTestCase {
       shape(4, 32, 32, [14, 14], kernel: [3, 3], padding: 1, groups: 8),
       shape(5, 16, 16, [8, 12, 12], kernel: [3, 3, 3]),
       shape(3, 16, 64, [20, 20], kernel: [1, 1]),
+      shape(3, 32, 32, [29, 30], kernel: [3, 3], stride: 2, padding: 1),
+      shape(2, 32, 32, [26, 28], kernel: [4, 4], stride: 2, padding: 1),
     ] {
       let r = ReferenceConvolution(s, seed: 5)
       let x = r.inputChannelsLast.map { Float($0) }

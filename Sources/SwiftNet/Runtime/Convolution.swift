@@ -111,9 +111,7 @@ func convolutionWeightGradient(
   ) {
     return
   }
-  if shape.outChannels % table.winograd.lanes == 0,
-    let strided = StridedWinograd(type, shape, gradient: false, table: table)
-  {
+  if let strided = StridedWinograd(type, shape, gradient: false, table: table), strided.sumsFit {
     return try strided.weightGradient(
       input: input, inputStrides: inputStrides, gradOutput: gradOutput, gradOutputStrides: gradOutputStrides,
       gradWeight: gradWeight, gradBias: gradBias)

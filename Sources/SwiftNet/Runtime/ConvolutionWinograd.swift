@@ -17,6 +17,7 @@ struct WinogradConvolution {
   private let columns: Int
   /// Tiles of one block, whose transformed inputs stay in the second-level cache.
   private let blockTiles: Int
+  private let blockMultiple: Int
   private let tiling: WinogradTiling
 
   private var source: Extents { gradient ? shape.output : shape.input }
@@ -40,8 +41,11 @@ struct WinogradConvolution {
     if channels % table.winograd.lanes != 0 { return nil }
     let result = gradient ? shape.input : shape.output
     tiling = shape.winogradTiling(result)
-    // More tiles per block than one register tile would only widen what must stay in the cache.
-    blockTiles = table.gemm.f32.rows
+    // The filters come from the third-level cache for each block: the fewer, the better, as long as the block stays in the
+    // second. Of volumes, several planes of it must stay.
+    let rows = table.gemm.f32.rows
+    blockMultiple = shape.kernel.depth > 1 ? 1 : max(1, min(3, (512 << 10) / (36 * channels * 4 * rows)))
+    blockTiles = rows * blockMultiple
     let images = shape.batch * result.depth
     let cost = WinogradCost(kernels: table.gemm.f32, lanes: table.winograd.lanes)
     let winograd = cost.forward(
@@ -167,7 +171,7 @@ struct WinogradConvolution {
   /// Many tiles: the filters are transformed once; then a task takes a block of tiles through all steps, so that
   /// the transformed tiles never leave the second-level cache.
   private func runByTiles(_ x: Arguments, _ prepared: PreparedFilters?) throws {
-    let blocks = (tiles + blockTiles - 1) / blockTiles
+    let blocks = winogradBlocks(tiles, rows: table.gemm.f32.rows, multiple: blockMultiple)
     let panels = x.panels
     let filterSize = 36 * winogradPointStride(channels, tileColumns)
     let tileStride = 36 * channels + 16
@@ -193,12 +197,11 @@ struct WinogradConvolution {
         }
       }
     }
-    parallelFor(blocks, grain: 1) { start, end in
+    parallelFor(blocks.count, grain: 1) { start, end in
       slots.with { scratch in
         let transformed = scratch.assumingMemoryBound(to: Float.self)
         let products = transformed + ring * sourceSize
-        for block in start..<end {
-          let first = block * blockTiles, count = min(blockTiles, tiles - first)
+        for (first, count) in blocks[start..<end] {
           var known = 0
           for plane in 0..<planes {
             let seen = (0..<depthTaps).compactMap { tap in sourcePlane(plane, tap).map { (tap: tap, plane: $0) } }
@@ -271,6 +274,19 @@ struct WinogradConvolution {
       }
     }
   }
+}
+
+/// Blocks of tiles, the last ones smaller, so that threads end together. They depend on the number of tiles alone.
+func winogradBlocks(_ tiles: Int, rows: Int, multiple: Int) -> [(first: Int, count: Int)] {
+  var blocks: [(first: Int, count: Int)] = []
+  var first = 0
+  while first < tiles {
+    let left = tiles - first
+    let count = min(left, left > 4 * multiple * rows ? multiple * rows : rows)
+    blocks.append((first, count))
+    first += count
+  }
+  return blocks
 }
 
 extension ConvolutionShape {

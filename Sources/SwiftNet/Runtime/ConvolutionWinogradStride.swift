@@ -86,6 +86,8 @@ struct StridedWinograd {
 
   private var isFaster: Bool {
     if Backends.alwaysWinograd { return true }
+    // Every block of tiles reads all filters, sixteen times as large as they are given (12 MB).
+    if panels * 4 * filterSize > 3 << 20 { return false }
     let cost = WinogradCost(kernels: table.gemm.f32, lanes: table.winograd.lanes)
     let tilings = StridedWinograd.parts.map { tiling($0) }
     let places = images * (gradient ? shape.input : shape.output).height * (gradient ? shape.input : shape.output).width
@@ -147,12 +149,15 @@ struct StridedWinograd {
     let parts = StridedWinograd.parts.map { images(input, zeros, $0, channels) }
     // What is computed at once: all parts into the same places, or each into its own.
     let passes = gradient ? (0..<4).map { $0..<$0 + 1 } : [0..<4]
-    let blockTiles = table.gemm.f32.rows
+    // Filters come from the third-level cache for each block of tiles, whose transformed inputs stay in the second.
+    let points = gradient ? 25 : isOdd ? 81 : 100
+    let rows = table.gemm.f32.rows
+    let multiple = max(1, min(3, (640 << 10) / (points * channels * 4 * rows)))
+    let blockTiles = rows * multiple
     var tasks: [(pass: Range<Int>, first: Int, count: Int)] = []
     for pass in passes {
-      let tiles = parts[pass.lowerBound].tiling.count
-      for first in stride(from: 0, to: tiles, by: blockTiles) {
-        tasks.append((pass, first, min(blockTiles, tiles - first)))
+      for block in winogradBlocks(parts[pass.lowerBound].tiling.count, rows: rows, multiple: multiple) {
+        tasks.append((pass, block.first, block.count))
       }
     }
     let sourceSize = blockTiles * tileStride
@@ -201,8 +206,10 @@ struct StridedWinograd {
     }
   }
 
-  /// The weight gradient: tasks are pairs of a part of the tiles and some panels, with sums of their own, which are added
-  /// in order.
+  /// Whether the sums of the weight gradient are few enough (4 MB) to pass by with every block of tiles.
+  var sumsFit: Bool { columns % table.winograd.lanes == 0 && panels * 4 * 36 * panelSize <= 1 << 20 }
+
+  /// The weight gradient: tasks take parts of the tiles, with sums of their own, which are added in order.
   func weightGradient(
     input: UnsafeRawPointer, inputStrides: [Int], gradOutput: UnsafeRawPointer, gradOutputStrides: [Int],
     gradWeight: UnsafeMutableRawPointer, gradBias: UnsafeMutableRawPointer?
@@ -231,22 +238,18 @@ struct StridedWinograd {
     let blocks = (tiles + blockTiles - 1) / blockTiles
     let sourceSize = 36 * winogradPointStride(blockTiles, channels)
     let gradientSize = 36 * winogradPointStride(blockTiles, width)
-    let panelsPerTask = min(panels, max(1, (1 << 19) / panelSums))
-    let columnTasks = (panels + panelsPerTask - 1) / panelsPerTask
-    let wanted = max(1, min(blocks, min((8 + columnTasks - 1) / columnTasks, max(2, (1 << 22) / (panels * panelSums)))))
+    let wanted = max(1, min(blocks, min(8, max(2, (1 << 22) / (panels * panelSums)))))
     let blocksPerPart = (blocks + wanted - 1) / wanted
     let usedParts = (blocks + blocksPerPart - 1) / blocksPerPart
     let sums = try Scratch(bytes: usedParts * panels * panelSums * 4)
     let slots = try ScratchSlots(
-      bytes: (4 * sourceSize + max(panelsPerTask * gradientSize, taps * channels * width)) * 4)
-    parallelFor(usedParts * columnTasks, grain: 1) { start, end in
+      bytes: (4 * sourceSize + max(panels * gradientSize, taps * channels * width)) * 4)
+    parallelFor(usedParts, grain: 1) { start, end in
       slots.with { scratch in
         let transformed = scratch.assumingMemoryBound(to: Float.self)
         let local = transformed + 4 * sourceSize
-        for task in start..<end {
-          let part = task / columnTasks
-          let first = task % columnTasks * panelsPerTask, last = min(panels, first + panelsPerTask)
-          let mine = sums.of(Float.self) + (part * panels + first) * panelSums
+        for part in start..<end {
+          let mine = sums.of(Float.self) + part * panels * panelSums
           for block in part * blocksPerPart..<min(blocks, (part + 1) * blocksPerPart) {
             let tile = block * blockTiles, count = min(blockTiles, tiles - tile)
             for number in 0..<4 {
@@ -255,14 +258,14 @@ struct StridedWinograd {
                 &images, tile, count, transformed + number * sourceSize, channels, winogradPointStride(count, channels))
             }
             var images = gradients
-            for panel in first..<last {
+            for panel in 0..<panels {
               winograd.wideImages.transformGradient(
                 &images, tile, count, panel * width, min(width, columns - panel * width),
-                local + (panel - first) * gradientSize)
+                local + panel * gradientSize)
             }
             addPoints(
               (tile, count), sources: (0..<4).map { UnsafePointer(transformed + $0 * sourceSize) }, local,
-              gradientSize, first..<last, adding: block > part * blocksPerPart,
+              gradientSize, adding: block > part * blocksPerPart,
               sums: (0..<4).map { mine + $0 * 36 * pointSize }, panelSums)
           }
         }
@@ -292,10 +295,10 @@ struct StridedWinograd {
     }
   }
 
-  /// Adds a block of tiles to the sums of some panels, point by point.
+  /// Adds a block of tiles to the sums, point by point.
   private func addPoints(
     _ block: (first: Int, count: Int), sources: [UnsafePointer<Float>], _ gradients: UnsafePointer<Float>,
-    _ gradientSize: Int, _ panels: Range<Int>, adding: Bool, sums: [UnsafeMutablePointer<Float>], _ panelSums: Int
+    _ gradientSize: Int, adding: Bool, sums: [UnsafeMutablePointer<Float>], _ panelSums: Int
   ) {
     let pointSize = winogradPointStride(channels, width)
     let tiling = tiling
@@ -305,8 +308,8 @@ struct StridedWinograd {
         for point in 0..<36 {
           let (start, end) = tiling.tiles(point, block.first, block.first + block.count)
           let planes = isOdd ? winogradOddPlanes(point) : 0..<4
-          for panel in panels {
-            let offset = (panel - panels.lowerBound) * panelSums + point * pointSize
+          for panel in 0..<panels {
+            let offset = panel * panelSums + point * pointSize
             if start == end {
               if !adding { for sum in sums { memset(sum + offset, 0, pointSize * 4) } }
               continue
@@ -316,7 +319,7 @@ struct StridedWinograd {
               sourceOffset: point * winogradPointStride(block.count, channels) + start * channels,
               planes: planes.count, channels: channels,
               gradient: gradients
-                + ((panel - panels.lowerBound) * gradientSize + point * winogradPointStride(block.count, width)
+                + (panel * gradientSize + point * winogradPointStride(block.count, width)
                   + start * width),
               tiles: end - start, narrow: 2 * (columns - panel * width) <= width, adding: adding,
               sums: sum + planes.lowerBound, sumsOffset: offset)
