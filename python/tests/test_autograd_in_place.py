@@ -280,7 +280,14 @@ def grad_of_wrong_shape(m):
 )
 def test_mistakes(mistake):
     messages = raises_alike(mistake)
-    for word in ("inplace operation", "leaf Variable", "a second time", "scalar outputs", "floating point", "memory location"):
+    for word in (
+        "inplace operation",
+        "leaf Variable",
+        "a second time",
+        "scalar outputs",
+        "floating point",
+        "memory location",
+    ):
         assert (word in messages[0]) == (word in messages[1]), messages
 
 
