@@ -104,7 +104,6 @@ func slidingLine<T: ProductScalar>(_ x: GroupLine<T>, _ channels: Range<Int>, _ 
     }
     var out = x.out + (from + (k - 2) * outStep)
     while k < endSource {
-
       store(slide(), out)
       out += outStep
       k += 1

@@ -128,20 +128,11 @@ struct SixRows<T: ProductScalar>: ProductTile {
 
   @inline(__always) init() {}
 
+  /// Adds a row of b times six numbers.
   @inline(__always)
   mutating func add(_ x: Six<T>, _ l: V, _ r: V) {
-    multiplyAdd(&l0, x.0, l)
-    multiplyAdd(&r0, x.0, r)
-    multiplyAdd(&l1, x.1, l)
-    multiplyAdd(&r1, x.1, r)
-    multiplyAdd(&l2, x.2, l)
-    multiplyAdd(&r2, x.2, r)
-    multiplyAdd(&l3, x.3, l)
-    multiplyAdd(&r3, x.3, r)
-    multiplyAdd(&l4, x.4, l)
-    multiplyAdd(&r4, x.4, r)
-    multiplyAdd(&l5, x.5, l)
-    multiplyAdd(&r5, x.5, r)
+    @inline(__always) func all(_ number: T) -> V { V(repeating: number) }
+    add((all(x.0), all(x.1), all(x.2), all(x.3), all(x.4), all(x.5)) as Six<V>, l, r)
   }
 
   @inline(__always)

@@ -72,6 +72,7 @@ extension Tensor {
       }
     }
   }
+
   private static func joined(_ join: PendingJoin, _ shape: [Int], _ strides: [Int], _ dtype: DType) throws -> Tensor {
     if let waiting = try join.waiting(shape: shape, strides: strides, dtype: dtype) { return waiting }
     let out = try Tensor(empty: shape, dtype: dtype, strides: strides)

@@ -70,7 +70,7 @@ extension Tensor {
   ) throws -> Scratch {
     let load = try conversions.load
     let (count, size) = (shape.weightCount, dtype.size)
-    return try PreparedFilters.get(prepared, [4, count], bytes: count * 4) { place in
+    return try PreparedFilters.get(prepared, PreparedFilters.Form(.wide, [count]), bytes: count * 4) { place in
       parallelFor(count, grain: ElementwiseProgram.grain) { start, end in
         load(filter + start * size, 1, place + start * 4, end - start)
       }

@@ -147,7 +147,8 @@ struct KernelPart {
   var first: Extents
 
   var form: PreparedFilters.Form {
-    [0, first.depth, first.height, first.width, shape.kernel.depth, shape.kernel.height, shape.kernel.width]
+    PreparedFilters.Form(
+      .part, [first.depth, first.height, first.width, shape.kernel.depth, shape.kernel.height, shape.kernel.width])
   }
 
   /// Copies the taps of some filters: from their places in the whole kernel to those in the part, or back.

@@ -77,7 +77,7 @@ struct GroupConvolution {
     let passes = axes.map {
       ConvolutionPass(batch: shape.batch, axes: $0, elementSize: size, tapUnit: lanes)
     }
-    let form = [3, gradient ? 1 : 0, shape.groups, run, taps, lanes, size]
+    let form = PreparedFilters.Form(.groups, [gradient ? 1 : 0, shape.groups, run, taps, lanes, size])
     let packed = try PreparedFilters.get(prepared, form, bytes: vectors * panelSize * size) {
       pack(weight, $0)
     }
@@ -166,10 +166,7 @@ struct GroupConvolution {
       parallelFor(vectors, grain: max(1, (1 << 15) / (panelSize * parts))) { first, last in
         for vector in first..<last {
           let total = values + vector * panelSize
-          for part in 1..<max(1, parts) {
-            let other = total + part * partSize
-            for i in 0..<panelSize { total[i] += other[i] }
-          }
+          addParts(total, count: panelSize, parts: parts, stride: partSize)
           kernels.transpose(total, lanes, run * taps, lanes, weight + firstChannel(vector) * run * taps, run * taps)
         }
       }

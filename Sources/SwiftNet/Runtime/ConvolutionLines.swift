@@ -39,7 +39,7 @@ func lineConvolutionForward(
   let panels = (columns + kernels.columns - 1) / kernels.columns
   let panelStride = taps * shape.inChannels * kernels.columns
   let packed = try PreparedFilters.get(
-    prepared, [4, kernels.columns] + layout.form, bytes: panels * panelStride * size
+    prepared, PreparedFilters.Form(.lines, [kernels.columns] + layout.form), bytes: panels * panelStride * size
   ) { kernels.packFilters(layout, weight, 0, panels, $0) }
 
   let lines = shape.batch * shape.output.depth * shape.output.height
@@ -128,12 +128,8 @@ func lineConvolutionWeightGradient(
       }
     }
   }
-  func addParts<T: BinaryFloatingPoint>(_: T.Type) {
-    let total = partial.of(T.self)
-    for part in 1..<max(1, usedParts) {
-      let other = total + part * panels * panelSize
-      for i in 0..<panels * panelSize { total[i] += other[i] }
-    }
+  func addAll<T: BinaryFloatingPoint>(_: T.Type) {
+    addParts(partial.of(T.self), count: panels * panelSize, parts: usedParts, stride: panels * panelSize)
     if let biasPartial, let gradBias {
       let values = biasPartial.of(Double.self)
       for column in 0..<columns {
@@ -143,7 +139,7 @@ func lineConvolutionWeightGradient(
       }
     }
   }
-  if type == .float32 { addParts(Float.self) } else { addParts(Double.self) }
+  if type == .float32 { addAll(Float.self) } else { addAll(Double.self) }
   let layout = FilterLayout(
     columns: columns, columnStride: shape.inChannels * shape.kernel.count, run: shape.inChannels,
     runStride: shape.kernel.count, taps: shape.kernel.count, tapStride: 1, merged: 1, groupStride: 0)

@@ -25,7 +25,9 @@ final class RowConvolution {
       prepared == nil && work.rowChunks.count == 1
       ? nil
       : try PreparedFilters.get(
-        prepared, [1, sizes.groups, sizes.groupFilterStride, width, sizes.filterSize] + sizes.layout.form,
+        prepared,
+        PreparedFilters.Form(
+          .rows, [sizes.groups, sizes.groupFilterStride, width, sizes.filterSize] + sizes.layout.form),
         bytes: sizes.groups * panels * panelStride * size
       ) { sizes.pack(weight, $0, panels: panels, panelStride: panelStride) }
     (self.panels, self.panelStride) = (panels, panelStride)

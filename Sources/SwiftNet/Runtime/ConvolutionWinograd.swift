@@ -159,12 +159,11 @@ struct WinogradConvolution {
   ) {
     var tiling = outputTiling
     let bytes = plane * result.height * result.width * columns * type.size
-    let e = x.epilogue
+    var e = x.epilogue
+    e.residual = e.residual.map { $0 + bytes }
     var arguments = ConvolveArguments(
-      tables: UnsafePointer(x.images.zeros.assumingMemoryBound(to: Int.self)), tableWords: 0, tiles: 0,
-      lastRows: 0, run: 0, weights: x.weight, panelStride: 0, firstColumn: panel * tileColumns,
-      columns: min(columns - panel * tileColumns, tileColumns), output: x.output + bytes, bias: e.bias,
-      scale: e.scale, shift: e.shift, residual: e.residual.map { $0 + bytes }, relu: e.relu)
+      finishing: panel * tileColumns, min(columns - panel * tileColumns, tileColumns), output: x.output + bytes, e,
+      unused: x.weight)
     table.winograd.images(type).transformProducts(products, firstTile, count, &tiling, &arguments)
   }
 
@@ -181,7 +180,7 @@ struct WinogradConvolution {
     let depthTaps = shape.kernel.depth
     let ring = (depthTaps - 1) * shape.dilation.depth + 1
     let slots = try ScratchSlots(bytes: max(ring * sourceSize + productSize, 9 * depthTaps * panelSize) * 4)
-    let form = [2, gradient ? 1 : 0, tileColumns] + x.layout.form
+    let form = PreparedFilters.Form(.winograd, [gradient ? 1 : 0, tileColumns] + x.layout.form)
     let filters = try PreparedFilters.get(prepared, form, bytes: panels * depthTaps * filterSize * 4) { transformed in
       let target = transformed.assumingMemoryBound(to: Float.self)
       parallelFor(panels, grain: 1) { first, last in
@@ -220,8 +219,7 @@ struct WinogradConvolution {
               }
               multiply(
                 sources, filters, tileStride: tileStride, pointStride: channels, first, count, channels: channels,
-                panel,
-                adding: false, to: products)
+                panel, adding: false, to: products)
               finish(x, products, first, count, plane, panel)
             }
           }
@@ -241,7 +239,7 @@ struct WinogradConvolution {
     let filterSize = 36 * winogradPointStride(min(part, channels), tileColumns)
     let slots = try ScratchSlots(bytes: (productSize + 9 * panelSize + filterSize) * 4)
     // Where filters are kept, in the direct form: transformed they are four times as large, and come from memory.
-    let form = [3, gradient ? 1 : 0, tileColumns] + x.layout.form
+    let form = PreparedFilters.Form(.winogradPanels, [gradient ? 1 : 0, tileColumns] + x.layout.form)
     let kept = try prepared.map {
       try PreparedFilters.get($0, form, bytes: x.panels * 9 * panelSize * 4) { packed in
         parallelFor(x.panels, grain: 1) { first, last in
@@ -471,10 +469,13 @@ func winogradWeightGradient(
   }
   /// The planes of the input that one plane of the output sees are kept, each in its place of a ring.
   let ring = (depthTaps - 1) * shape.dilation.depth + 1
+  let sums = WinogradSumming(
+    table: table, tiling: tiling, channels: channels, columns: columns, panelGradients: gradientSize,
+    panelSums: panelSize)
   /// Adds a block of tiles in one plane to the sums of some panels; `local` is room for the panels' gradients.
   func add(
     _ block: Int, _ plane: Int, _ transformed: UnsafePointer<Float>, _ first: Int, _ last: Int, adding: Bool,
-    _ local: UnsafeMutablePointer<Float>, _ sums: UnsafeMutablePointer<Float>
+    _ local: UnsafeMutablePointer<Float>, _ target: UnsafeMutablePointer<Float>
   ) {
     let tile = block * blockTiles, count = min(blockTiles, tiles - block * blockTiles)
     var images = gradients
@@ -493,30 +494,10 @@ func winogradWeightGradient(
       taps.append(tap)
     }
     if taps.isEmpty { return }
-    let results = taps.map { sums + $0 * planeSize }
-    sources.withUnsafeBufferPointer { sources in
-      results.withUnsafeBufferPointer { results in
-        guard let source = sources.baseAddress, let result = results.baseAddress else { return }
-        for point in 0..<36 {
-          let (start, end) = tiling.tiles(point, tile, tile + count)
-          for panel in first..<last {
-            let offset = (panel - first) * panelSize + point * pointSize
-            if start == end {
-              if !adding { for result in results { memset(result + offset, 0, pointSize * 4) } }
-              continue
-            }
-            var work = WinogradSums(
-              sources: source, sourceOffset: point * winogradPointStride(count, channels) + start * channels,
-              planes: taps.count, channels: channels,
-              gradient: local
-                + ((panel - first) * gradientSize + point * winogradPointStride(count, width) + start * width),
-              tiles: end - start, narrow: 2 * (columns - panel * width) <= width, adding: adding, sums: result,
-              sumsOffset: offset)
-            winograd.accumulate(&work)
-          }
-        }
-      }
-    }
+    sums.add(
+      (tile, count), panels: first..<last, sources: sources, gradients: local, adding: adding,
+      to: taps.map { target + $0 * planeSize }
+    ) { _ in 0..<taps.count }
   }
   func transform(_ block: Int, _ plane: Int, _ out: UnsafeMutablePointer<Float>) {
     let tile = block * blockTiles, count = min(blockTiles, tiles - block * blockTiles)
@@ -554,7 +535,7 @@ func winogradWeightGradient(
       1, min(blocks, min((8 + columnTasks - 1) / columnTasks, max(2, (1 << 22) / (panels * panelSize)))))
     let blocksPerPart = (blocks + parts - 1) / parts
     let usedParts = (blocks + blocksPerPart - 1) / blocksPerPart
-    let sums = try Scratch(bytes: usedParts * panels * panelSize * 4)
+    let partial = try Scratch(bytes: usedParts * panels * panelSize * 4)
     let slots = try ScratchSlots(
       bytes: (ring * sourceSize + max(panelsPerTask * gradientSize, taps * channels * width)) * 4)
     parallelFor(usedParts * columnTasks, grain: 1) { start, end in
@@ -563,7 +544,7 @@ func winogradWeightGradient(
         for task in start..<end {
           let part = task / columnTasks
           let first = task % columnTasks * panelsPerTask, last = min(panels, first + panelsPerTask)
-          let mine = sums.of(Float.self) + (part * panels + first) * panelSize
+          let mine = partial.of(Float.self) + (part * panels + first) * panelSize
           if depthTaps > 1 { memset(mine, 0, (last - first) * panelSize * 4) }
           for block in part * blocksPerPart..<min(blocks, (part + 1) * blocksPerPart) {
             var known = 0
@@ -584,11 +565,8 @@ func winogradWeightGradient(
     parallelFor(panels, grain: 1) { first, last in
       slots.with { scratch in
         for panel in first..<last {
-          let total = sums.of(Float.self) + panel * panelSize
-          for part in 1..<max(usedParts, 1) {
-            let other = sums.of(Float.self) + (part * panels + panel) * panelSize
-            for i in 0..<panelSize { total[i] += other[i] }
-          }
+          let total = partial.of(Float.self) + panel * panelSize
+          addParts(total, count: panelSize, parts: usedParts, stride: panels * panelSize)
           finish(panel, total, scratch.assumingMemoryBound(to: Float.self))
         }
       }
@@ -605,43 +583,4 @@ private func slices(_ channels: Int, _ floats: Int, _ lanes: Int) -> Int? {
   let wanted = floats >> 23
   if wanted <= 1 { return nil }
   return (wanted...2 * wanted).first { channels % ($0 * lanes) == 0 && channels / $0 >= 256 }
-}
-
-/// Sums over batch and places of each channel, in chunks that depend on the shape alone.
-func sumChannels(
-  _ gradient: ChannelsLast, _ shape: ConvolutionShape, kernels: ProductKernels,
-  to bias: UnsafeMutablePointer<Float>
-) throws {
-  let channels = shape.outChannels
-  let rows = shape.batch * shape.output.depth * shape.output.height
-  let rowsPerChunk = max(1, (rows + 31) / 32)
-  let chunks = (rows + rowsPerChunk - 1) / rowsPerChunk
-  let partial = try Scratch(bytes: chunks * channels * 8)
-  let values = partial.of(Double.self)
-  let source = gradient.pointer.assumingMemoryBound(to: Float.self)
-  let slots = try ScratchSlots(bytes: channels * 4)
-  parallelFor(rows, grain: rowsPerChunk) { first, last in
-    slots.with { scratch in
-      let line = scratch.assumingMemoryBound(to: Float.self)
-      let sums = values + first / rowsPerChunk * channels
-      sums.update(repeating: 0, count: channels)
-      for row in first..<last {
-        let plane = row / shape.output.height
-        var from =
-          source + plane / shape.output.depth * gradient.strides[0]
-          + plane % shape.output.depth * gradient.strides[1] + row % shape.output.height * gradient.strides[2]
-        line.update(repeating: 0, count: channels)
-        for _ in 0..<shape.output.width {
-          for c in 0..<channels { line[c] += from[c] }
-          from += gradient.strides[3]
-        }
-        for c in 0..<channels { sums[c] += Double(line[c]) }
-      }
-    }
-  }
-  for c in 0..<channels {
-    var sum = 0.0
-    for chunk in 0..<chunks { sum += values[chunk * channels + c] }
-    bias[c] = Float(sum)
-  }
 }

@@ -40,7 +40,6 @@ struct StridedWinograd {
   private var panels: Int { (columns + width - 1) / width }
   private var panelSize: Int { channels * width }
   private var filterSize: Int { 36 * winogradPointStride(channels, width) }
-  private var tileStride: Int { 36 * channels + 16 }
   private var taps: Int { kernel * kernel }
   private var images: Int { shape.batch * shape.output.depth }
 
@@ -141,7 +140,7 @@ struct StridedWinograd {
       extents: gradient ? shape.output : shape.input, strides: strides, slack: false)
     let zeros = try Scratch(bytes: channels * 4)
     memset(zeros.pointer, 0, channels * 4)
-    let form = [5, gradient ? 1 : 0, width, kernel, channels, columns]
+    let form = PreparedFilters.Form(.stridedWinograd, [gradient ? 1 : 0, width, kernel, channels, columns])
     let filters = try PreparedFilters.get(prepared, form, bytes: panels * 4 * filterSize * 4) {
       try transformFilters(weight, $0.assumingMemoryBound(to: Float.self))
     }
@@ -160,6 +159,7 @@ struct StridedWinograd {
         tasks.append((pass, block.first, block.count))
       }
     }
+    let tileStride = 36 * channels + 16
     let sourceSize = blockTiles * tileStride
     let productSize = 36 * winogradProductStride(blockTiles, table.gemm.f32.rows, width)
     let slots = try ScratchSlots(bytes: ((gradient ? 1 : 4) * sourceSize + productSize) * 4)
@@ -187,7 +187,8 @@ struct StridedWinograd {
               panelFilters.withUnsafeBufferPointer { filters in
                 guard let source = sources.baseAddress, let filter = filters.baseAddress else { return }
                 var work = WinogradProducts(
-                  sources: source, filters: filter, planes: pass.count, tileStride: tileStride, pointStride: channels,
+                  sources: source, filters: filter, planes: pass.count, tileStride: tileStride,
+                  pointStride: channels,
                   tiling: tiling, firstTile: first, tiles: count, channels: channels,
                   narrow: 2 * (columns - panel * width) <= width, adding: false, products: products,
                   isOdd: isOdd && !gradient)
@@ -195,10 +196,7 @@ struct StridedWinograd {
               }
             }
             var arguments = ConvolveArguments(
-              tables: UnsafePointer(zeros.of(Int.self)), tableWords: 0, tiles: 0, lastRows: 0, run: 0,
-              weights: weight, panelStride: 0, firstColumn: panel * width, columns: min(columns - panel * width, width),
-              output: output, bias: epilogue.bias, scale: epilogue.scale, shift: epilogue.shift,
-              residual: epilogue.residual, relu: epilogue.relu)
+              finishing: panel * width, min(columns - panel * width, width), output: output, epilogue, unused: weight)
             table.winograd.wideImages.transformProducts(products, first, count, &target, &arguments)
           }
         }
@@ -242,6 +240,9 @@ struct StridedWinograd {
     let blocksPerPart = (blocks + wanted - 1) / wanted
     let usedParts = (blocks + blocksPerPart - 1) / blocksPerPart
     let sums = try Scratch(bytes: usedParts * panels * panelSums * 4)
+    let summing = WinogradSumming(
+      table: table, tiling: tiling, channels: channels, columns: columns, panelGradients: gradientSize,
+      panelSums: panelSums)
     let slots = try ScratchSlots(
       bytes: (4 * sourceSize + max(panels * gradientSize, taps * channels * width)) * 4)
     parallelFor(usedParts, grain: 1) { start, end in
@@ -263,10 +264,11 @@ struct StridedWinograd {
                 &images, tile, count, panel * width, min(width, columns - panel * width),
                 local + panel * gradientSize)
             }
-            addPoints(
-              (tile, count), sources: (0..<4).map { UnsafePointer(transformed + $0 * sourceSize) }, local,
-              gradientSize, adding: block > part * blocksPerPart,
-              sums: (0..<4).map { mine + $0 * 36 * pointSize }, panelSums)
+            summing.add(
+              (tile, count), panels: 0..<panels, sources: (0..<4).map { UnsafePointer(transformed + $0 * sourceSize) },
+              gradients: local, adding: block > part * blocksPerPart,
+              to: (0..<4).map { mine + $0 * 36 * pointSize }
+            ) { isOdd ? winogradOddPlanes($0) : 0..<4 }
           }
         }
       }
@@ -278,10 +280,7 @@ struct StridedWinograd {
       slots.with { scratch in
         for panel in first..<last {
           let total = sums.of(Float.self) + panel * panelSums
-          for part in 1..<max(usedParts, 1) {
-            let other = sums.of(Float.self) + (part * panels + panel) * panelSums
-            for i in 0..<panelSums { total[i] += other[i] }
-          }
+          addParts(total, count: panelSums, parts: usedParts, stride: panels * panelSums)
           for (number, part) in StridedWinograd.parts.enumerated() {
             winograd.transformTapsGradient(
               scratch.assumingMemoryBound(to: Float.self), channels, taps(part), total + number * 36 * pointSize)
@@ -292,41 +291,6 @@ struct StridedWinograd {
     }
     if let gradBias {
       try sumChannels(gradient, shape, kernels: kernels, to: gradBias.assumingMemoryBound(to: Float.self))
-    }
-  }
-
-  /// Adds a block of tiles to the sums, point by point.
-  private func addPoints(
-    _ block: (first: Int, count: Int), sources: [UnsafePointer<Float>], _ gradients: UnsafePointer<Float>,
-    _ gradientSize: Int, adding: Bool, sums: [UnsafeMutablePointer<Float>], _ panelSums: Int
-  ) {
-    let pointSize = winogradPointStride(channels, width)
-    let tiling = tiling
-    sources.withUnsafeBufferPointer { sources in
-      sums.withUnsafeBufferPointer { sums in
-        guard let source = sources.baseAddress, let sum = sums.baseAddress else { return }
-        for point in 0..<36 {
-          let (start, end) = tiling.tiles(point, block.first, block.first + block.count)
-          let planes = isOdd ? winogradOddPlanes(point) : 0..<4
-          for panel in 0..<panels {
-            let offset = panel * panelSums + point * pointSize
-            if start == end {
-              if !adding { for sum in sums { memset(sum + offset, 0, pointSize * 4) } }
-              continue
-            }
-            var work = WinogradSums(
-              sources: source + planes.lowerBound,
-              sourceOffset: point * winogradPointStride(block.count, channels) + start * channels,
-              planes: planes.count, channels: channels,
-              gradient: gradients
-                + (panel * gradientSize + point * winogradPointStride(block.count, width)
-                  + start * width),
-              tiles: end - start, narrow: 2 * (columns - panel * width) <= width, adding: adding,
-              sums: sum + planes.lowerBound, sumsOffset: offset)
-            table.winograd.accumulate(&work)
-          }
-        }
-      }
     }
   }
 }

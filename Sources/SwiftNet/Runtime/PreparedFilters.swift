@@ -4,8 +4,25 @@ import Synchronization
 /// The filters of a convolution in the forms in which kernels read them, kept with the weight for evaluation: there the
 /// same filters serve image after image. Dropped when the weight changes.
 final class PreparedFilters: Sendable {
-  /// Which form: the numbers that decide it.
-  typealias Form = [Int]
+  /// Which form, and the numbers that decide it.
+  struct Form: Hashable {
+    enum Kind {
+      /// As they are, but dense, converted to float32, or without taps that see nothing.
+      case dense, wide, part
+      /// Packed for the kernels of this name.
+      case rows, lines, groups
+      /// Transformed, or packed only, for Winograd's algorithm with stride 1; transformed for stride 2.
+      case winograd, winogradPanels, stridedWinograd
+    }
+
+    private let kind: Kind
+    private let numbers: [Int]
+
+    init(_ kind: Kind, _ numbers: [Int] = []) {
+      self.kind = kind
+      self.numbers = numbers
+    }
+  }
 
   private let version: Int
   /// Which part of the memory the filters are.
@@ -96,5 +113,5 @@ struct ConvolutionKey: Equatable {
 
 extension FilterLayout {
   /// The numbers that tell apart what is packed after this layout.
-  var form: PreparedFilters.Form { [columns, columnStride, run, runStride, taps, tapStride, merged, groupStride] }
+  var form: [Int] { [columns, columnStride, run, runStride, taps, tapStride, merged, groupStride] }
 }

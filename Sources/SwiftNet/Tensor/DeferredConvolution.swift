@@ -70,7 +70,7 @@ final class PendingConvolution {
     let copy =
       weight.isContiguous
       ? nil
-      : try PreparedFilters.get(filters, [3], bytes: 4 * weight.count) { copy in
+      : try PreparedFilters.get(filters, PreparedFilters.Form(.dense), bytes: 4 * weight.count) { copy in
         let dense = try noGrad { try weight.contiguous() }
         copy.copyMemory(from: try dense.pointer(), byteCount: 4 * weight.count)
       }
