@@ -106,6 +106,22 @@ def test_memory_is_used_again_and_can_be_returned():
     assert swiftnet.memory.statistics()["cached"] == 0
 
 
+def test_freed_memory_serves_other_sizes():
+    def tensors(count, kibibytes):
+        made = [swiftnet.ones(kibibytes, 256) for _ in range(count)]
+        for tensor in made:
+            tensor.data_ptr()
+        return made
+
+    swiftnet.memory.empty()
+    keep = tensors(40, 300)
+    before = swiftnet.memory.statistics()["system_allocations"]
+    for count, kibibytes in [(30, 390), (60, 199), (100, 70), (8, 1400)]:
+        del keep
+        keep = tensors(count, kibibytes)
+    assert swiftnet.memory.statistics()["system_allocations"] == before
+
+
 @pytest.mark.parametrize(
     "ask",
     [

@@ -3,8 +3,8 @@ import Synchronization
 /// The memory of tensors. Freed blocks are kept and given out again, so that a training step that repeats finds
 /// the pages of the step before: no page faults, no clearing by the kernel.
 ///
-/// Small blocks come in size classes (four per power of two) with a list each. Large ones (over 1 MiB) are cut out of
-/// large segments of address space, see `LargeBlocks`.
+/// Small blocks come in size classes (four per power of two) with a list each, and what lies in the list of one size
+/// serves no other. So those of over 64 KiB are cut out of large segments of address space, see `LargeBlocks`.
 public final class MemoryPool: @unchecked Sendable {
   public static let shared = MemoryPool()
 
@@ -26,7 +26,7 @@ public final class MemoryPool: @unchecked Sendable {
   }
 
   static let alignment = 64
-  private static let largeLimit = 1 << 20
+  private static let largeLimit = 1 << 16
 
   private struct State {
     var statistics = Statistics()
@@ -182,13 +182,17 @@ public final class MemoryPool: @unchecked Sendable {
   }
 }
 
-/// Blocks of more than a mebibyte. They lie in segments of address space, which the system backs with memory where it
-/// is written. A request takes the smallest free range that holds it, or else the start of what nobody has used yet;
-/// free neighbours are joined. So the memory that a step needs is little more than what it holds at a time, whatever
-/// the sizes of its tensors.
+/// Blocks of more than 64 KiB. They lie in a segment of address space as large as the machine's memory, which the system
+/// backs with memory where it is written. A request takes the first free range that holds it, or else the start of what
+/// nobody has used yet; free neighbours are joined. So the memory that a step needs is little more than what it holds at a
+/// time, whatever the sizes of its tensors.
 struct LargeBlocks {
-  private static let unit = 1 << 16
-  private static let segment = 1 << 28
+  /// A page: what is free can be given back.
+  private static let unit = max(1 << 12, sysconf(Int32(_SC_PAGESIZE)))
+  /// Where the system grants no such segment, and whenever one is used up.
+  private static let smallSegment = 1 << 28
+  private static let segment = max(
+    smallSegment, sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) / smallSegment * smallSegment)
 
   private struct FreeRange {
     var start: UnsafeMutableRawPointer
@@ -204,30 +208,37 @@ struct LargeBlocks {
 
   static func rounded(_ bytes: Int) -> Int { (bytes + unit - 1) & ~(unit - 1) }
 
-  /// The start of the smallest free range of at least so many bytes.
+  /// The start of the first free range of at least so many bytes.
   mutating func takeFree(_ capacity: Int) -> UnsafeMutableRawPointer? {
-    var best: Int?
-    for index in free.indices where free[index].size >= capacity {
-      if let known = best, free[known].size <= free[index].size { continue }
-      best = index
-    }
-    guard let best else { return nil }
-    let start = free[best].start
+    guard let index = free.firstIndex(where: { $0.size >= capacity }) else { return nil }
+    let start = free[index].start
     freeBytes -= capacity
-    if free[best].size == capacity {
-      free.remove(at: best)
+    if free[index].size == capacity {
+      free.remove(at: index)
     } else {
-      free[best].start += capacity
-      free[best].size -= capacity
+      free[index].start += capacity
+      free[index].size -= capacity
     }
     return start
   }
 
-  /// Memory that was not used before; nil if the system has none.
+  /// Memory that was not used before, behind what is free just before it; nil if the system has none.
   mutating func takeFresh(_ capacity: Int) -> UnsafeMutableRawPointer? {
+    if let rest = fresh, let index = free.firstIndex(where: { $0.end == rest.start }),
+      free[index].size + rest.size >= capacity
+    {
+      let before = free.remove(at: index)
+      freeBytes -= before.size
+      fresh = FreeRange(start: before.start, size: before.size + rest.size)
+    }
     if (fresh?.size ?? 0) < capacity {
-      let size = max(capacity, LargeBlocks.segment)
-      guard let start = LargeBlocks.map(size) else { return nil }
+      var size = max(capacity, fresh == nil ? LargeBlocks.segment : LargeBlocks.smallSegment)
+      var mapped = LargeBlocks.map(size)
+      if mapped == nil {
+        size = max(capacity, LargeBlocks.smallSegment)
+        mapped = LargeBlocks.map(size)
+      }
+      guard let start = mapped else { return nil }
       if let rest = fresh, rest.size > 0 { put(rest) }
       fresh = FreeRange(start: start, size: size)
     }
@@ -270,7 +281,7 @@ struct LargeBlocks {
 
   private static func map(_ bytes: Int) -> UnsafeMutableRawPointer? {
     #if os(Linux)
-      let flags = MAP_PRIVATE | MAP_ANONYMOUS
+      let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
     #else
       let flags = MAP_PRIVATE | MAP_ANON
     #endif
