@@ -160,6 +160,14 @@ final class ConvolutionTests: XCTestCase {
       shape(2, 6, 8, [11], kernel: [1]),
       shape(3, 40, 200, [11, 10], kernel: [1, 1]),
       shape(2, 300, 70, [7, 7], kernel: [1, 1]),
+      // Numbers of terms that no loop over several at a time divides.
+      shape(2, 7, 33, [3, 5], kernel: [1, 1]),
+      shape(1, 270, 9, [4, 4], kernel: [1, 1]),
+      // The weight gradient as a product of matrices.
+      shape(2, 512, 40, [5, 7], kernel: [1, 1]),
+      shape(1, 523, 20, [1, 1], kernel: [1, 1]),
+      shape(2, 512, 9, [3, 2, 2], kernel: [1, 1, 1]),
+      shape(20, 512, 24, [1, 1], kernel: [3, 3], padding: 1),
     ])
   }
 

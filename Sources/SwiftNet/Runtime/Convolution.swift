@@ -126,6 +126,12 @@ func convolutionWeightGradient(
       type, shape, input: input, inputStrides: inputStrides, gradOutput: gradOutput,
       gradOutputStrides: gradOutputStrides, gradWeight: gradWeight, gradBias: gradBias, kernels: kernels)
   }
+  if try pointwiseWeightGradient(
+    type, shape, input: input, inputStrides: inputStrides, gradOutput: gradOutput,
+    gradOutputStrides: gradOutputStrides, gradWeight: gradWeight, gradBias: gradBias, table: table)
+  {
+    return
+  }
   try rowConvolutionWeightGradient(
     type, shape, input: input, inputStrides: inputStrides, gradOutput: gradOutput,
     gradOutputStrides: gradOutputStrides, gradWeight: gradWeight, gradBias: gradBias, kernels: kernels)

@@ -174,6 +174,19 @@ struct ChannelsLast {
     self.copy = copy
   }
 
+  /// The distance from place to place, all images' one after the other, if it is the same everywhere.
+  func placeStride(_ batch: Int, _ extents: Extents) -> Int? {
+    var step: Int?
+    var places = 1
+    for (size, stride) in zip([extents.width, extents.height, extents.depth, batch], strides.reversed()) where size > 1
+    {
+      if let step, stride != step * places { return nil }
+      step = step ?? stride
+      places *= size
+    }
+    return step ?? 1
+  }
+
   /// - Parameters:
   ///   - strides: N, C, D, H, W.
   ///   - slack: whether some elements behind the last one must be readable.

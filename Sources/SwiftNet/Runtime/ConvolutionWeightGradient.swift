@@ -1,5 +1,38 @@
 import KernelTypes
 
+/// The weight gradient of a convolution with one tap and many channels, as a product of matrices; false where it is not
+/// one. A product packs its operands, where a tile of `rowConvolutionWeightGradient` would read places whose channels lie a
+/// multiple of two kibibytes apart, in the same few lines of the first-level cache.
+func pointwiseWeightGradient(
+  _ type: DType, _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int],
+  gradOutput: UnsafeRawPointer, gradOutputStrides: [Int], gradWeight: UnsafeMutableRawPointer,
+  gradBias: UnsafeMutableRawPointer?, table: KernelTable
+) throws -> Bool {
+  let one = Extents(1, 1, 1)
+  guard type == .float32, shape.groups == 1, shape.inChannels >= 512, shape.kernel == one, shape.stride == one,
+    shape.padding == Extents(0, 0, 0)
+  else { return false }
+  let kernels = table.gemm.f32
+  let source = try ChannelsLast(
+    input, type: type, kernels: kernels, batch: shape.batch, channels: shape.inChannels, extents: shape.input,
+    strides: inputStrides, slack: false)
+  let gradient = try ChannelsLast(
+    gradOutput, type: type, kernels: kernels, batch: shape.batch, channels: shape.outChannels,
+    extents: shape.output, strides: gradOutputStrides, slack: false)
+  guard let sourceStep = source.placeStride(shape.batch, shape.input),
+    let gradientStep = gradient.placeStride(shape.batch, shape.output)
+  else { return false }
+  try gemm(
+    type, m: shape.outChannels, n: shape.inChannels, k: shape.outputPixels, alpha: 1, a: gradient.pointer,
+    aRowStride: 1,
+    aColumnStride: gradientStep, b: source.pointer, bRowStride: sourceStep, bColumnStride: 1, beta: 0, c: gradWeight,
+    cRowStride: shape.inChannels, using: table)
+  if let gradBias {
+    try sumChannels(gradient, shape, kernels: kernels, to: gradBias.assumingMemoryBound(to: Float.self))
+  }
+  return true
+}
+
 /// The weight gradient: for each tap, sources transposed times gradients, summed over the output places.
 ///
 /// Tasks are pairs of a part of the places and a few panels of output channels, whose sums stay in the second-level
