@@ -1,4 +1,4 @@
-"""Writes the table of a benchmark's results: python benchmarks/report.py results.json > docs/benchmark.md"""
+"""Writes the table of a benchmark's results: python benchmarks/report.py results.json MACHINE > docs/benchmark.md"""
 
 import json
 import sys
@@ -15,7 +15,7 @@ def main():
     peaks = [row["peak"] / 1e9 for row in result["rows"] if row["peak"]]
     print("# Benchmark\n")
     print(
-        f"What `make bench` gave on two cores of a Zen 5 server with AVX-512 and nothing else running: swiftnet "
+        f"What `make bench` gave on {sys.argv[2]}: swiftnet "
         f"{versions['swiftnet']} and PyTorch {versions['torch']}, {versions['threads']} threads each, in one process "
         f"and in turns, medians, each library in the fastest of its settings (row-major or channels last, for losses "
         f"and networks also torch.compile; evaluation beside OpenVINO as well). The share of the float32 multiply-add "

@@ -20,8 +20,6 @@ public final class ProductKernels: @unchecked Sendable {
   public var rows = 1
   /// Columns of a register tile: two vectors.
   public var columns = 1
-  /// Rows of a tile of the weight gradient, a multiple of 4.
-  public var gradientRows = 4
   public var packRows: PackKernel = { _, _, _, _, _, _ in }
   public var packColumns: PackKernel = { _, _, _, _, _, _ in }
   public var block: BlockKernel = { _ in }

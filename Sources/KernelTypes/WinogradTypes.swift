@@ -322,6 +322,14 @@ public typealias WinogradTapsKernel = (
 /// needs: powers of two would put all points of a tile into one set of the first-level cache.
 @inlinable public func winogradPointStride(_ tiles: Int, _ channels: Int) -> Int { tiles * channels + 16 }
 
+/// Elements from one of the 36 points of a transformed tile of all channels to the next, and from tile to tile. From 512
+/// bytes on, powers of two would put the points into so few sets of the first-level cache that it could not hold a line of
+/// each.
+@inlinable public func winogradTileStrides(_ channels: Int) -> (point: Int, tile: Int) {
+  let point = channels % 128 == 0 ? channels + 16 : channels
+  return (point, 36 * point + 16)
+}
+
 /// Elements from one point's products of some tiles to the next's. Behind the last tile is room for another register tile.
 @inlinable public func winogradProductStride(_ tiles: Int, _ rows: Int, _ columns: Int) -> Int {
   (tiles + rows) * columns + 16

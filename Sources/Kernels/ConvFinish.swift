@@ -41,15 +41,24 @@ struct ConvFinish<S: ImageNumber> {
   /// Asks for the lines of `width` channels at some places.
   @inline(__always)
   func fetch(_ places: UnsafePointer<Int>, _ count: Int, _ width: Int) {
-    for row in 0..<count {
-      sn_prefetch_write(out + places[row])
-      sn_prefetch_write(out + (places[row] + width - 1))
-    }
+    for row in 0..<count { fetch(places[row], width) }
+  }
+
+  @inline(__always)
+  private func fetch(_ place: Int, _ width: Int) {
+    sn_prefetch_write(out + place)
+    if T.tileBytes > 64 { sn_prefetch_write(out + (place + width - 1)) }
     if let residual {
-      for row in 0..<count {
-        sn_prefetch(residual + places[row])
-        sn_prefetch(residual + (places[row] + width - 1))
-      }
+      sn_prefetch(residual + place)
+      if T.tileBytes > 64 { sn_prefetch(residual + (place + width - 1)) }
+    }
+  }
+
+  /// The same for a square of 4×4 places.
+  @inline(__always)
+  func fetch(square place: Int, _ rowStep: Int, _ columnStep: Int, _ width: Int) {
+    for i in 0..<4 {
+      for j in 0..<4 { fetch(place + (i * rowStep + j * columnStep), width) }
     }
   }
 

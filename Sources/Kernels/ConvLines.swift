@@ -61,16 +61,20 @@ func convolveLines<S: ImageNumber>(
                 } else {
                   lineTile(
                     bases, tapWeights, active, start, step, valid - 1, x.run, panel, buffer, target, outputs,
-                    NarrowTile<T>.self)
+                    NarrowTile<T>.self, OneTerm.self)
                 }
               } else if valid <= 6 && tileRows > 6 {
                 lineTile(
                   bases, tapWeights, active, start, step, valid - 1, x.run, panel, buffer, target, outputs,
-                  SixRows<T>.self)
+                  SixRows<T>.self, OneTerm.self)
+              } else if termsAtOnce > 1 && x.run % ThreeTerms.count == 0 {
+                lineTile(
+                  bases, tapWeights, active, start, step, valid - 1, x.run, panel, buffer, target, outputs,
+                  Tile<T>.self, ThreeTerms.self)
               } else {
                 lineTile(
-                  bases, tapWeights, active, start, step, valid - 1, x.run, panel, buffer, target, outputs, Tile<T>.self
-                )
+                  bases, tapWeights, active, start, step, valid - 1, x.run, panel, buffer, target, outputs,
+                  Tile<T>.self, OneTerm.self)
               }
               if !isWhole { finish.putRows(buffer, outputs, valid, width) }
               first += tileRows
@@ -104,27 +108,27 @@ private func pointer<T>(_ address: Int, _: T.Type) -> UnsafePointer<T> {
   UnsafePointer<T>(bitPattern: address).unsafelyUnwrapped
 }
 
+/// Rows of three taps, or of taps on three channels.
+private enum ThreeTerms: TermCount { @inline(__always) static var count: Int { 3 } }
+
 /// A tile of neighbouring places, `step` numbers apart; rows beyond the last repeat it.
 @inline(never)
-private func lineTile<S: ImageNumber, Rows: ImageTile>(
+private func lineTile<S: ImageNumber, Rows: ImageTile, Terms: TermCount>(
   _ bases: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ first: Int, _ step: Int,
   _ last: Int, _ run: Int, _ panel: UnsafePointer<S.Wide>, _ buffer: UnsafeMutablePointer<S.Wide>,
-  _ finish: ConvFinish<S>?, _ places: UnsafePointer<Int>, _: Rows.Type
+  _ finish: ConvFinish<S>?, _ places: UnsafePointer<Int>, _: Rows.Type, _: Terms.Type
 ) where Rows.T == S.Wide {
   typealias T = S.Wide
   let columns = T.tileColumns
   var tile = Rows()
   var tap = 0
   repeat {
-    let base = pointer(bases[tap], T.self) + first * step
+    let base = pointer(bases[tap], T.self) + (first * step + run)
     let rows = RowPointers<T> { base + min($0, last) * step }
     var b = panel + tapWeights[tap]
-    var index = 0
-    repeat {
-      tile.add(row: b) { rows.six($0, index) }
-      b += columns
-      index += 1
-    } while index < run
+    @inline(__always)
+    func addTerm(_ index: Int, _ step: Int) { tile.add(row: b + step * columns) { rows.six($0, index) } }
+    forEachTerm(from: -run, Terms.self, addTerm) { b += $0 * columns }
     tap += 1
   } while tap < taps
   if let finish { tile.put(finish, places, adding: nil) } else { tile.put(buffer, columns, adding: false) }

@@ -208,6 +208,9 @@ func convolveRows<S: ImageNumber>(_ arguments: UnsafePointer<ConvolveArguments>,
   }
 }
 
+/// Terms of a tile for one line that it fetches: they pass 48 bytes of sources, with the larger tile one term does.
+private let termsPerFetch = tileRows > 6 ? 1 : 2
+
 /// What a tile fetches into the second-level cache beside its own work: the last two tiles of a chunk fetch the weights
 /// behind their panel, a half each; the others the sources of the next tile, if these lie near their own, in bytes from
 /// there.
@@ -250,26 +253,33 @@ private func accumulate<S: ImageNumber>(
   let target = width == T.tileColumns || width == lanes ? finish : nil
   let tapsAtOnce = max(1, accumulatedTerms / run)
   let pieces = (run + accumulatedTerms - 1) / accumulatedTerms
-  let piece = (run + pieces - 1) / pieces
+  let piece = ((run + pieces - 1) / pieces + termsAtOnce - 1) / termsAtOnce * termsAtOnce
   var adding = false
   var tap = 0
   while tap < taps {
     let count = min(tapsAtOnce, taps - tap)
     var start = 0
     while start < run {
-      let length = min(piece, run - start)
+      let left = min(piece, run - start)
+      // What no loop over several terms takes comes last.
+      let rest = left < termsAtOnce ? left : 0
+      let length = rest > 0 ? rest : left / termsAtOnce * termsAtOnce
       let last = tap + count == taps && start + length == run
       let from = addresses + tap * tileRows
-      if width <= lanes {
-        narrowTapTile(
-          from, tapWeights + tap, count, offset, start, length, panel, buffer, adding, last ? target : nil, places)
-      } else if rows <= 6 && tileRows > 6 {
-        halfTapTile(
-          from, tapWeights + tap, count, offset, start, length, panel, buffer, adding, last ? target : nil, places)
-      } else {
+      @inline(__always)
+      func sum<Rows: ImageTile, Terms: TermCount>(_: Rows.Type, _: Terms.Type) where Rows.T == T {
         tapTile(
           from, tapWeights + tap, count, offset, start, length, ahead, panel, buffer, adding, last ? target : nil,
-          places)
+          places, Rows.self, Terms.self)
+      }
+      if rest > 0 {
+        if width <= lanes { sum(NarrowTile<T>.self, OneTerm.self) } else { sum(Tile<T>.self, OneTerm.self) }
+      } else if width <= lanes {
+        sum(NarrowTile<T>.self, SomeTerms.self)
+      } else if rows <= 6 && tileRows > 6 {
+        sum(SixRows<T>.self, SomeTerms.self)
+      } else {
+        sum(Tile<T>.self, SomeTerms.self)
       }
       adding = true
       start += length
@@ -285,101 +295,43 @@ private func pointer<T>(_ address: Int, _ offset: Int, _: T.Type) -> UnsafePoint
 }
 
 /// Elements `start` to `start + length` of the stretches of `taps` (> 0) taps, from addresses of rows; without a
-/// finish, the sums go to the buffer. Sources of the next tile are fetched meanwhile, since twelve short streams at a
-/// time are more than the processor follows by itself.
+/// finish, the sums go to the buffer. Beside a tile of full size the sources of the next one are fetched, since twelve
+/// short streams at a time are more than the processor follows by itself.
 @inline(never)
-private func tapTile<S: ImageNumber>(
+private func tapTile<S: ImageNumber, Rows: ImageTile, Terms: TermCount>(
   _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ offset: Int, _ start: Int,
   _ length: Int, _ ahead: Ahead, _ panel: UnsafePointer<S.Wide>, _ buffer: UnsafeMutablePointer<S.Wide>,
-  _ adding: Bool, _ finish: ConvFinish<S>?, _ places: UnsafePointer<Int>
-) {
+  _ adding: Bool, _ finish: ConvFinish<S>?, _ places: UnsafePointer<Int>, _: Rows.Type,
+  _: Terms.Type
+) where Rows.T == S.Wide {
   typealias T = S.Wide
   let columns = T.tileColumns
-  var tile = Tile<T>()
+  let fetches = Rows.self == Tile<T>.self
+  var tile = Rows()
   var addresses = addresses
   var tap = 0
   repeat {
     let rows = RowPointers<T> { pointer(addresses[$0], offset + start + length, T.self) }
     var b = panel + tapWeights[tap] + start * columns
     var next = b
-    var step = columns
+    var distance = columns
     switch ahead {
     case .weights(let elements): next += elements
     case .sources(0): break
-    case .sources(let distance):
-      next = pointer(addresses[0] &+ distance, offset + start * tileRows, T.self)
-      step = tileRows
+    case .sources(let bytes):
+      next = pointer(addresses[0] &+ bytes, offset + start * tileRows, T.self)
+      distance = tileRows
     }
-    // Counts up to zero: a register less in a loop that needs them all.
-    var index = -length
-    repeat {
-      sn_prefetch_second_level(next)
-      tile.add(load(b), load(b + T.Vector.scalarCount)) { rows.six($0, index) }
-      b += columns
-      next += step
-      index += 1
-    } while index != 0
-    addresses += tileRows
-    tap += 1
-  } while tap < taps
-  if let finish {
-    tile.put(finish, places, adding: adding ? UnsafePointer(buffer) : nil)
-  } else {
-    tile.put(buffer, columns, adding: adding)
-  }
-}
-
-/// The first six rows of `tapTile`.
-@inline(never)
-private func halfTapTile<S: ImageNumber>(
-  _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ offset: Int, _ start: Int,
-  _ length: Int, _ panel: UnsafePointer<S.Wide>, _ buffer: UnsafeMutablePointer<S.Wide>, _ adding: Bool,
-  _ finish: ConvFinish<S>?, _ places: UnsafePointer<Int>
-) {
-  typealias T = S.Wide
-  let columns = T.tileColumns
-  var tile = SixRows<T>()
-  var addresses = addresses
-  var tap = 0
-  repeat {
-    let rows = RowPointers<T> { pointer(addresses[$0], offset + start, T.self) }
-    var b = panel + tapWeights[tap] + start * columns
-    var index = 0
-    repeat {
-      tile.add(rows.six(0, index), load(b), load(b + T.Vector.scalarCount))
-      b += columns
-      index += 1
-    } while index < length
-    addresses += tileRows
-    tap += 1
-  } while tap < taps
-  if let finish {
-    tile.put(finish, places, adding: adding ? UnsafePointer(buffer) : nil)
-  } else {
-    tile.put(buffer, columns, adding: adding)
-  }
-}
-
-@inline(never)
-private func narrowTapTile<S: ImageNumber>(
-  _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ offset: Int, _ start: Int,
-  _ length: Int, _ panel: UnsafePointer<S.Wide>, _ buffer: UnsafeMutablePointer<S.Wide>, _ adding: Bool,
-  _ finish: ConvFinish<S>?, _ places: UnsafePointer<Int>
-) {
-  typealias T = S.Wide
-  let columns = T.tileColumns
-  var tile = NarrowTile<T>()
-  var addresses = addresses
-  var tap = 0
-  repeat {
-    let rows = RowPointers<T> { pointer(addresses[$0], offset + start, T.self) }
-    var b = panel + tapWeights[tap] + start * columns
-    var index = 0
-    repeat {
-      tile.add(load(b)) { rows.six($0, index) }
-      b += columns
-      index += 1
-    } while index < length
+    @inline(__always)
+    func fetch(_ step: Int) {
+      if fetches && step % termsPerFetch == 0 { sn_prefetch_second_level(next + step * distance) }
+    }
+    @inline(__always)
+    func addTerm(_ index: Int, _ step: Int) { tile.add(row: b + step * columns) { rows.six($0, index) } }
+    forEachTerm(from: -length, Terms.self, fetching: fetch, addTerm) { terms in
+      b += terms * columns
+      next += terms * distance
+    }
     addresses += tileRows
     tap += 1
   } while tap < taps

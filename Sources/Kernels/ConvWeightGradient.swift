@@ -75,7 +75,8 @@ func packGradientRows<T: ProductScalar>(
 
 /// Adds one block of output places to the weight gradient:
 ///
-///     for each group of quads (four adjacent numbers of a tap's stretch; three quads fill a tile)
+///     for each group of quads (four adjacent numbers of a tap's stretch; three quads fill a tile of twelve rows; where
+///     a tile has six rows, six numbers of a stretch, the last ones by four)
 ///       for each output place: rank-one update of the tile, sources times gradients
 @inline(__always)
 func gradientBlock<T: ProductScalar>(_ arguments: UnsafePointer<GradientArguments>, _: T.Type) {
@@ -83,34 +84,47 @@ func gradientBlock<T: ProductScalar>(_ arguments: UnsafePointer<GradientArgument
   let columns = T.tileColumns
   let gradient = x.gradient.assumingMemoryBound(to: T.self)
   let result = x.result.assumingMemoryBound(to: T.self)
-  let perTap = x.run / 4
-  let quads = x.activeTaps * perTap
-  let atOnce = gradientTileRows / 4
-  TileBuffer<T>.with { dummy in
-    TileBuffer<T>.with { room in
-      var quad = 0
-      while quad < quads {
-        @inline(__always)
-        func source(_ i: Int) -> (UnsafePointer<Int>, Int, UnsafeMutablePointer<T>) {
-          let q = min(quad + i, quads - 1)
-          let tap = q / perTap
-          let offset = (q - tap * perTap) * 4
-          let out = quad + i < quads ? result + (x.taps[tap] * x.run + offset) * columns : dummy
-          return (x.sources + tap * x.rows, offset * MemoryLayout<T>.stride, out)
-        }
-        if atOnce == 3 {
+  #if SN_V4
+    let perTap = x.run / 4
+    let quads = x.activeTaps * perTap
+    TileBuffer<T>.with { dummy in
+      TileBuffer<T>.with { room in
+        var quad = 0
+        while quad < quads {
+          @inline(__always)
+          func source(_ i: Int) -> (UnsafePointer<Int>, Int, UnsafeMutablePointer<T>) {
+            let q = min(quad + i, quads - 1)
+            let tap = q / perTap
+            let offset = (q - tap * perTap) * 4
+            let out = quad + i < quads ? result + (x.taps[tap] * x.run + offset) * columns : dummy
+            return (x.sources + tap * x.rows, offset * MemoryLayout<T>.stride, out)
+          }
           if x.narrow {
             narrowGradientTile(source(0), source(1), source(2), x.rows, gradient, room)
           } else {
             gradientTile(source(0), source(1), source(2), x.rows, gradient)
           }
-        } else {
-          smallGradientTile(source(0), x.rows, gradient)
+          quad += 3
         }
-        quad += atOnce
       }
     }
-  }
+  #else
+    for tap in 0..<x.activeTaps {
+      let sources = x.sources + tap * x.rows
+      let out = result + x.taps[tap] * x.run * columns
+      var first = 0
+      while first < x.run {
+        let left = x.run - first
+        if left >= 6 && left != 8 {
+          sixGradientRows(sources, first, x.rows, gradient, out + first * columns)
+          first += 6
+        } else {
+          fourGradientRows(sources, first, x.rows, gradient, out + first * columns)
+          first += 4
+        }
+      }
+    }
+  #endif
 }
 
 /// Addresses of the rows' sources, the byte offset of a quad in each, and where its four result rows go.
@@ -189,17 +203,44 @@ private func narrowGradientTile<T: ProductScalar>(
   }
 }
 
-/// One quad, for instruction sets with 16 vector registers.
+/// Six numbers of a tap's stretch, from the first on.
 @inline(never)
-private func smallGradientTile<T: ProductScalar>(_ a: Quad<T>, _ rows: Int, _ gradient: UnsafePointer<T>) {
+private func sixGradientRows<T: ProductScalar>(
+  _ sources: UnsafePointer<Int>, _ first: Int, _ rows: Int, _ gradient: UnsafePointer<T>,
+  _ out: UnsafeMutablePointer<T>
+) {
+  let end = sources + rows, offset = first * MemoryLayout<T>.stride
+  var tile = SixRows<T>()
+  var g = gradient
+  @inline(__always)
+  func addTerm(_ index: Int, _ step: Int) {
+    let p = end[index] &+ offset
+    tile.add(row: g + step * T.tileColumns) { _ in
+      (
+        element(p, 0, T.self), element(p, 1, T.self), element(p, 2, T.self), element(p, 3, T.self),
+        element(p, 4, T.self), element(p, 5, T.self)
+      )
+    }
+  }
+  forEachTerm(rows, addTerm) { g += $0 * T.tileColumns }
+  tile.put(out, T.tileColumns, adding: true)
+}
+
+/// Four of them.
+@inline(never)
+private func fourGradientRows<T: ProductScalar>(
+  _ sources: UnsafePointer<Int>, _ first: Int, _ rows: Int, _ gradient: UnsafePointer<T>,
+  _ out: UnsafeMutablePointer<T>
+) {
   typealias V = T.Vector
   let lanes = V.scalarCount
+  let offset = first * MemoryLayout<T>.stride
   var l0 = V(), r0 = V(), l1 = V(), r1 = V(), l2 = V(), r2 = V(), l3 = V(), r3 = V()
   var g = gradient
   var row = 0
   repeat {
     let l: V = load(g), r: V = load(g + lanes)
-    let p = a.0[row] + a.1
+    let p = sources[row] &+ offset
     let x0 = element(p, 0, T.self), x1 = element(p, 1, T.self)
     let x2 = element(p, 2, T.self), x3 = element(p, 3, T.self)
     multiplyAdd(&l0, x0, l)
@@ -215,7 +256,7 @@ private func smallGradientTile<T: ProductScalar>(_ a: Quad<T>, _ rows: Int, _ gr
   } while row < rows
   @inline(__always)
   func put(_ row: Int, _ l: V, _ r: V) {
-    let o = a.2 + row * T.tileColumns
+    let o = out + row * T.tileColumns
     store(load(o) + l, o)
     store(load(o + lanes) + r, o + lanes)
   }

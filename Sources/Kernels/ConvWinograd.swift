@@ -6,117 +6,6 @@ import KernelTypes
 // dg = Gᵀ[(A dY Aᵀ) ⊙ (Bᵀ d B)]G.
 
 private typealias V = Float.Vector
-private typealias Vectors4 = (V, V, V, V)
-private typealias Vectors6 = (V, V, V, V, V, V)
-
-@inline(__always)
-private func fma(_ factor: Float, _ a: V, _ b: V) -> V {
-  var sum = b
-  multiplyAdd(&sum, factor, a)
-  return sum
-}
-
-/// Bᵀ d, one column.
-@inline(__always)
-private func sourceTransform(_ d: Vectors6) -> Vectors6 {
-  let even = fma(-4, d.2, d.4), odd = fma(-4, d.1, d.3)
-  let difference = d.4 - d.2, slope = d.3 - d.1
-  return (
-    fma(4, d.0, fma(-5, d.2, d.4)), even + odd, even - odd, fma(2, slope, difference),
-    fma(-2, slope, difference), fma(4, d.1, fma(-5, d.3, d.5))
-  )
-}
-
-/// Bᵀ d of a tile with fewer inputs along the axis, whose filters are transformed as for six: each point's numbers are
-/// multiplied by what the filters' lack.
-@inline(__always)
-private func sourceTransform(_ d: Vectors6, _ inputs: Int) -> Vectors6 {
-  switch inputs {
-  case 6: return sourceTransform(d)
-  case 5:
-    let slope = d.3 - d.1
-    return (
-      fma(4, d.0 - d.2, 2 * slope), fma(-6, d.1, 3 * (d.3 - d.2)), fma(2, d.1, fma(-3, d.2, d.3)), 4 * slope, V(),
-      fma(-2, slope, d.4 - d.2)
-    )
-  case 4: return (4 * (d.0 - d.2), -3 * (d.1 + d.2), 3 * (d.1 - d.2), V(), V(), d.3 - d.1)
-  case 3: return (4 * (d.0 - d.1), -6 * d.1, V(), V(), V(), d.2 - d.1)
-  default: return (4 * d.0, V(), V(), V(), V(), d.1)
-  }
-}
-
-/// Aᵀ m, one column.
-@inline(__always)
-private func outputTransform(_ m: Vectors6) -> Vectors4 {
-  let s1 = m.1 + m.2, d1 = m.1 - m.2, s2 = m.3 + m.4, d2 = m.3 - m.4
-  return (m.0 + s1 + s2, fma(2, d2, d1), fma(4, s2, s1), fma(8, d2, d1) + m.5)
-}
-
-/// Aᵀ m with fewer outputs, the first of which count; m is zero for points that are not needed.
-@inline(__always)
-private func outputTransform(_ m: Vectors6, _ outputs: Int) -> Vectors4 {
-  if outputs == 4 { return outputTransform(m) }
-  let y = outputTransform((m.0, m.1, m.2, m.3, m.4, V()))
-  switch outputs {
-  case 3: return (y.0, y.1, y.2 + m.5, y.3)
-  case 2: return (y.0, y.1 + m.5, y.2, y.3)
-  default: return (y.0 + m.5, y.1, y.2, y.3)
-  }
-}
-
-/// A y, one column: the adjoint of the output transform. Behind the last output, y is zero.
-@inline(__always)
-private func gradientTransform(_ y: Vectors4, _ outputs: Int) -> Vectors6 {
-  let even = y.0 + y.2, odd = y.1 + y.3
-  let even2 = fma(4, y.2, y.0), odd2 = fma(8, y.3, y.1 * 2)
-  let last = outputs == 4 ? y.3 : outputs == 3 ? y.2 : outputs == 2 ? y.1 : y.0
-  return (y.0, even + odd, even - odd, even2 + odd2, even2 - odd2, last)
-}
-
-/// G g, one column.
-@inline(__always)
-private func filterTransform(_ g0: V, _ g1: V, _ g2: V) -> Vectors6 {
-  let outer = (g0 + g2) * (-1 / 6), middle = g1 * (1 / 6)
-  let outer2 = fma(1 / 24, g0, g2 * (1 / 6)), middle2 = g1 * (1 / 12)
-  return (g0 * 0.25, outer - middle, outer + middle, outer2 + middle2, outer2 - middle2, g2)
-}
-
-/// G g of two taps, one column; the fifth point is not used.
-@inline(__always)
-private func filterTransform(_ g0: V, _ g1: V) -> Vectors6 {
-  let t = filterTransform(g0, g1, V())
-  return (t.0, t.1, t.2, t.3, V(), g1)
-}
-
-/// Gᵀ u of two taps.
-@inline(__always)
-private func tapsAdjoint(_ u: Vectors6) -> (V, V) {
-  let t = filterAdjoint((u.0, u.1, u.2, u.3, V(), V()))
-  return (t.0, t.1 + u.5)
-}
-
-/// Gᵀ u, one column: the adjoint of the filter transform.
-@inline(__always)
-private func filterAdjoint(_ u: Vectors6) -> (V, V, V) {
-  let s1 = u.1 + u.2, d1 = u.2 - u.1, s2 = u.3 + u.4, d2 = u.3 - u.4
-  return (
-    fma(0.25, u.0, fma(-1 / 6, s1, s2 * (1 / 24))), fma(1 / 6, d1, d2 * (1 / 12)),
-    fma(-1 / 6, s1, fma(1 / 6, s2, u.5))
-  )
-}
-
-/// Room for 36 vectors.
-private struct PointBuffer {
-  private var a = SixRows<Float>(), b = SixRows<Float>(), c = SixRows<Float>()
-
-  @inline(__always)
-  static func with(_ body: (UnsafeMutablePointer<Float>) -> Void) {
-    var buffer = PointBuffer()
-    withUnsafeMutableBytes(of: &buffer) { bytes in
-      if let base = bytes.baseAddress { body(base.assumingMemoryBound(to: Float.self)) }
-    }
-  }
-}
 
 /// Where a plane begins that is numbered as an image.
 @inline(__always)
@@ -147,7 +36,7 @@ func winogradSource<S: ImageNumber>(
   let lanes = V.scalarCount
   let line = 64 / MemoryLayout<S>.stride
   withUnsafeTemporaryAllocation(of: UnsafePointer<S>.self, capacity: 36) { addresses in
-    PointBuffer.with { middle in
+    WinogradPointBuffer.with { middle in
       guard let from = addresses.baseAddress else { return }
       for tile in 0..<tiles {
         let (grid, row, column, rows, columns) = x.tiling.place(firstTile + tile)
@@ -158,71 +47,25 @@ func winogradSource<S: ImageNumber>(
         let isInside =
           high >= 0 && high + 5 * x.dilationHeight < x.height && low >= 0 && low + 5 * x.dilationWidth < x.width
         let step = x.dilationWidth * x.widthStride
+        let to = out + tile * tileStride
+        let taps = x.tiling.taps
+        if isInside && rows == 4 && columns == 4 && taps == 3 {
+          winogradWholeSource(
+            plane + (high * x.heightStride + low * x.widthStride), x.dilationHeight * x.heightStride, step, x.channels,
+            to, pointStride, middle)
+          continue
+        }
         for i in 0..<6 {
           let h = high + i * x.dilationHeight
           let start = plane + h * x.heightStride
-          if isInside {
-            for j in 0..<6 { from[i * 6 + j] = start + (low * x.widthStride + j * step) }
-          } else {
-            for j in 0..<6 {
-              let w = low + j * x.dilationWidth
-              let isThere = h >= 0 && h < x.height && w >= 0 && w < x.width
-              from[i * 6 + j] = isThere ? start + w * x.widthStride : zeros
-            }
-          }
-        }
-        // The next tile shares two columns with this one; fetch the others.
-        for i in 0..<6 {
-          for j in 2..<6 where isInside || from[i * 6 + j] != zeros {
-            let ahead = from[i * 6 + j] + 4 * step
-            var offset = 0
-            repeat {
-              sn_prefetch(ahead + offset)
-              offset += line
-            } while offset < x.channels
-          }
-        }
-        @inline(__always)
-        func transform(_ channel: Int, _ rows: Int, _ columns: Int) {
-          @inline(__always) func d(_ i: Int) -> V { S.load(from[i] + channel) }
           for j in 0..<6 {
-            let t = sourceTransform((d(j), d(6 + j), d(12 + j), d(18 + j), d(24 + j), d(30 + j)), rows)
-            store(t.0, middle + j * lanes)
-            store(t.1, middle + (6 + j) * lanes)
-            store(t.2, middle + (12 + j) * lanes)
-            store(t.3, middle + (18 + j) * lanes)
-            store(t.4, middle + (24 + j) * lanes)
-            store(t.5, middle + (30 + j) * lanes)
-          }
-          var to = out + tile * tileStride + channel
-          for i in 0..<6 {
-            let m = middle + i * 6 * lanes
-            let t = sourceTransform(
-              (
-                load(m), load(m + lanes), load(m + 2 * lanes), load(m + 3 * lanes), load(m + 4 * lanes),
-                load(m + 5 * lanes)
-              ), columns)
-            store(t.0, to)
-            store(t.1, to + pointStride)
-            store(t.2, to + 2 * pointStride)
-            store(t.3, to + 3 * pointStride)
-            store(t.4, to + 4 * pointStride)
-            store(t.5, to + 5 * pointStride)
-            to += 6 * pointStride
+            let w = low + j * x.dilationWidth
+            let isThere = h >= 0 && h < x.height && w >= 0 && w < x.width
+            from[i * 6 + j] = isThere ? start + w * x.widthStride : zeros
           }
         }
-        let taps = x.tiling.taps
-        var channel = 0
-        while channel < x.channels {
-          if rows + taps == 7 && columns + taps == 7 {
-            transform(channel, 6, 6)
-          } else if rows + taps == 6 && columns + taps == 6 {
-            transform(channel, 5, 5)
-          } else {
-            transform(channel, rows + taps - 1, columns + taps - 1)
-          }
-          channel += lanes
-        }
+        winogradSourceTile(
+          from, (rows + taps - 1, columns + taps - 1), x.channels, 4 * step, to, pointStride, middle)
       }
     }
   }
@@ -307,14 +150,11 @@ private func planesTile<Rows: ProductTile>(
   var plane = planes.lowerBound
   repeat {
     let a = sources[plane] + source
-    let rows = RowPointers<Float> { a + min($0, last) * stride }
+    let rows = RowPointers<Float> { a + (min($0, last) * stride + channels) }
     var b = filters[plane] + filter
-    var index = 0
-    repeat {
-      tile.add(row: b) { rows.six($0, index) }
-      b += Float.tileColumns
-      index += 1
-    } while index < channels
+    @inline(__always)
+    func addTerm(_ index: Int, _ step: Int) { tile.add(row: b + step * Float.tileColumns) { rows.six($0, index) } }
+    forEachTerm(from: -channels, SomeTerms.self, addTerm) { b += $0 * Float.tileColumns }
     plane += 1
   } while plane < planes.upperBound
   tile.put(out, Float.tileColumns, adding: arguments.pointee.adding)
@@ -333,8 +173,8 @@ func winogradProducts<S: ImageNumber>(
   let pointStride = winogradProductStride(tiles, tileRows, columns)
   withUnsafeTemporaryAllocation(of: Int.self, capacity: 16) { memory in
     guard let places = memory.baseAddress else { return }
-    PointBuffer.with { middle in
-      PointBuffer.with { results in
+    WinogradPointBuffer.with { middle in
+      WinogradPointBuffer.with { results in
         let room = middle + 24 * lanes
         let finish = ConvFinish<S>(
           epilogue.pointee, column: epilogue.pointee.firstColumn, width: width, room: room)
@@ -347,6 +187,12 @@ func winogradProducts<S: ImageNumber>(
           let across = min(tileAcross, (x.width - left + x.dilationWidth - 1) / x.dilationWidth)
           if rows <= 0 || across <= 0 { continue }
           let first = image * x.imageStride + (top * x.width + left) * x.channels
+          if rows == 4 && across == 4 && x.tiling.taps == 3 && width % lanes == 0 {
+            winogradWholeOutput(
+              products + tile * columns, pointStride, finish, width, first,
+              x.dilationHeight * x.width * x.channels, x.dilationWidth * x.channels, middle)
+            continue
+          }
           for i in 0..<rows {
             for j in 0..<across {
               let place = first + (i * x.dilationHeight * x.width + j * x.dilationWidth) * x.channels
@@ -354,42 +200,17 @@ func winogradProducts<S: ImageNumber>(
             }
           }
           finish.fetch(places, rows * across, width)
-          @inline(__always)
-          func transform(_ half: Int, _ down: Int, _ right: Int, _ taps: Int) {
-            let m = products + (tile * columns + half)
-            for j in 0..<6 {
-              let isThere = j == 5 ? taps == 3 || x.tiling.hasLastAcross : j < right + taps - 2
-              @inline(__always)
-              func p(_ i: Int) -> V {
-                let isNeeded = i == 5 ? taps == 3 || x.tiling.hasLastDown : i < down + taps - 2
-                return isThere && isNeeded ? load(m + (i * 6 + j) * pointStride) : V()
-              }
-              let t = outputTransform((p(0), p(1), p(2), p(3), p(4), p(5)), down)
-              store(t.0, middle + j * lanes)
-              store(t.1, middle + (6 + j) * lanes)
-              store(t.2, middle + (12 + j) * lanes)
-              store(t.3, middle + (18 + j) * lanes)
-            }
-            for i in 0..<rows {
-              let s = middle + i * 6 * lanes
-              let t = outputTransform(
-                (
-                  load(s), load(s + lanes), load(s + 2 * lanes), load(s + 3 * lanes), load(s + 4 * lanes),
-                  load(s + 5 * lanes)
-                ), right)
-              let o = results + i * across * columns + half
-              store(t.0, o)
-              if across > 1 { store(t.1, o + columns) }
-              if across > 2 { store(t.2, o + 2 * columns) }
-              if across > 3 { store(t.3, o + 3 * columns) }
-            }
-          }
           var half = 0
           while half < width {
-            if tileDown == 4 && tileAcross == 4 && x.tiling.taps == 3 {
-              transform(half, 4, 4, 3)
+            let from = products + (tile * columns + half)
+            if x.tiling.taps == 3 {
+              winogradOutputTile(
+                from, pointStride, (tileDown, tileAcross), (rows, across), results + half, middle)
             } else {
-              transform(half, tileDown, tileAcross, x.tiling.taps)
+              winogradTapsOutputTile(
+                from, pointStride, (tileDown, tileAcross), (rows, across),
+                (x.tiling.hasLastDown, x.tiling.hasLastAcross),
+                results + half, middle)
             }
             half += lanes
           }
@@ -413,12 +234,20 @@ func winogradGradient<S: ImageNumber>(
   let columns = Float.tileColumns
   let pointStride = winogradPointStride(tiles, columns)
   withUnsafeTemporaryAllocation(of: UnsafePointer<S>.self, capacity: 16) { addresses in
-    PointBuffer.with { middle in
+    WinogradPointBuffer.with { middle in
       guard let from = addresses.baseAddress else { return }
       for tile in 0..<tiles {
         let (grid, row, column, rows, across) = x.tiling.place(firstTile + tile)
         let (image, top, left) = gridPlace(grid, x.dilationHeight, x.dilationWidth, x.firstPlace)
         let plane = base + planeOffset(image, x)
+        let high = row * x.dilationHeight + top, low = column * x.dilationWidth + left
+        let isInside = high + 3 * x.dilationHeight < x.height && low + 3 * x.dilationWidth < x.width
+        if isInside && rows == 4 && across == 4 && channels % lanes == 0 {
+          winogradWholeGradient(
+            plane + (high * x.heightStride + low * x.widthStride), x.dilationHeight * x.heightStride,
+            x.dilationWidth * x.widthStride, channels, out + tile * columns, pointStride, middle)
+          continue
+        }
         for i in 0..<4 {
           let h = (row + i) * x.dilationHeight + top
           for j in 0..<4 {
@@ -433,26 +262,10 @@ func winogradGradient<S: ImageNumber>(
           let present = channel < channels
           @inline(__always) func d(_ i: Int) -> V { present ? S.load(from[i] + channel) : V() }
           for j in 0..<4 {
-            let t = gradientTransform((d(j), d(4 + j), d(8 + j), d(12 + j)), rows)
-            store(t.0, middle + j * lanes)
-            store(t.1, middle + (4 + j) * lanes)
-            store(t.2, middle + (8 + j) * lanes)
-            store(t.3, middle + (12 + j) * lanes)
-            store(t.4, middle + (16 + j) * lanes)
-            store(t.5, middle + (20 + j) * lanes)
+            putPoints(
+              gradientTransform((d(j), d(4 + j), d(8 + j), d(12 + j)), rows), 6, middle + j * lanes, 4 * lanes)
           }
-          var to = out + tile * columns + channel
-          for i in 0..<6 {
-            let m = middle + i * 4 * lanes
-            let t = gradientTransform((load(m), load(m + lanes), load(m + 2 * lanes), load(m + 3 * lanes)), across)
-            store(t.0, to)
-            store(t.1, to + pointStride)
-            store(t.2, to + 2 * pointStride)
-            store(t.3, to + 3 * pointStride)
-            store(t.4, to + 4 * pointStride)
-            store(t.5, to + 5 * pointStride)
-            to += 6 * pointStride
-          }
+          winogradGradientAcross(middle, across, out + (tile * columns + channel), pointStride)
           channel += lanes
         }
       }
@@ -488,9 +301,12 @@ func winogradAccumulate(_ arguments: UnsafePointer<WinogradSums>) {
         switch (whole, x.narrow) {
         // Within a plane the rows are neighbours: one address instead of six.
         case (true, true):
-          stridedNarrowTile(rows[0], x.channels, x.gradient, columns, x.tiles, out, columns, x.adding)
+          stridedTile(
+            rows[0], x.channels, x.gradient, columns, x.tiles, 8 * columns, out, columns, x.adding,
+            NarrowTile<Float>.self)
         case (true, false):
-          stridedTile(rows[0], x.channels, x.gradient, columns, x.tiles, 8 * columns, out, columns, x.adding)
+          stridedTile(
+            rows[0], x.channels, x.gradient, columns, x.tiles, 8 * columns, out, columns, x.adding, Tile<Float>.self)
         case (false, true): pairsTile(rows, x.channels, x.gradient, x.tiles, out, NarrowTile<Float>.self)
         case (false, false): pairsTile(rows, x.channels, x.gradient, x.tiles, out, Tile<Float>.self)
         }

@@ -31,19 +31,23 @@ func gemmBlock<T: ProductScalar>(_ arguments: BlockArguments, _: T.Type) {
         let stride = direct ? x.cRowStride : columns
         let adding = direct && beta == 1
         fetcher.step()
+        let first = a + i * (x.aRowStride ?? x.k)
         if let rowStride = x.aRowStride {
-          let first = a + i * rowStride
           if narrow {
-            narrowRowTile(first, rowStride, height - 1, panel, x.bRowStride, x.k, target, stride, adding)
+            rowTile(
+              first, rowStride, height - 1, panel, x.bRowStride, x.k, target, stride, adding, NarrowTile<T>.self)
           } else {
-            rowTile(first, rowStride, height - 1, panel, x.bRowStride, x.k, target, stride, adding)
+            rowTile(first, rowStride, height - 1, panel, x.bRowStride, x.k, target, stride, adding, Tile<T>.self)
           }
         } else if narrow {
-          stridedNarrowTile(a + i * x.k, tileRows, panel, x.bRowStride, x.k, target, stride, adding)
-        } else if height <= 6 {
-          stridedHalfTile(a + i * x.k, tileRows, panel, x.bRowStride, x.k, 8 * x.bRowStride, target, stride, adding)
+          stridedTile(
+            first, tileRows, panel, x.bRowStride, x.k, 8 * x.bRowStride, target, stride, adding, NarrowTile<T>.self)
+        } else if height <= 6 && tileRows > 6 {
+          stridedTile(
+            first, tileRows, panel, x.bRowStride, x.k, 8 * x.bRowStride, target, stride, adding, SixRows<T>.self)
         } else {
-          stridedTile(a + i * x.k, tileRows, panel, x.bRowStride, x.k, 8 * x.bRowStride, target, stride, adding)
+          stridedTile(
+            first, tileRows, panel, x.bRowStride, x.k, 8 * x.bRowStride, target, stride, adding, Tile<T>.self)
         }
         if !direct {
           merge(buffer, columns, height, width, alpha, beta, out, x.cRowStride)
@@ -95,109 +99,67 @@ private struct Fetcher {
 /// A tile from columns of a (rows adjacent, `aStride` from one to the next; packed: the number of rows) and rows
 /// of b, of which what lies `ahead` numbers further on is fetched. k must not be 0.
 @inline(never)
-func stridedTile<T: ProductScalar>(
-  _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int,
-  _ ahead: Int, _ out: UnsafeMutablePointer<T>,
-  _ outStride: Int, _ adding: Bool
+func stridedTile<Rows: ProductTile>(
+  _ a: UnsafePointer<Rows.T>, _ aStride: Int, _ b: UnsafePointer<Rows.T>, _ bStride: Int, _ k: Int, _ ahead: Int,
+  _ out: UnsafeMutablePointer<Rows.T>, _ outStride: Int, _ adding: Bool, _: Rows.Type
 ) {
   for row in 0..<tileRows {
     sn_prefetch_write(out + row * outStride)
-    sn_prefetch_write(out + row * outStride + T.Vector.scalarCount)
+    sn_prefetch_write(out + row * outStride + Rows.T.Vector.scalarCount)
   }
-  var tile = Tile<T>()
-  var a = a
-  var b = b
-  var left = k
-  repeat {
-    // Rows of b that are not packed lie on pages of their own, which the processor does not prefetch.
-    sn_prefetch(b + ahead)
-    sn_prefetch(b + (ahead + T.Vector.scalarCount))
-    tile.add(load(b), load(b + T.Vector.scalarCount)) { i in
-      (a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4], a[i + 5])
+  var tile = Rows()
+  // Constant distances cost no instructions.
+  if termsAtOnce > 1 && bStride == Rows.T.tileColumns {
+    if aStride == tileRows {
+      tile.add(terms: k, a, tileRows, b, Rows.T.tileColumns, ahead)
+    } else {
+      tile.add(terms: k, a, aStride, b, Rows.T.tileColumns, ahead)
     }
-    a += aStride
-    b += bStride
-    left -= 1
-  } while left > 0
+  } else {
+    tile.add(terms: k, a, aStride, b, bStride, ahead)
+  }
   tile.put(out, outStride, adding: adding)
 }
 
-/// The first six rows of `stridedTile`.
-@inline(never)
-func stridedHalfTile<T: ProductScalar>(
-  _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int,
-  _ ahead: Int, _ out: UnsafeMutablePointer<T>,
-  _ outStride: Int, _ adding: Bool
-) {
-  let half = T.Vector.scalarCount
-  var tile = SixRows<T>()
-  var a = a
-  var b = b
-  var left = k
-  repeat {
-    sn_prefetch(b + ahead)
-    sn_prefetch(b + (ahead + half))
-    tile.add((a[0], a[1], a[2], a[3], a[4], a[5]), load(b), load(b + half))
-    a += aStride
-    b += bStride
-    left -= 1
-  } while left > 0
-  tile.put(out, outStride, adding: adding)
-}
-
-@inline(never)
-func stridedNarrowTile<T: ProductScalar>(
-  _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int,
-  _ out: UnsafeMutablePointer<T>,
-  _ outStride: Int, _ adding: Bool
-) {
-  var tile = NarrowTile<T>()
-  var a = a
-  var b = b
-  var left = k
-  repeat {
-    tile.add(load(b)) { i in (a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4], a[i + 5]) }
-    a += aStride
-    b += bStride
-    left -= 1
-  } while left > 0
-  tile.put(out, outStride, adding: adding)
+extension ProductTile {
+  @inline(__always)
+  fileprivate mutating func add(
+    terms: Int, _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ ahead: Int
+  ) {
+    var a = a, b = b
+    @inline(__always)
+    func fetch(_ step: Int) {
+      // Rows of b that are not packed lie on pages of their own, which the processor does not prefetch.
+      let row = b + (ahead + step * bStride)
+      sn_prefetch(row)
+      if T.tileBytes > 64 { sn_prefetch(row + T.Vector.scalarCount) }
+    }
+    @inline(__always)
+    func addTerm(_ index: Int, _ step: Int) {
+      add(row: b + step * bStride) { i in
+        let a = a + (step * aStride + i)
+        return (a[0], a[1], a[2], a[3], a[4], a[5])
+      }
+    }
+    forEachTerm(terms, fetching: fetch, addTerm) { count in
+      a += count * aStride
+      b += count * bStride
+    }
+  }
 }
 
 /// A tile from rows of a with adjacent elements (rows beyond `lastRow` repeat it) and rows of b. k must not be 0.
 @inline(never)
-func rowTile<T: ProductScalar>(
-  _ a: UnsafePointer<T>, _ aRowStride: Int, _ lastRow: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int,
-  _ out: UnsafeMutablePointer<T>,
-  _ outStride: Int, _ adding: Bool
+func rowTile<Rows: ProductTile>(
+  _ a: UnsafePointer<Rows.T>, _ aRowStride: Int, _ lastRow: Int, _ b: UnsafePointer<Rows.T>, _ bStride: Int, _ k: Int,
+  _ out: UnsafeMutablePointer<Rows.T>, _ outStride: Int, _ adding: Bool, _: Rows.Type
 ) {
-  let rows = RowPointers<T> { a + min($0, lastRow) * aRowStride }
-  var tile = Tile<T>()
+  let rows = RowPointers<Rows.T> { a + (min($0, lastRow) * aRowStride + k) }
+  var tile = Rows()
   var b = b
-  var index = 0
-  repeat {
-    tile.add(load(b), load(b + T.Vector.scalarCount)) { rows.six($0, index) }
-    b += bStride
-    index += 1
-  } while index < k
-  tile.put(out, outStride, adding: adding)
-}
-
-@inline(never)
-func narrowRowTile<T: ProductScalar>(
-  _ a: UnsafePointer<T>, _ aRowStride: Int, _ lastRow: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ k: Int,
-  _ out: UnsafeMutablePointer<T>,
-  _ outStride: Int, _ adding: Bool
-) {
-  let rows = RowPointers<T> { a + min($0, lastRow) * aRowStride }
-  var tile = NarrowTile<T>()
-  var b = b
-  var index = 0
-  repeat {
-    tile.add(load(b)) { rows.six($0, index) }
-    b += bStride
-    index += 1
-  } while index < k
+  @inline(__always)
+  func addTerm(_ index: Int, _ step: Int) { tile.add(row: b + step * bStride) { rows.six($0, index) } }
+  forEachTerm(k, addTerm) { b += $0 * bStride }
   tile.put(out, outStride, adding: adding)
 }
 

@@ -10,7 +10,6 @@ private func productKernels<T: ProductScalar & ImageNumber>(_: T.Type) -> Produc
   let kernels = ProductKernels()
   kernels.rows = tileRows
   kernels.columns = T.tileColumns
-  kernels.gradientRows = gradientTileRows
   kernels.packRows = { packPanels($0, $1, $2, $3, $4, $5, width: tileRows, T.self) }
   kernels.packColumns = { packPanels($0, $1, $2, $3, $4, $5, width: T.tileColumns, T.self) }
   kernels.block = { gemmBlock($0, T.self) }

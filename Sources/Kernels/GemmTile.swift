@@ -66,7 +66,7 @@ extension Double {
   extension Double: ProductScalar { typealias Vector = SIMD8<Double> }
   /// 12 rows of two vectors fill 24 of the 32 vector registers; two more hold a row of b.
   let tileRows = 12
-  let gradientTileRows = 12
+  let termsAtOnce = 1
 #elseif SN_V3
   extension Float: ProductScalar {
     typealias Vector = SIMD8<Float>
@@ -84,17 +84,21 @@ extension Double {
   extension Double: ProductScalar { typealias Vector = SIMD4<Double> }
   /// 6 rows of two vectors fill 12 of the 16 vector registers.
   let tileRows = 6
-  let gradientTileRows = 4
+  /// A term of this tile has 12 multiplications beside 8 loads. Two threads that share a core have three instructions per
+  /// cycle each, so that every other instruction of the loop costs time: it takes four terms in a row.
+  let termsAtOnce = 4
 #else
   extension Float: ProductScalar { typealias Vector = SIMD4<Float> }
   extension Double: ProductScalar { typealias Vector = SIMD2<Double> }
   let tileRows = 6
-  let gradientTileRows = 4
+  let termsAtOnce = 4
 #endif
 
 extension ProductScalar {
   /// Columns of a register tile.
   @inline(__always) static var tileColumns: Int { 2 * Vector.scalarCount }
+  /// Bytes of a row of a register tile.
+  @inline(__always) static var tileBytes: Int { 2 * MemoryLayout<Vector>.size }
 }
 
 @inline(__always)
@@ -322,6 +326,39 @@ struct RowPointers<T: ProductScalar> {
     #endif
     return (top.0[index], top.1[index], top.2[index], top.3[index], top.4[index], top.5[index])
   }
+}
+
+/// How many terms of a tile follow each other without a test.
+protocol TermCount { static var count: Int { get } }
+enum OneTerm: TermCount { @inline(__always) static var count: Int { 1 } }
+/// As many as this instruction set wants.
+enum SomeTerms: TermCount { @inline(__always) static var count: Int { termsAtOnce } }
+
+/// The loop over the terms of a tile: `body(index, step)` adds the term `index`, which counts up from `-count`, `step`
+/// terms behind where `next(terms)` has moved to; `fetching(step)` asks for what comes later. The number of terms must be
+/// a multiple of those at once, and not 0.
+@inline(__always)
+func forEachTerm<Terms: TermCount>(
+  from first: Int, to end: Int = 0, _: Terms.Type, fetching: (Int) -> Void = { _ in }, _ body: (Int, Int) -> Void,
+  next: (Int) -> Void
+) {
+  var index = first
+  repeat {
+    for step in 0..<Terms.count { fetching(step) }
+    for step in 0..<Terms.count { body(index + step, step) }
+    next(Terms.count)
+    index += Terms.count
+  } while index != end
+}
+
+/// The same for any number of terms but 0.
+@inline(__always)
+func forEachTerm(
+  _ count: Int, fetching: (Int) -> Void = { _ in }, _ body: (Int, Int) -> Void, next: (Int) -> Void
+) {
+  let rest = termsAtOnce > 1 ? count % termsAtOnce : 0
+  if rest < count { forEachTerm(from: -count, to: -rest, SomeTerms.self, fetching: fetching, body, next: next) }
+  if rest > 0 { forEachTerm(from: -rest, OneTerm.self, fetching: fetching, body, next: next) }
 }
 
 /// Room for one tile: edges are computed in full and copied in part.

@@ -59,10 +59,10 @@ private func wideProduct<T: StreamedScalar>(_ x: WideArguments, _ first: Int, _ 
         let panel = x.a.assumingMemoryBound(to: T.self) + row * x.k
         let rows = min(tileRows, x.m - row)
         let ahead = row == 0 ? tilesAhead * columns : 0
-        if rows <= 6 {
-          stridedHalfTile(panel, tileRows, b + at, x.bRowStride, x.k, ahead, buffer, columns, false)
+        if rows <= 6 && tileRows > 6 {
+          stridedTile(panel, tileRows, b + at, x.bRowStride, x.k, ahead, buffer, columns, false, SixRows<T>.self)
         } else {
-          stridedTile(panel, tileRows, b + at, x.bRowStride, x.k, ahead, buffer, columns, false)
+          stridedTile(panel, tileRows, b + at, x.bRowStride, x.k, ahead, buffer, columns, false, Tile<T>.self)
         }
         for i in 0..<rows {
           let from = buffer + i * columns, to = c + ((row + i) * x.cRowStride + at)

@@ -6,7 +6,6 @@ public func makePairKernels() -> ProductKernels {
   let kernels = ProductKernels()
   kernels.rows = tileRows
   kernels.columns = Float.tileColumns
-  kernels.gradientRows = gradientTileRows
   kernels.packRows = { packPairs($0, $1, $2, $3, $4, $5, width: tileRows) }
   kernels.packColumns = { packPairs($0, $1, $2, $3, $4, $5, width: Float.tileColumns) }
   kernels.block = { gemmBlock($0, Float.self) }

@@ -44,7 +44,7 @@ struct WinogradConvolution {
     // The filters come from the third-level cache for each block: the fewer, the better, as long as the block stays in the
     // second. Of volumes, several planes of it must stay.
     let rows = table.gemm.f32.rows
-    blockMultiple = shape.kernel.depth > 1 ? 1 : max(1, min(3, (512 << 10) / (36 * channels * 4 * rows)))
+    blockMultiple = shape.kernel.depth > 1 ? 1 : max(1, min(36 / rows, (512 << 10) / (36 * channels * 4 * rows)))
     blockTiles = rows * blockMultiple
     let images = shape.batch * result.depth
     let cost = WinogradCost(kernels: table.gemm.f32, lanes: table.winograd.lanes)
@@ -173,7 +173,7 @@ struct WinogradConvolution {
     let blocks = winogradBlocks(tiles, rows: table.gemm.f32.rows, multiple: blockMultiple)
     let panels = x.panels
     let filterSize = 36 * winogradPointStride(channels, tileColumns)
-    let tileStride = 36 * channels + 16
+    let (pointStride, tileStride) = winogradTileStrides(channels)
     let sourceSize = blockTiles * tileStride
     let productSize = productSize(blockTiles)
     // The planes that one plane of the result sees are kept, each in its place of a ring.
@@ -209,7 +209,7 @@ struct WinogradConvolution {
               var images = x.images
               images.pointer += known * x.planeStride * type.size
               table.winograd.images(type).transformSource(
-                &images, first, count, transformed + known % ring * sourceSize, tileStride, channels)
+                &images, first, count, transformed + known % ring * sourceSize, tileStride, pointStride)
               known += 1
             }
             let sources = seen.map { UnsafePointer(transformed + $0.plane % ring * sourceSize) }
@@ -218,7 +218,7 @@ struct WinogradConvolution {
                 UnsafePointer(filters.of(Float.self) + (panel * depthTaps + $0.tap) * filterSize)
               }
               multiply(
-                sources, filters, tileStride: tileStride, pointStride: channels, first, count, channels: channels,
+                sources, filters, tileStride: tileStride, pointStride: pointStride, first, count, channels: channels,
                 panel, adding: false, to: products)
               finish(x, products, first, count, plane, panel)
             }
@@ -231,7 +231,7 @@ struct WinogradConvolution {
   /// Few tiles and large filters: the tiles are transformed once; then a task takes a block of columns, whose
   /// filters it transforms a few channels at a time, so that they never leave the second-level cache.
   private func runByColumns(_ x: Arguments, _ prepared: PreparedFilters?) throws {
-    let tileStride = 36 * channels + 16
+    let (pointStride, tileStride) = winogradTileStrides(channels)
     let transformed = try Scratch(bytes: tiles * tileStride * 4)
     // 128 channels of 32 columns at 36 points: 590 kB.
     let part = 128
@@ -250,7 +250,7 @@ struct WinogradConvolution {
     parallelFor(tiles, grain: 4) { first, last in
       var images = x.images
       table.winograd.images(type).transformSource(
-        &images, first, last - first, transformed.of(Float.self) + first * tileStride, tileStride, channels)
+        &images, first, last - first, transformed.of(Float.self) + first * tileStride, tileStride, pointStride)
     }
     parallelFor(x.panels, grain: 1) { start, end in
       slots.with { scratch in
@@ -265,7 +265,7 @@ struct WinogradConvolution {
             table.winograd.transformFilter(packed, channels, (first, count), gradient, filters)
             multiply(
               [UnsafePointer(transformed.of(Float.self) + first)], [UnsafePointer(filters)], tileStride: tileStride,
-              pointStride: channels, 0, tiles, channels: count, panel, adding: first > 0, to: products)
+              pointStride: pointStride, 0, tiles, channels: count, panel, adding: first > 0, to: products)
           }
           finish(x, products, 0, tiles, 0, panel)
         }

@@ -151,7 +151,7 @@ struct StridedWinograd {
     // Filters come from the third-level cache for each block of tiles, whose transformed inputs stay in the second.
     let points = gradient ? 25 : isOdd ? 81 : 100
     let rows = table.gemm.f32.rows
-    let multiple = max(1, min(3, (640 << 10) / (points * channels * 4 * rows)))
+    let multiple = max(1, min(36 / rows, (640 << 10) / (points * channels * 4 * rows)))
     let blockTiles = rows * multiple
     var tasks: [(pass: Range<Int>, first: Int, count: Int)] = []
     for pass in passes {
@@ -159,7 +159,7 @@ struct StridedWinograd {
         tasks.append((pass, block.first, block.count))
       }
     }
-    let tileStride = 36 * channels + 16
+    let (pointStride, tileStride) = winogradTileStrides(channels)
     let sourceSize = blockTiles * tileStride
     let productSize = 36 * winogradProductStride(blockTiles, table.gemm.f32.rows, width)
     let slots = try ScratchSlots(bytes: ((gradient ? 1 : 4) * sourceSize + productSize) * 4)
@@ -172,7 +172,7 @@ struct StridedWinograd {
           for part in pass {
             var images = parts[part]
             table.winograd.wideImages.transformSource(
-              &images, first, count, transformed + (part - pass.lowerBound) * sourceSize, tileStride, channels)
+              &images, first, count, transformed + (part - pass.lowerBound) * sourceSize, tileStride, pointStride)
           }
           let sources = pass.map { UnsafePointer(transformed + ($0 - pass.lowerBound) * sourceSize) }
           let own = StridedWinograd.parts[pass.lowerBound]
@@ -188,7 +188,7 @@ struct StridedWinograd {
                 guard let source = sources.baseAddress, let filter = filters.baseAddress else { return }
                 var work = WinogradProducts(
                   sources: source, filters: filter, planes: pass.count, tileStride: tileStride,
-                  pointStride: channels,
+                  pointStride: pointStride,
                   tiling: tiling, firstTile: first, tiles: count, channels: channels,
                   narrow: 2 * (columns - panel * width) <= width, adding: false, products: products,
                   isOdd: isOdd && !gradient)
