@@ -21,6 +21,9 @@ live = weakref.WeakValueDictionary()
 classes = {}
 
 _INT64 = 1 << 63
+_TENSOR = lib.SN_TENSOR
+_new = ffi.new
+_pair = ffi.typeof("sn_value[2]")
 
 
 def address(handle):
@@ -124,12 +127,30 @@ def load(value):
 
 def forward_values(handle, inputs):
     """A module's own forward on any values."""
+    if len(inputs) == 1 and isinstance(inputs[0], Tensor):
+        return _forward_tensor(handle, inputs[0])
     memory = []
     values = ffi.new("sn_value[]", max(len(inputs), 1))
     for target, value in zip(values, inputs, strict=False):
         store_value(target, value, memory)
     result = ffi.new("sn_value *")
     check(lib.sn_module_forward_values(handle, values, len(inputs), result))
+    output = load(result)
+    lib.sn_value_clear(result)
+    return output
+
+
+def _forward_tensor(handle, input):
+    # Networks call their containers so: one array for input and output, whose handle passes over.
+    values = _new(_pair)
+    value = values[0]
+    value.kind, value.tensor = _TENSOR, input._h
+    result = values + 1
+    status = lib.sn_module_forward_values(handle, values, 1, result)
+    if status:
+        check(status)
+    if result.kind == _TENSOR:
+        return wrap(result.tensor)
     output = load(result)
     lib.sn_value_clear(result)
     return output
@@ -147,7 +168,13 @@ def swiftnet_forward(context, inputs, count, result):
         module = live.get(address(context))
         if module is None:
             raise RuntimeError("a module written in Python was run after its Python object was gone")
-        output = module(*[load(inputs[i]) for i in range(count)])
+        if count == 1 and inputs.kind == _TENSOR:
+            output = module(wrap(lib.sn_retain(inputs.tensor)))
+            if isinstance(output, Tensor):
+                result.kind, result.tensor = _TENSOR, lib.sn_retain(output._h)
+                return 0
+        else:
+            output = module(*[load(inputs[i]) for i in range(count)])
         memory = []
         store_value(result, output, memory, owned=True)
         _results[_thread.get_ident()] = memory
