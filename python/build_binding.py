@@ -1,5 +1,6 @@
 """Makes the glue between Python and libswiftnet from the C header: one compiled module for all Python versions."""
 
+import platform
 import re
 import sys
 from pathlib import Path
@@ -60,6 +61,14 @@ def declarations() -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith("#"))
 
 
+# As for the Swift library (Package.swift): what is built where the C library reads packed relocations needs that there.
+LINUX_LINKING = []
+if sys.platform == "linux":
+    LINUX_LINKING.append("-Wl,-s")
+    libc, version = platform.libc_ver()
+    if libc == "glibc" and [int(part) for part in version.split(".")] >= [2, 36]:
+        LINUX_LINKING.append("-Wl,-z,pack-relative-relocs")
+
 ffibuilder = FFI()
 ffibuilder.cdef(declarations() + CALLBACKS)
 ffibuilder.set_source(
@@ -69,9 +78,9 @@ ffibuilder.set_source(
     library_dirs=[str(ROOT / "python/swiftnet")],
     libraries=["swiftnet"],
     runtime_library_dirs=["$ORIGIN"],
-    # Without debugging information, and for speed as far as size allows: it only hands arguments on.
-    extra_compile_args=["-g0", "-O2"],
-    extra_link_args=["-Wl,-rpath,$ORIGIN", *(["-Wl,-s"] if sys.platform == "linux" else [])],
+    # For speed as far as size allows: it only hands arguments on. No debugging information, nothing to unwind.
+    extra_compile_args=["-g0", "-O2", "-fno-asynchronous-unwind-tables"],
+    extra_link_args=["-Wl,-rpath,$ORIGIN", *LINUX_LINKING],
     py_limited_api=True,
     define_macros=[("Py_LIMITED_API", "0x030A0000")],
 )

@@ -261,9 +261,9 @@ private func accumulate<S: ImageNumber>(
     var start = 0
     while start < run {
       let left = min(piece, run - start)
-      // What no loop over several terms takes comes last.
-      let rest = left < termsAtOnce ? left : 0
-      let length = rest > 0 ? rest : left / termsAtOnce * termsAtOnce
+      // What no loop over several terms takes comes last. (Of a narrow tile, all goes term by term.)
+      let isNarrow = width <= lanes
+      let length = isNarrow || left < termsAtOnce ? left : left / termsAtOnce * termsAtOnce
       let last = tap + count == taps && start + length == run
       let from = addresses + tap * tileRows
       @inline(__always)
@@ -272,10 +272,10 @@ private func accumulate<S: ImageNumber>(
           from, tapWeights + tap, count, offset, start, length, ahead, panel, buffer, adding, last ? target : nil,
           places, Rows.self, Terms.self)
       }
-      if rest > 0 {
-        if width <= lanes { sum(NarrowTile<T>.self, OneTerm.self) } else { sum(Tile<T>.self, OneTerm.self) }
-      } else if width <= lanes {
-        sum(NarrowTile<T>.self, SomeTerms.self)
+      if isNarrow {
+        sum(NarrowTile<T>.self, OneTerm.self)
+      } else if length < termsAtOnce {
+        sum(Tile<T>.self, OneTerm.self)
       } else if rows <= 6 && tileRows > 6 {
         sum(SixRows<T>.self, SomeTerms.self)
       } else {

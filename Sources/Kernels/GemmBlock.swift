@@ -108,24 +108,28 @@ func stridedTile<Rows: ProductTile>(
     sn_prefetch_write(out + row * outStride + Rows.T.Vector.scalarCount)
   }
   var tile = Rows()
-  // Constant distances cost no instructions.
+  // Constant distances cost no instructions, so that several terms in a row are worth their code.
   if termsAtOnce > 1 && bStride == Rows.T.tileColumns {
+    let rest = k % termsAtOnce
     if aStride == tileRows {
-      tile.add(terms: k, a, tileRows, b, Rows.T.tileColumns, ahead)
+      tile.add(k - rest, SomeTerms.self, a, tileRows, b, Rows.T.tileColumns, ahead)
     } else {
-      tile.add(terms: k, a, aStride, b, Rows.T.tileColumns, ahead)
+      tile.add(k - rest, SomeTerms.self, a, aStride, b, Rows.T.tileColumns, ahead)
     }
+    tile.add(rest, OneTerm.self, a + (k - rest) * aStride, aStride, b + (k - rest) * bStride, bStride, ahead)
   } else {
-    tile.add(terms: k, a, aStride, b, bStride, ahead)
+    tile.add(k, OneTerm.self, a, aStride, b, bStride, ahead)
   }
   tile.put(out, outStride, adding: adding)
 }
 
 extension ProductTile {
   @inline(__always)
-  fileprivate mutating func add(
-    terms: Int, _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int, _ ahead: Int
+  fileprivate mutating func add<Terms: TermCount>(
+    _ count: Int, _: Terms.Type, _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int,
+    _ ahead: Int
   ) {
+    if count == 0 { return }
     var a = a, b = b
     @inline(__always)
     func fetch(_ step: Int) {
@@ -141,9 +145,9 @@ extension ProductTile {
         return (a[0], a[1], a[2], a[3], a[4], a[5])
       }
     }
-    forEachTerm(terms, fetching: fetch, addTerm) { count in
-      a += count * aStride
-      b += count * bStride
+    forEachTerm(from: -count, Terms.self, fetching: fetch, addTerm) { terms in
+      a += terms * aStride
+      b += terms * bStride
     }
   }
 }

@@ -91,7 +91,7 @@ extension Double {
   extension Float: ProductScalar { typealias Vector = SIMD4<Float> }
   extension Double: ProductScalar { typealias Vector = SIMD2<Double> }
   let tileRows = 6
-  let termsAtOnce = 4
+  let termsAtOnce = 1
 #endif
 
 extension ProductScalar {

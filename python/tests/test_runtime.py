@@ -114,11 +114,11 @@ def test_freed_memory_serves_other_sizes():
         return made
 
     swiftnet.memory.empty()
-    keep = tensors(40, 300)
+    held = tensors(40, 300)
     before = swiftnet.memory.statistics()["system_allocations"]
     for count, kibibytes in [(30, 390), (60, 199), (100, 70), (8, 1400)]:
-        del keep
-        keep = tensors(count, kibibytes)
+        held.clear()
+        held += tensors(count, kibibytes)
     assert swiftnet.memory.statistics()["system_allocations"] == before
 
 
