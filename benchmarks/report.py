@@ -25,7 +25,7 @@ def main():
     )
     print("| work | swiftnet | best peer | ratio | of peak |\n| --- | --- | --- | --- | --- |")
     for row in result["rows"]:
-        if row["group"].startswith(CUSTOM):
+        if row["group"].startswith(CUSTOM) or not row["ratio"]:
             continue
         show = show_seconds if row["unit"] == "s" else show_bytes
         ours = min(v for k, v in row["values"].items() if k.startswith("swiftnet"))
@@ -36,14 +36,16 @@ def main():
             f"| {row['group']}: {row['name']} | {show(ours)} | {show(peers[best])} ({best}) | {row['ratio']:.2f} "
             f"| {share} |"
         )
+    custom = [row for row in result["rows"] if row["group"].startswith(CUSTOM)]
+    if not custom:
+        return
     print(
         "\nA loss written in Python beside the built-in one, on predictions of 16×21×128×128, forward and backward, as "
         "a multiple of the built-in one's time:\n"
     )
     print("| loss | times |\n| --- | --- |")
-    for row in result["rows"]:
-        if row["group"].startswith(CUSTOM):
-            print(f"| {row['name']} | {row['values']['swiftnet'] / row['values']['built in']:.2f} |")
+    for row in custom:
+        print(f"| {row['name']} | {row['values']['swiftnet'] / row['values']['built in']:.2f} |")
 
 
 if __name__ == "__main__":
