@@ -55,6 +55,15 @@ public func sn_memory_empty() -> Int32 {
   return 0
 }
 
+@c(sn_get_winograd) @implementation
+public func sn_get_winograd() -> Int32 { Backends.winograd ? 1 : 0 }
+
+@c(sn_set_winograd) @implementation
+public func sn_set_winograd(_ enabled: Int32) -> Int32 {
+  Backends.winograd = enabled != 0
+  return 0
+}
+
 @c(sn_set_interrupt_check) @implementation
 public func sn_set_interrupt_check(_ check: (@convention(c) () -> Int32)?) -> Int32 {
   Interrupt.install(check)

@@ -78,7 +78,7 @@ __version__ = "0.1.0"
 
 
 if TYPE_CHECKING:
-    from swiftnet import amp, cuda, losses, metrics, models, optim, random, special, train, transforms, utils
+    from swiftnet import amp, backends, cuda, losses, metrics, models, optim, random, special, train, transforms, utils
     from swiftnet._printing import set_printoptions
     from swiftnet._serialization import load, save
     from swiftnet._summary import summary
@@ -86,8 +86,8 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = _lazily(
     __name__,
     [
-        "amp", "cuda", "datasets", "losses", "memory", "metrics", "models", "npz", "optim", "random", "safetensors",
-        "special", "train", "transforms", "utils",
+        "amp", "backends", "cuda", "datasets", "losses", "memory", "metrics", "models", "npz", "optim", "random",
+        "safetensors", "special", "train", "transforms", "utils",
     ],
     ["swiftnet._serialization", "swiftnet._printing", "swiftnet._summary", "swiftnet.amp.autocast_mode"],
 )  # fmt: skip

@@ -106,6 +106,44 @@ def test_memory_is_used_again_and_can_be_returned():
     assert swiftnet.memory.statistics()["cached"] == 0
 
 
+def test_winograd_can_be_switched_off():
+    x = swiftnet.randn(1, 64, 28, 28, dtype=swiftnet.float64)
+    w = swiftnet.randn(64, 64, 3, 3, dtype=swiftnet.float64)
+    exact = swiftnet.nn.functional.conv2d(x, w, padding=1)
+
+    def error():
+        y = swiftnet.nn.functional.conv2d(x.float(), w.float(), padding=1)
+        return ((y.double() - exact).abs().max() / exact.abs().max()).item()
+
+    assert swiftnet.backends.winograd.enabled
+    assert 1e-6 < error() < 2e-5
+    with swiftnet.backends.winograd.flags(enabled=False):
+        assert not swiftnet.backends.winograd.enabled
+        assert error() < 1e-6
+    assert swiftnet.backends.winograd.enabled
+    swiftnet.backends.winograd.enabled = False
+    try:
+        assert error() < 1e-6
+    finally:
+        swiftnet.backends.winograd.enabled = True
+    with pytest.raises(TypeError, match="must be a bool"):
+        swiftnet.backends.winograd.enabled = "no"
+
+
+def test_switches_of_absent_libraries_can_be_set():
+    swiftnet.backends.cudnn.benchmark = True
+    swiftnet.backends.cudnn.deterministic = True
+    swiftnet.backends.cuda.matmul.allow_tf32 = True
+    assert not swiftnet.backends.cudnn.is_available()
+    assert not swiftnet.backends.mps.is_available()
+    assert not swiftnet.backends.deterministic
+    swiftnet.backends.deterministic = True
+    try:
+        assert swiftnet.are_deterministic_algorithms_enabled()
+    finally:
+        swiftnet.use_deterministic_algorithms(False)
+
+
 def test_freed_memory_serves_other_sizes():
     def tensors(count, kibibytes):
         made = [swiftnet.ones(kibibytes, 256) for _ in range(count)]

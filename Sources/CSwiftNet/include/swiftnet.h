@@ -47,6 +47,9 @@ const char *sn_config(void);
 int32_t sn_memory_statistics(int64_t *live, int64_t *peak, int64_t *cached, int64_t *allocations);
 int32_t sn_memory_reset_peak(void);
 int32_t sn_memory_empty(void);
+/* Whether convolutions may use Winograd's algorithm (1 at first). */
+int32_t sn_get_winograd(void);
+int32_t sn_set_winograd(int32_t enabled);
 /* A function that says, by a nonzero result, that long work is to stop. Asked every 50 ms at most. */
 int32_t sn_set_interrupt_check(int32_t (*check)(void));
 /* Dtype of floating-point results where no tensor says otherwise. */
