@@ -130,6 +130,21 @@ def test_winograd_can_be_switched_off():
         swiftnet.backends.winograd.enabled = "no"
 
 
+def test_winograd_can_be_switched_while_filters_are_kept():
+    conv = swiftnet.nn.Conv2d(64, 64, 3, padding=1).eval()
+    x = swiftnet.randn(1, 64, 28, 28)
+
+    def values():
+        with swiftnet.inference_mode():
+            return [conv(x).tolist() for _ in range(2)]
+
+    with_it = values()
+    with swiftnet.backends.winograd.flags(enabled=False):
+        without = values()
+    assert with_it[0] == with_it[1] != without[0] == without[1]
+    assert values() == with_it
+
+
 def test_switches_of_absent_libraries_can_be_set():
     swiftnet.backends.cudnn.benchmark = True
     swiftnet.backends.cudnn.deterministic = True

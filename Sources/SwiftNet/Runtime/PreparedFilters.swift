@@ -109,6 +109,8 @@ struct ConvolutionKey: Equatable {
   let shape: ConvolutionShape
   /// The input's, as N, C, D, H, W.
   let strides: [Int]
+  /// The switch of the moment.
+  let allowsWinograd = Backends.winograd
 }
 
 extension FilterLayout {
