@@ -12,6 +12,8 @@ struct ConvFinish<S: ImageNumber> {
   private let shift: UnsafePointer<T>
   private let residual: UnsafePointer<S>?
   private let relu: Bool
+  /// Whether sums go into the image as they are.
+  private let isPlain: Bool
   private let out: UnsafeMutablePointer<S>
 
   /// `room`: two rows of a tile's columns, which must live as long as this.
@@ -35,6 +37,7 @@ struct ConvFinish<S: ImageNumber> {
     self.shift = UnsafePointer(shifts)
     residual = x.residual.map { $0.assumingMemoryBound(to: S.self) + column }
     relu = x.relu
+    isPlain = x.bias == nil && x.scale == nil && x.residual == nil && !x.relu
     out = x.output.assumingMemoryBound(to: S.self) + column
   }
 
@@ -68,7 +71,12 @@ struct ConvFinish<S: ImageNumber> {
 
   /// One vector of channels from `place` on.
   @inline(__always)
-  func put(_ sum: V, _ factors: (scale: V, shift: V), _ place: Int) {
+  func put(_ sum: V, _ factors: (scale: V, shift: V), _ place: Int) { put(sum, factors, place, residual, relu) }
+
+  @inline(__always)
+  private func put(
+    _ sum: V, _ factors: (scale: V, shift: V), _ place: Int, _ residual: UnsafePointer<S>?, _ relu: Bool
+  ) {
     // Not `multiplyAdd`, which means pairs in one of the modules that share this file.
     #if SN_FMA
       var value = factors.shift
@@ -104,59 +112,65 @@ struct ConvFinish<S: ImageNumber> {
 }
 
 extension ConvFinish {
-  /// The rows of a tile with earlier sums, if there are any, to their places.
+  /// A tile with earlier sums, if there are any, to its rows' places. Which steps there are is asked once for all vectors:
+  /// with few terms, the way out is a fair part of a tile's instructions.
   @inline(__always)
-  fileprivate func putTile(
-    _ places: UnsafePointer<Int>, adding earlier: UnsafePointer<T>?, _ forEachRow: ((Int, V, V) -> Void) -> Void
-  ) {
-    let half = V.scalarCount
-    let left = factors(0), right = factors(half)
-    forEachRow { row, l, r in
-      var l = l, r = r
-      if let earlier {
-        l += load(earlier + row * T.tileColumns)
-        r += load(earlier + (row * T.tileColumns + half))
+  func put<Rows: ImageTile>(
+    _ tile: Rows, _ places: UnsafePointer<Int>, adding earlier: UnsafePointer<T>?
+  ) where Rows.T == T {
+    if isPlain && earlier == nil {
+      return tile.forEachVector { sum, row, column in S.store(sum, out + (places[row] + column)) }
+    }
+    let left = factors(0), right = factors(V.scalarCount)
+    @inline(__always)
+    func putAll(_ residual: UnsafePointer<S>?, _ relu: Bool, adding earlier: UnsafePointer<T>?) {
+      tile.forEachVector { sum, row, column in
+        var sum = sum
+        if let earlier { sum += load(earlier + (row * T.tileColumns + column)) }
+        put(sum, column == 0 ? left : right, places[row] + column, residual, relu)
       }
-      put(l, left, places[row])
-      put(r, right, places[row] + half)
+    }
+    if earlier != nil {
+      putAll(residual, relu, adding: earlier)
+    } else if let residual {
+      putAll(residual, relu, adding: nil)
+    } else if relu {
+      putAll(nil, true, adding: nil)
+    } else {
+      putAll(nil, false, adding: nil)
     }
   }
 }
 
-/// A tile that knows its way into an image.
+/// A tile that goes into an image vector by vector.
 protocol ImageTile: ProductTile {
-  /// The tile with earlier sums, if there are any, through the last steps of a convolution to its rows' places.
-  func put<S: ImageNumber>(
-    _ finish: ConvFinish<S>, _ places: UnsafePointer<Int>, adding earlier: UnsafePointer<T>?
-  ) where S.Wide == T
+  /// Calls `body(vector, row, first column)` for each vector.
+  func forEachVector(_ body: (T.Vector, Int, Int) -> Void)
 }
 
 extension Tile: ImageTile {
   @inline(__always)
-  func put<S: ImageNumber>(
-    _ finish: ConvFinish<S>, _ places: UnsafePointer<Int>, adding earlier: UnsafePointer<T>?
-  ) where S.Wide == T { finish.putTile(places, adding: earlier, forEach) }
+  func forEachVector(_ body: (V, Int, Int) -> Void) {
+    forEach { row, l, r in
+      body(l, row, 0)
+      body(r, row, V.scalarCount)
+    }
+  }
 }
 
 extension SixRows: ImageTile {
   @inline(__always)
-  func put<S: ImageNumber>(
-    _ finish: ConvFinish<S>, _ places: UnsafePointer<Int>, adding earlier: UnsafePointer<T>?
-  ) where S.Wide == T { finish.putTile(places, adding: earlier, forEach) }
+  func forEachVector(_ body: (V, Int, Int) -> Void) {
+    forEach { row, l, r in
+      body(l, row, 0)
+      body(r, row, V.scalarCount)
+    }
+  }
 }
 
 extension NarrowTile: ImageTile {
   @inline(__always)
-  func put<S: ImageNumber>(
-    _ finish: ConvFinish<S>, _ places: UnsafePointer<Int>, adding earlier: UnsafePointer<T>?
-  ) where S.Wide == T {
-    let factors = finish.factors(0)
-    forEach { row, l in
-      var l = l
-      if let earlier { l += load(earlier + row * T.tileColumns) }
-      finish.put(l, factors, places[row])
-    }
-  }
+  func forEachVector(_ body: (V, Int, Int) -> Void) { forEach { row, l in body(l, row, 0) } }
 }
 
 /// Adds the column sums of a block with the given row stride: a vector at a time over the rows, then in Double.

@@ -131,7 +131,7 @@ private func lineTile<S: ImageNumber, Rows: ImageTile, Terms: TermCount>(
     forEachTerm(from: -run, Terms.self, addTerm) { b += $0 * columns }
     tap += 1
   } while tap < taps
-  if let finish { tile.put(finish, places, adding: nil) } else { tile.put(buffer, columns, adding: false) }
+  if let finish { finish.put(tile, places, adding: nil) } else { tile.put(buffer, columns, adding: false) }
 }
 
 /// A full tile of adjacent places (step 1): one address serves all rows.
@@ -156,7 +156,7 @@ private func narrowLineTile<S: ImageNumber>(
     } while p < end
     tap += 1
   } while tap < taps
-  if let finish { tile.put(finish, places, adding: nil) } else { tile.put(buffer, columns, adding: false) }
+  if let finish { finish.put(tile, places, adding: nil) } else { tile.put(buffer, columns, adding: false) }
 }
 
 /// The weight gradient of some lines for one block of columns:

@@ -164,6 +164,51 @@ private let accumulatedTerms = 256
 /// Bytes of the first-level cache that sources may fill beside a panel of weights.
 private let firstLevelRoom = 24 << 10
 
+/// How many terms of a tile one accumulator takes: `taps` whole taps, or `length` numbers of one.
+private struct Stretch {
+  let taps: Int
+  let length: Int
+
+  @inline(__always)
+  init(run: Int) {
+    let pieces = max(1, (run + accumulatedTerms - 1) / accumulatedTerms)
+    taps = max(1, accumulatedTerms / max(1, run))
+    length = ((run + pieces - 1) / pieces + termsAtOnce - 1) / termsAtOnce * termsAtOnce
+  }
+}
+
+/// The tables of a convolution's tiles, see `gatherTables`.
+private struct Tables {
+  let first: UnsafePointer<Int>
+  let words: Int
+  /// Taps that there is room for.
+  let capacity: Int
+
+  @inline(__always)
+  init(_ x: ConvolveArguments) {
+    first = x.tables
+    words = x.tableWords
+    capacity = (x.tableWords - 1 - tileRows) / (1 + tileRows)
+  }
+
+  @inline(__always)
+  subscript(tile: Int) -> TileTable {
+    let table = first + tile * words
+    return TileTable(
+      taps: table[0], places: table + 1, weights: table + (1 + tileRows), addresses: table + (1 + tileRows + capacity))
+  }
+}
+
+private struct TileTable {
+  let taps: Int
+  /// In the output, of each row.
+  let places: UnsafePointer<Int>
+  /// In a panel, of each tap.
+  let weights: UnsafePointer<Int>
+  /// [tap][row]
+  let addresses: UnsafePointer<Int>
+}
+
 /// Tiles of a convolution:
 ///
 ///     for each few tiles of output places (all, unless they fit in the first-level cache)
@@ -177,10 +222,12 @@ func convolveRows<S: ImageNumber>(_ arguments: UnsafePointer<ConvolveArguments>,
   let x = arguments.pointee
   let columns = T.tileColumns
   let weights = x.weights.assumingMemoryBound(to: T.self)
+  let tables = Tables(x), stretch = Stretch(run: x.run)
   // Short panels leave room in the first-level cache for the rows of some tiles too.
-  let taps = (x.tableWords - 1 - tileRows) / (1 + tileRows)
-  let tileBytes = taps * x.run * tileRows * MemoryLayout<T>.stride
+  let tileBytes = tables.capacity * x.run * tileRows * MemoryLayout<T>.stride
   let tilesAtOnce = 4 * tileBytes <= firstLevelRoom ? firstLevelRoom / max(tileBytes, 1) : x.tiles
+  // Where one accumulator takes all terms, whole tiles go through a loop of their own.
+  let isOneStretch = tables.capacity <= stretch.taps && x.run <= stretch.length && x.run % termsAtOnce == 0 && x.run > 0
   TileBuffer<T>.with { buffer in
     TileBuffer<T>.with { room in
       var first = 0
@@ -191,13 +238,18 @@ func convolveRows<S: ImageNumber>(_ arguments: UnsafePointer<ConvolveArguments>,
           let width = min(columns, x.columns - column)
           let finish = ConvFinish<S>(x, column: x.firstColumn + column, width: width, room: room)
           let panel = weights + column / columns * x.panelStride
-          for tile in first..<last {
-            let table = x.tables + tile * x.tableWords
+          // Of the last tile, there may be so few rows that a smaller one will do.
+          let whole =
+            isOneStretch && width == columns
+            ? (last == x.tiles && x.lastRows <= 6 && tileRows > 6 ? last - 1 : last) : first
+          if whole > first { tapTiles(arguments, first, whole, tables, tilesAtOnce, panel, finish) }
+          for tile in whole..<last {
+            let table = tables[tile]
             let rows = tile == x.tiles - 1 ? x.lastRows : tileRows
             // The lines are on their way while the tile is computed.
-            finish.fetch(table + 1, rows, width)
+            finish.fetch(table.places, rows, width)
             accumulate(
-              table, x.tableWords, x.run, x.sourceOffset, panel, width, rows, ahead(x, tile, taps, tilesAtOnce, T.self),
+              table, stretch, x.run, x.sourceOffset, panel, width, rows, ahead(x, tile, tables, tilesAtOnce, T.self),
               buffer, finish)
           }
           column += columns
@@ -220,57 +272,49 @@ private enum Ahead {
 }
 
 @inline(__always)
-private func ahead<T>(_ x: ConvolveArguments, _ tile: Int, _ taps: Int, _ tilesAtOnce: Int, _: T.Type) -> Ahead {
+private func ahead<T>(_ x: ConvolveArguments, _ tile: Int, _ tables: Tables, _ tilesAtOnce: Int, _: T.Type) -> Ahead {
   if tile >= x.tiles - 2 && x.tiles > 2 && tilesAtOnce >= x.tiles {
     let line = 64 / MemoryLayout<T>.stride
     return .weights(elements: x.panelStride + (x.tiles - 1 - tile) * line)
   }
   if tile == x.tiles - 1 { return .sources(0) }
   // From the first row of the first tap to that of the next tile.
-  let table = x.tables + tile * x.tableWords, first = 1 + tileRows + taps
-  let distance = table[x.tableWords + first] &- table[first]
+  let from = tables[tile].addresses
+  let distance = from[tables.words] &- from[0]
   return .sources(distance > 0 && distance <= 4 * tileRows * x.run * MemoryLayout<T>.stride ? distance : 0)
 }
 
 /// All taps of one tile, in stretches of limited length, the last of which goes to the output.
 @inline(__always)
 private func accumulate<S: ImageNumber>(
-  _ table: UnsafePointer<Int>, _ tableWords: Int, _ run: Int, _ offset: Int, _ panel: UnsafePointer<S.Wide>,
+  _ table: TileTable, _ stretch: Stretch, _ run: Int, _ offset: Int, _ panel: UnsafePointer<S.Wide>,
   _ width: Int, _ rows: Int, _ ahead: Ahead, _ buffer: UnsafeMutablePointer<S.Wide>, _ finish: ConvFinish<S>
 ) {
   typealias T = S.Wide
   let lanes = T.Vector.scalarCount
-  let taps = table[0]
-  let places = table + 1
-  let capacity = (tableWords - 1 - tileRows) / (1 + tileRows)
-  let tapWeights = places + tileRows
-  let addresses = tapWeights + capacity
-  if taps == 0 || run == 0 {
+  if table.taps == 0 || run == 0 {
     for i in 0..<tileRows * T.tileColumns { buffer[i] = 0 }
-    return finish.putRows(buffer, places, rows, width)
+    return finish.putRows(buffer, table.places, rows, width)
   }
   // Whole tiles go to their places from registers.
   let target = width == T.tileColumns || width == lanes ? finish : nil
-  let tapsAtOnce = max(1, accumulatedTerms / run)
-  let pieces = (run + accumulatedTerms - 1) / accumulatedTerms
-  let piece = ((run + pieces - 1) / pieces + termsAtOnce - 1) / termsAtOnce * termsAtOnce
   var adding = false
   var tap = 0
-  while tap < taps {
-    let count = min(tapsAtOnce, taps - tap)
+  while tap < table.taps {
+    let count = min(stretch.taps, table.taps - tap)
     var start = 0
     while start < run {
-      let left = min(piece, run - start)
+      let left = min(stretch.length, run - start)
       // What no loop over several terms takes comes last. (Of a narrow tile, all goes term by term.)
       let isNarrow = width <= lanes
       let length = isNarrow || left < termsAtOnce ? left : left / termsAtOnce * termsAtOnce
-      let last = tap + count == taps && start + length == run
-      let from = addresses + tap * tileRows
+      let last = tap + count == table.taps && start + length == run
+      let from = table.addresses + tap * tileRows
       @inline(__always)
       func sum<Rows: ImageTile, Terms: TermCount>(_: Rows.Type, _: Terms.Type) where Rows.T == T {
         tapTile(
-          from, tapWeights + tap, count, offset, start, length, ahead, panel, buffer, adding, last ? target : nil,
-          places, Rows.self, Terms.self)
+          from, table.weights + tap, count, offset, start, length, ahead, panel, buffer, adding, last ? target : nil,
+          table.places, Rows.self, Terms.self)
       }
       if isNarrow {
         sum(NarrowTile<T>.self, OneTerm.self)
@@ -286,7 +330,7 @@ private func accumulate<S: ImageNumber>(
     }
     tap += count
   }
-  if target == nil { finish.putRows(buffer, places, rows, width) }
+  if target == nil { finish.putRows(buffer, table.places, rows, width) }
 }
 
 @inline(__always)
@@ -295,8 +339,7 @@ private func pointer<T>(_ address: Int, _ offset: Int, _: T.Type) -> UnsafePoint
 }
 
 /// Elements `start` to `start + length` of the stretches of `taps` (> 0) taps, from addresses of rows; without a
-/// finish, the sums go to the buffer. Beside a tile of full size the sources of the next one are fetched, since twelve
-/// short streams at a time are more than the processor follows by itself.
+/// finish, the sums go to the buffer.
 @inline(never)
 private func tapTile<S: ImageNumber, Rows: ImageTile, Terms: TermCount>(
   _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ offset: Int, _ start: Int,
@@ -304,40 +347,71 @@ private func tapTile<S: ImageNumber, Rows: ImageTile, Terms: TermCount>(
   _ adding: Bool, _ finish: ConvFinish<S>?, _ places: UnsafePointer<Int>, _: Rows.Type,
   _: Terms.Type
 ) where Rows.T == S.Wide {
-  typealias T = S.Wide
-  let columns = T.tileColumns
-  let fetches = Rows.self == Tile<T>.self
   var tile = Rows()
-  var addresses = addresses
-  var tap = 0
-  repeat {
-    let rows = RowPointers<T> { pointer(addresses[$0], offset + start + length, T.self) }
-    var b = panel + tapWeights[tap] + start * columns
-    var next = b
-    var distance = columns
-    switch ahead {
-    case .weights(let elements): next += elements
-    case .sources(0): break
-    case .sources(let bytes):
-      next = pointer(addresses[0] &+ bytes, offset + start * tileRows, T.self)
-      distance = tileRows
-    }
-    @inline(__always)
-    func fetch(_ step: Int) {
-      if fetches && step % termsPerFetch == 0 { sn_prefetch_second_level(next + step * distance) }
-    }
-    @inline(__always)
-    func addTerm(_ index: Int, _ step: Int) { tile.add(row: b + step * columns) { rows.six($0, index) } }
-    forEachTerm(from: -length, Terms.self, fetching: fetch, addTerm) { terms in
-      b += terms * columns
-      next += terms * distance
-    }
-    addresses += tileRows
-    tap += 1
-  } while tap < taps
+  tile.add(addresses, tapWeights, taps, offset, start, length, ahead, panel, Terms.self)
   if let finish {
-    tile.put(finish, places, adding: adding ? UnsafePointer(buffer) : nil)
+    finish.put(tile, places, adding: adding ? UnsafePointer(buffer) : nil)
   } else {
-    tile.put(buffer, columns, adding: adding)
+    tile.put(buffer, S.Wide.tileColumns, adding: adding)
+  }
+}
+
+/// Tiles `first` to `last` of one block of channels, each with all its terms at once.
+@inline(never)
+private func tapTiles<S: ImageNumber>(
+  _ arguments: UnsafePointer<ConvolveArguments>, _ first: Int, _ last: Int, _ tables: Tables, _ tilesAtOnce: Int,
+  _ panel: UnsafePointer<S.Wide>, _ finish: ConvFinish<S>
+) {
+  typealias T = S.Wide
+  for index in first..<last {
+    let table = tables[index]
+    finish.fetch(table.places, tileRows, T.tileColumns)
+    var tile = Tile<T>()
+    if table.taps > 0 {
+      tile.add(
+        table.addresses, table.weights, table.taps, arguments.pointee.sourceOffset, 0, arguments.pointee.run,
+        ahead(arguments.pointee, index, tables, tilesAtOnce, T.self), panel, SomeTerms.self)
+    }
+    finish.put(tile, table.places, adding: nil)
+  }
+}
+
+extension ProductTile {
+  /// Beside a tile of full size the sources of the next one are fetched, since twelve short streams at a time are more
+  /// than the processor follows by itself.
+  @inline(__always)
+  fileprivate mutating func add<Terms: TermCount>(
+    _ addresses: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ offset: Int, _ start: Int,
+    _ length: Int, _ ahead: Ahead, _ panel: UnsafePointer<T>, _: Terms.Type
+  ) {
+    let columns = T.tileColumns
+    let fetches = Self.self == Tile<T>.self
+    var addresses = addresses
+    var tap = 0
+    repeat {
+      let rows = RowPointers<T> { pointer(addresses[$0], offset + start + length, T.self) }
+      var b = panel + tapWeights[tap] + start * columns
+      var next = b
+      var distance = columns
+      switch ahead {
+      case .weights(let elements): next += elements
+      case .sources(0): break
+      case .sources(let bytes):
+        next = pointer(addresses[0] &+ bytes, offset + start * tileRows, T.self)
+        distance = tileRows
+      }
+      @inline(__always)
+      func fetch(_ step: Int) {
+        if fetches && step % termsPerFetch == 0 { sn_prefetch_second_level(next + step * distance) }
+      }
+      @inline(__always)
+      func addTerm(_ index: Int, _ step: Int) { add(row: b + step * columns) { rows.six($0, index) } }
+      forEachTerm(from: -length, Terms.self, fetching: fetch, addTerm) { terms in
+        b += terms * columns
+        next += terms * distance
+      }
+      addresses += tileRows
+      tap += 1
+    } while tap < taps
   }
 }

@@ -168,6 +168,8 @@ final class ConvolutionTests: XCTestCase {
       shape(1, 523, 20, [1, 1], kernel: [1, 1]),
       shape(2, 512, 9, [3, 2, 2], kernel: [1, 1, 1]),
       shape(20, 512, 24, [1, 1], kernel: [3, 3], padding: 1),
+      shape(2, 130, 20, [33, 32], kernel: [1, 1]),
+      shape(2, 128, 17, [65, 64], kernel: [1, 1], stride: 2),
     ])
   }
 
@@ -310,6 +312,7 @@ final class ConvolutionTests: XCTestCase {
         for s in [
           shape(2, 32, 40, [10, 9], kernel: [3, 3], padding: 1),
           shape(2, 32, 40, [10, 9], kernel: [1, 1]),
+          shape(2, 300, 40, [5, 9], kernel: [1, 1]),
           shape(2, 3, 40, [10, 9], kernel: [3, 3], stride: 2),
           shape(1, 1, 16, [6, 6, 6], kernel: [3, 3, 3]),
           shape(2, 40, 40, [10, 9], kernel: [3, 3], padding: 1, groups: 40),
@@ -323,33 +326,37 @@ final class ConvolutionTests: XCTestCase {
           let scale = random.values(o).map { Float($0) }
           let shift = random.values(o).map { Float($0) }
           let residual = random.values(r.output.count).map { Float($0) }
-          let expected = r.output.enumerated().map { index, value in
-            let c = index % o
-            let scaled = (value + Double(bias[c])) * Double(scale[c]) + Double(shift[c])
-            return max(0, scaled + Double(residual[index]))
-          }
           let x = r.inputChannelsLast.map { Float($0) }
           let w = r.weight.map { Float($0) }
           let c = s.inChannels
           let plane = s.input.height * s.input.width * c
-          var y = [Float](repeating: .nan, count: expected.count)
-          try bias.withUnsafeBufferPointer { bias in
-            try scale.withUnsafeBufferPointer { scale in
-              try shift.withUnsafeBufferPointer { shift in
-                try residual.withUnsafeBufferPointer { residual in
-                  let epilogue = ConvolutionEpilogue(
-                    bias: bias.baseAddress.map { UnsafeRawPointer($0) }, scale: scale.baseAddress,
-                    shift: shift.baseAddress, residual: residual.baseAddress.map { UnsafeRawPointer($0) },
-                    relu: true)
-                  try convolutionForward(
-                    .float32, s, input: x,
-                    inputStrides: [plane * s.input.depth, 1, plane, s.input.width * c, c], weight: w,
-                    epilogue: epilogue, output: &y, using: table)
+          for (adds, clamps) in [(true, true), (true, false), (false, true), (false, false)] {
+            let expected = r.output.enumerated().map { index, value in
+              let c = index % o
+              let scaled = (value + Double(bias[c])) * Double(scale[c]) + Double(shift[c])
+              let sum = scaled + (adds ? Double(residual[index]) : 0)
+              return clamps ? max(0, sum) : sum
+            }
+            var y = [Float](repeating: .nan, count: expected.count)
+            try bias.withUnsafeBufferPointer { bias in
+              try scale.withUnsafeBufferPointer { scale in
+                try shift.withUnsafeBufferPointer { shift in
+                  try residual.withUnsafeBufferPointer { residual in
+                    let epilogue = ConvolutionEpilogue(
+                      bias: bias.baseAddress.map { UnsafeRawPointer($0) }, scale: scale.baseAddress,
+                      shift: shift.baseAddress,
+                      residual: adds ? residual.baseAddress.map { UnsafeRawPointer($0) } : nil, relu: clamps)
+                    try convolutionForward(
+                      .float32, s, input: x,
+                      inputStrides: [plane * s.input.depth, 1, plane, s.input.width * c, c], weight: w,
+                      epilogue: epilogue, output: &y, using: table)
+                  }
                 }
               }
             }
+            XCTAssertLessThan(
+              relativeError(y, expected), winograd ? 2e-5 : 3e-6, "\(name) \(s) \(adds) \(clamps)")
           }
-          XCTAssertLessThan(relativeError(y, expected), winograd ? 2e-5 : 3e-6, "\(name) \(s)")
         }
       }
     }
