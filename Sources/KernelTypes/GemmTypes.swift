@@ -88,13 +88,13 @@ public struct BlockArguments {
   public var bPanelStride: Int
   public var c: UnsafeMutableRawPointer
   public var cRowStride: Int
-  /// Brought into the second-level cache meanwhile.
-  public var ahead: RowsAhead?
+  /// Brought into the second-level cache meanwhile, one after the other.
+  public var ahead: (RowsAhead?, RowsAhead?)
 
   public init(
     m: Int, n: Int, k: Int, alpha: Double, beta: Double, a: UnsafeRawPointer, aRowStride: Int?,
     b: UnsafeRawPointer, bRowStride: Int, bPanelStride: Int, c: UnsafeMutableRawPointer, cRowStride: Int,
-    ahead: RowsAhead? = nil
+    ahead: (RowsAhead?, RowsAhead?) = (nil, nil)
   ) {
     self.m = m
     self.n = n

@@ -1,3 +1,4 @@
+import CIntrinsics
 import KernelTypes
 
 /// Addresses [active tap][row] of the sources of consecutive rows, and the numbers of the taps that see more than
@@ -56,6 +57,8 @@ func packGradientRows<T: ProductScalar>(
         ? line + g.width.outputs[place.width] + i * g.outputBatchStride
         : line + g.width.outputs[place.width + i]
       let from = source + offset
+      // The next block of columns will want the line behind this one, which nobody else fetches.
+      sn_prefetch_second_level(from + T.tileColumns)
       if columns == T.tileColumns {
         store(load(from) as T.Vector, to)
         store(load(from + lanes) as T.Vector, to + lanes)

@@ -63,34 +63,37 @@ func gemmBlock<T: ProductScalar>(_ arguments: BlockArguments, _: T.Type) {
 /// Asks for rows of memory line by line, in equal steps.
 private struct Fetcher {
   private static let line = 64
-  private var row: UnsafeRawPointer
+  private var now: RowsAhead
+  private var then: RowsAhead?
   private var offset = 0
-  private var rows: Int
-  private let rowBytes: Int
-  private let stride: Int
   private let linesAtOnce: Int
 
   @inline(__always)
-  init(_ ahead: RowsAhead?, steps: Int) {
-    row = ahead?.first ?? UnsafeRawPointer(bitPattern: 64)!
-    rows = ahead?.rows ?? 0
-    rowBytes = ahead?.rowBytes ?? 0
-    stride = ahead?.stride ?? 0
-    let lines = rows * ((rowBytes + Fetcher.line - 1) / Fetcher.line)
-    linesAtOnce = (lines + steps - 1) / steps
+  init(_ ahead: (RowsAhead?, RowsAhead?), steps: Int) {
+    func lines(_ rows: RowsAhead?) -> Int {
+      rows.map { $0.rows * (($0.rowBytes + Fetcher.line - 1) / Fetcher.line) } ?? 0
+    }
+    linesAtOnce = (lines(ahead.0) + lines(ahead.1) + steps - 1) / steps
+    now = ahead.0 ?? RowsAhead(first: UnsafeRawPointer(bitPattern: 64)!, stride: 0, rows: 0, rowBytes: 0)
+    then = ahead.1
   }
 
   @inline(__always)
   mutating func step() {
     var left = linesAtOnce
-    while left > 0 && rows > 0 {
-      sn_prefetch_second_level(row + offset)
+    while left > 0 {
+      if now.rows == 0 {
+        guard let next = then else { return }
+        (now, then) = (next, nil)
+        continue
+      }
+      sn_prefetch_second_level(now.first + offset)
       left -= 1
       offset += Fetcher.line
-      if offset >= rowBytes {
+      if offset >= now.rowBytes {
         offset = 0
-        row += stride
-        rows -= 1
+        now.first += now.stride
+        now.rows -= 1
       }
     }
   }

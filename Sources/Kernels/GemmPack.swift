@@ -29,7 +29,11 @@ func packPanels<T: ProductScalar>(
       if l + 8 < k {
         for i in stride(from: 0, to: full * width, by: line) { sn_prefetch(row + (8 * kStride + i)) }
       }
-      for panel in 0..<full { copyRow(row + panel * width, o + panel * width * k, width) }
+      // Two vectors for 6 or 12 numbers reach into the next row of the panel, which comes later.
+      let lanes = T.Vector.scalarCount, reach = (width + lanes - 1) / lanes * lanes
+      let wide = l + 1 < k && items >= reach ? min(full, (items - reach) / width + 1) : 0
+      for panel in 0..<wide { copyRow(row + panel * width, o + panel * width * k, reach) }
+      for panel in wide..<full { copyRow(row + panel * width, o + panel * width * k, width) }
     }
     return
   }

@@ -96,11 +96,11 @@ final class GemmTests: XCTestCase {
     }
   }
 
-  /// Few results of many terms (shared out by terms), few rows of many results (by columns).
+  /// Many terms for each result (shared out by terms and by patches of the result), few rows of many results (by columns).
   func testDeepAndWide() throws {
     for name in CPU.available {
       let table = CPU.kernelTable(named: name)
-      for (m, n, k) in [(5, 35, 12_500), (13, 1301, 401)] {
+      for (m, n, k) in [(5, 35, 12_500), (140, 270, 2200), (13, 1301, 401)] {
         for (la, lb) in [(Layout.rows, Layout.columns), (.columns, .rows), (.spaced, .reversed)] {
           try check(m, n, k, la, lb, alpha: 1, beta: 0, Float.self, .float32, tolerance: 3e-6, table: table)
         }
@@ -114,7 +114,7 @@ final class GemmTests: XCTestCase {
   func testSameBitsForAnyThreadCount() throws {
     let saved = ThreadPool.shared.threadCount
     defer { ThreadPool.shared.threadCount = saved }
-    for (m, n, k) in [(5, 35, 12_500), (13, 1301, 401), (300, 130, 500)] {
+    for (m, n, k) in [(5, 35, 12_500), (140, 270, 2200), (13, 1301, 401), (300, 130, 500)] {
       var random = TestRandom(seed: 8)
       let a = random.values(m * k).map { Float($0) }, b = random.values(k * n).map { Float($0) }
       var first: [Float]?

@@ -250,6 +250,8 @@ struct ChannelsLast {
           let z = y + paddingBefore * channels
           if s[1] == 1 || channels == 1, s[4] == channels {
             memcpy(z, x, count * channels * size)
+          } else if s[1] == 1 {
+            for i in 0..<count { memcpy(z + i * channels, x + i * s[4], channels * size) }
           } else {
             for c in 0..<channels {
               var i = c

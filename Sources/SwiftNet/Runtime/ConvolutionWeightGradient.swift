@@ -1,25 +1,35 @@
 import KernelTypes
 
-/// The weight gradient of a convolution with one tap and many channels, as a product of matrices; false where it is not
-/// one. A product packs its operands, where a tile of `rowConvolutionWeightGradient` would read places whose channels lie a
-/// multiple of two kibibytes apart, in the same few lines of the first-level cache.
+/// The weight gradient of a convolution with one tap as a product of matrices; false where it is not one. A product packs
+/// its operands, where a tile of `rowConvolutionWeightGradient` would read places whose channels lie a power of two apart,
+/// in the same few lines of the first-level cache. With tiles of twelve rows, which need half as many reads, that is left to
+/// the largest numbers of channels.
 func pointwiseWeightGradient(
   _ type: DType, _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int],
   gradOutput: UnsafeRawPointer, gradOutputStrides: [Int], gradWeight: UnsafeMutableRawPointer,
   gradBias: UnsafeMutableRawPointer?, table: KernelTable
 ) throws -> Bool {
   let one = Extents(1, 1, 1)
-  guard type == .float32, shape.groups == 1, shape.inChannels >= 512, shape.kernel == one, shape.stride == one,
+  let kernels = table.gemm.f32
+  let isDeep =
+    kernels.rows <= 6 && shape.inChannels >= 128 && shape.outChannels >= 16
+    && shape.outputPixels >= max(2048, 8 * max(shape.inChannels, shape.outChannels))
+  let isStrided = shape.stride != one
+  guard type == .float32, shape.groups == 1, isDeep || (shape.inChannels >= 512 && !isStrided), shape.kernel == one,
     shape.padding == Extents(0, 0, 0)
   else { return false }
-  let kernels = table.gemm.f32
+  // With a stride, the places that are read are copied.
+  var strides = inputStrides
+  strides[2] *= shape.stride.depth
+  strides[3] *= shape.stride.height
+  strides[4] *= shape.stride.width
   let source = try ChannelsLast(
-    input, type: type, kernels: kernels, batch: shape.batch, channels: shape.inChannels, extents: shape.input,
-    strides: inputStrides, slack: false)
+    input, type: type, kernels: kernels, batch: shape.batch, channels: shape.inChannels, extents: shape.output,
+    strides: strides, slack: isStrided)
   let gradient = try ChannelsLast(
     gradOutput, type: type, kernels: kernels, batch: shape.batch, channels: shape.outChannels,
     extents: shape.output, strides: gradOutputStrides, slack: false)
-  guard let sourceStep = source.placeStride(shape.batch, shape.input),
+  guard let sourceStep = source.placeStride(shape.batch, shape.output),
     let gradientStep = gradient.placeStride(shape.batch, shape.output)
   else { return false }
   try gemm(

@@ -80,6 +80,10 @@ private struct MatrixProduct {
   var cRowStride: Int
   /// False where rows of a come from memory, in more streams than the processor prefetches by itself.
   var mayKeepA = true
+  /// On one thread alone: the greatest depth of a block, and whether the operands of the next block are fetched beside
+  /// the work on one.
+  var blockDepth = MatrixProduct.kBlock
+  var fetchesAhead = false
 
   /// Greatest depth of a block. Partial sums this long also keep the rounding error near that of a blocked summation.
   private static let kBlock = 384
@@ -114,9 +118,20 @@ private struct MatrixProduct {
 
   /// Scratch for `runAlone`.
   var soloScratch: Int {
-    let depth = min(k, MatrixProduct.kBlock)
+    let depth = min(k, blockDepth)
     let width = min(roundUp(n, kernels.columns), MatrixProduct.nBlock)
     return (roundUp(min(m, MatrixProduct.mBlock), kernels.rows) + width) * depth * type.size + 128
+  }
+
+  /// Items (rows of a, columns of b) of some terms, where they lie in rows.
+  private func rows(
+    _ first: UnsafeRawPointer, _ itemStride: Int, _ kStride: Int, _ items: Int, _ depth: Int
+  ) -> RowsAhead? {
+    if kStride == 1 {
+      return RowsAhead(first: first, stride: itemStride * type.size, rows: items, rowBytes: depth * type.size)
+    }
+    return itemStride == 1
+      ? RowsAhead(first: first, stride: kStride * type.size, rows: depth, rowBytes: items * type.size) : nil
   }
 
   /// The product on this thread alone.
@@ -125,8 +140,8 @@ private struct MatrixProduct {
     let columns = kernels.columns
     for j in stride(from: 0, to: n, by: MatrixProduct.nBlock) {
       let width = min(MatrixProduct.nBlock, n - j)
-      for l in stride(from: 0, to: k, by: MatrixProduct.kBlock) {
-        let depth = min(MatrixProduct.kBlock, k - l)
+      for l in stride(from: 0, to: k, by: blockDepth) {
+        let depth = min(blockDepth, k - l)
         let bPanels = scratch
         kernels.packColumns(
           b + (l * bRowStride + j * bColumnStride) * size, bColumnStride, bRowStride, width, depth, bPanels)
@@ -135,12 +150,19 @@ private struct MatrixProduct {
           let height = min(MatrixProduct.mBlock, m - i)
           let source = a + (i * aRowStride + l * aColumnStride) * size
           if !keepsA { kernels.packRows(source, aRowStride, aColumnStride, height, depth, aPanels) }
+          let next = l + depth, nextDepth = min(blockDepth, k - next)
+          let ahead =
+            fetchesAhead && nextDepth > 0
+            ? (
+              rows(source + depth * aColumnStride * size, aRowStride, aColumnStride, height, nextDepth),
+              rows(b + (next * bRowStride + j * bColumnStride) * size, bColumnStride, bRowStride, width, nextDepth)
+            ) : (nil, nil)
           kernels.block(
             BlockArguments(
               m: height, n: width, k: depth, alpha: alpha, beta: l == 0 ? beta : 1,
               a: keepsA ? source : UnsafeRawPointer(aPanels), aRowStride: keepsA ? aRowStride : nil,
               b: bPanels, bRowStride: columns, bPanelStride: columns * depth,
-              c: c + (i * cRowStride + j) * size, cRowStride: cRowStride))
+              c: c + (i * cRowStride + j) * size, cRowStride: cRowStride, ahead: ahead))
         }
       }
     }
@@ -219,9 +241,9 @@ private struct MatrixProduct {
       guard aColumnStride == 1, index + threads < pieces.count else { return nil }
       let next = pieces[index + threads].rows
       let first = next.lowerBound * rows
-      return RowsAhead(
-        first: source + first * aRowStride * size, stride: aRowStride * size,
-        rows: min(next.upperBound * rows, height) - first, rowBytes: depth * size)
+      return self.rows(
+        source + first * aRowStride * size, aRowStride, aColumnStride, min(next.upperBound * rows, height) - first,
+        depth)
     }
     func multiply(_ indices: Range<Int>, _ own: UnsafeMutableRawPointer?) {
       for index in indices {
@@ -240,7 +262,7 @@ private struct MatrixProduct {
             m: m, n: min(piece.columns.upperBound * columns, width) - j, k: depth, alpha: alpha, beta: beta, a: left,
             aRowStride: keepsA ? aRowStride : nil, b: bPanels.pointer + j * depth * size, bRowStride: columns,
             bPanelStride: columns * depth, c: c + (i * cRowStride + j) * size, cRowStride: cRowStride,
-            ahead: own == nil ? nil : rowsAfter(index)))
+            ahead: (own == nil ? nil : rowsAfter(index), nil)))
       }
     }
     parallelFor(pieces.count, grain: 1) { first, last in
@@ -387,29 +409,42 @@ private struct MatrixProduct {
     if type == .float32 { try run(Float.self) } else { try run(Double.self) }
   }
 
-  /// Products with few results of many terms each: a task takes a part of the terms, with sums of its own, and the
-  /// parts are added in their order. The cut depends on the shape alone. Returns false where there are results enough
-  /// to share out.
+  /// Products with many terms for each result: a task takes a patch of the results and a part of the terms, with sums of
+  /// its own, and the parts are added in their order. What it packs of a and b at a time and its sums stay in its
+  /// second-level cache, and no task waits for another. The cut depends on the shape alone. Returns false for others.
   private func runDeep() throws -> Bool {
-    let tiles = roundUp(m, kernels.rows) / kernels.rows * (roundUp(n, kernels.columns) / kernels.columns)
-    let unit = 4 * MatrixProduct.kBlock
-    if tiles > 32 || k < 8 * unit { return false }
-    let depth = roundUp((k + 31) / 32, unit)
-    let parts = (k + depth - 1) / depth
+    func pieces(_ count: Int, of size: Int) -> Int { (count + size - 1) / size }
+    /// The size of equal pieces, at most `size` each but for the rounding.
+    func size(_ count: Int, _ size: Int, unit: Int) -> Int {
+      roundUp(pieces(count, of: pieces(count, of: size)), unit)
+    }
+    if k < 2048 || k < 8 * max(m, n) { return false }
+    var corner = self
+    (corner.m, corner.n) = (size(m, 128, unit: kernels.rows), size(n, 256, unit: kernels.columns))
+    let (down, across) = (pieces(m, of: corner.m), pieces(n, of: corner.n))
+    let patches = down * across
+    if patches > 16 { return false }
+    corner.k = size(k, max(1024, k * patches / 32), unit: 64)
+    let parts = pieces(k, of: corner.k)
+    corner.blockDepth = min(MatrixProduct.kBlock, (1 << 17) / ((corner.m + corner.n) * type.size))
+    corner.fetchesAhead = true
+    corner.alpha = 1
+    corner.beta = 0
+    corner.cRowStride = n
+    corner.mayKeepA = false
     let sums = try Scratch(bytes: parts * m * n * type.size)
-    let slots = try ScratchSlots(bytes: soloScratch)
-    parallelFor(parts, grain: 1) { first, last in
+    let slots = try ScratchSlots(bytes: corner.soloScratch)
+    try Interrupt.check()
+    parallelFor(parts * patches, grain: 1) { first, last in
       slots.with { scratch in
-        for part in first..<last {
-          var one = self
-          one.a += part * depth * aColumnStride * type.size
-          one.b += part * depth * bRowStride * type.size
-          one.k = min(depth, k - part * depth)
-          one.alpha = 1
-          one.beta = 0
-          one.c = sums.pointer + part * m * n * type.size
-          one.cRowStride = n
-          one.mayKeepA = false
+        for task in first..<last {
+          let (part, patch) = (task / patches, task % patches)
+          let (i, j, l) = (patch / across * corner.m, patch % across * corner.n, part * corner.k)
+          var one = corner
+          (one.m, one.n, one.k) = (min(corner.m, m - i), min(corner.n, n - j), min(corner.k, k - l))
+          one.a += (i * aRowStride + l * aColumnStride) * type.size
+          one.b += (l * bRowStride + j * bColumnStride) * type.size
+          one.c = sums.pointer + ((part * m + i) * n + j) * type.size
           one.runAlone(scratch)
         }
       }
