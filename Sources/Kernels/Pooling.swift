@@ -457,9 +457,13 @@ private func averagePoolGradient<V: PoolVector>(_ vector: V.Type) -> AveragePool
       let (image, d, h) = coordinates(row, depth.inputSize, height.inputSize)
       let (d0, d1) = window(depth.outputStarts, depth.outputEnds, d)
       let (h0, h1) = window(height.outputStarts, height.outputEnds, h)
-      for w in 0..<width.inputSize {
+      var w = 0
+      while w < width.inputSize {
+        // Places that the same outputs see have the same gradient.
         let (w0, w1) = window(width.outputStarts, width.outputEnds, w)
-        let inputAt = (row * width.inputSize + w) * channels
+        var next = w + 1
+        while next < width.inputSize && window(width.outputStarts, width.outputEnds, next) == (w0, w1) { next += 1 }
+        let inputAt = (row * width.inputSize + w) * channels, places = next - w
         channelBlocks(channels, V.scalarCount) { c, count in
           var sum = V.zero
           for od in d0..<d1 {
@@ -474,8 +478,9 @@ private func averagePoolGradient<V: PoolVector>(_ vector: V.Type) -> AveragePool
               }
             }
           }
-          storeLanes(sum, target + inputAt + c, count)
+          for place in 0..<places { storeLanes(sum, target + (inputAt + place * channels + c), count) }
         }
+        w = next
       }
     }
   }

@@ -334,12 +334,11 @@ extension SIMD16 where Scalar == Float {
     return (q + Self(1)) * Self.powerOfTwo(half) * Self.powerOfTwo(n &- half)
   }
 
-  /// e^x for x that is not above 0 (but for rounding): 0 where the result is below the normal numbers.
+  /// e^x for x that is not above 0 (but for rounding). From -88 on, the power of two has no bits: the result is 0.
   @inline(__always) var decay: Self {
-    let low = Self(-87.33)
-    let isGone = self .< low
-    let (q, n) = exponentialParts(raised: Self.select(isGone, low, self))
-    return Self.select(isGone, Self(0), (q + Self(1)) * Self.powerOfTwo(n))
+    let low = Self(-88)
+    let (q, n) = exponentialParts(raised: Self.select(self .< low, low, self))
+    return (q + Self(1)) * Self.powerOfTwo(n)
   }
 
   /// e^r - 1 and k, where x = k ln 2 + r with |r| <= ln 2 / 2: ln 2 in two parts, and a polynomial for e^r (S. Moshier,
