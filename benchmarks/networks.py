@@ -100,9 +100,9 @@ def originals(library):
     return module
 
 
-def make(library, name, builtin=False):
+def make(library, name, builtin=False, seed=0):
     """The network of a library."""
-    library.root.manual_seed(0)
+    library.root.manual_seed(seed)
     network = NETWORKS[name]
     if not builtin:
         return network.original(originals(library))
