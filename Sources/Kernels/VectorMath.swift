@@ -334,7 +334,7 @@ extension SIMD16 where Scalar == Float {
     return (q + Self(1)) * Self.powerOfTwo(half) * Self.powerOfTwo(n &- half)
   }
 
-  /// e^x for x that is not above 0 (but for rounding). From -88 on, the power of two has no bits: the result is 0.
+  /// e^x for x that is not above 0 (but for rounding). Below -126.5 ln 2 the power of two has no bits: the result is 0.
   @inline(__always) var decay: Self {
     let low = Self(-88)
     let (q, n) = exponentialParts(raised: Self.select(self .< low, low, self))

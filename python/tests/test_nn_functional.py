@@ -87,6 +87,20 @@ def test_softmax_layouts(name):
     compare(lambda f, lib, x: getattr(f, name)(x, 1, dtype=lib.float64), arrays((3, 7)))
 
 
+@pytest.mark.parametrize("dim", [0, 1])
+def test_softmax_of_scores_far_apart(dim):
+    """Around the least normal number, e^-87.34, and far below; 0 must come out where nothing is left."""
+    scores = np.repeat([[0], [-80], [-87.2], [-87.4], [-87.6], [-87.7], [-88], [-104], [-1e4], [-np.inf]], 17, 1)
+    scores = np.ascontiguousarray((scores if dim == 0 else scores.T).astype(np.float32))
+    exact = torch.tensor(scores, dtype=torch.float64).softmax(dim).numpy()
+    result = F.softmax(swiftnet.tensor(scores), dim).numpy()
+    least = np.finfo(np.float32).tiny
+    np.testing.assert_allclose(result, exact, rtol=1e-6, atol=0.7 * least)
+    np.testing.assert_allclose(result[exact > least], exact[exact > least], rtol=1e-6)
+    assert (result[exact == 0] == 0).all()
+    assert (result >= 0).all()
+
+
 def test_softmax_errors():
     same_error(lambda f, lib, x: f.softmax(x, 2), arrays((2, 3)), "Dimension out of range")
     with pytest.warns(UserWarning, match="Implicit dimension"):
