@@ -275,6 +275,8 @@ public struct WinogradSums {
   public var sources: UnsafePointer<UnsafePointer<Float>>
   /// What is to be added to each of them.
   public var sourceOffset: Int
+  /// From one tile to the next.
+  public var sourceStride: Int
   public var planes: Int
   public var channels: Int
   /// [tiles][tile columns].
@@ -289,12 +291,13 @@ public struct WinogradSums {
   public var sumsOffset: Int
 
   public init(
-    sources: UnsafePointer<UnsafePointer<Float>>, sourceOffset: Int, planes: Int, channels: Int,
-    gradient: UnsafePointer<Float>, tiles: Int, narrow: Bool, adding: Bool,
+    sources: UnsafePointer<UnsafePointer<Float>>, sourceOffset: Int, sourceStride: Int, planes: Int,
+    channels: Int, gradient: UnsafePointer<Float>, tiles: Int, narrow: Bool, adding: Bool,
     sums: UnsafePointer<UnsafeMutablePointer<Float>>, sumsOffset: Int
   ) {
     self.sources = sources
     self.sourceOffset = sourceOffset
+    self.sourceStride = sourceStride
     self.planes = planes
     self.channels = channels
     self.gradient = gradient

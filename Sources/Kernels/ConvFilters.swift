@@ -11,10 +11,15 @@ func packFilters<T: ProductScalar>(
   let lanes = T.Vector.scalarCount
   let weight = weight.assumingMemoryBound(to: T.self)
   let x = layout
+  let isWhole = x.merged == 1 && x.tapStride == 1 && lanes <= x.taps
   for panel in firstPanel..<firstPanel + panels {
     let out = output.assumingMemoryBound(to: T.self) + panel * x.taps * x.run * columns
     let first = panel * columns
     let width = min(columns, x.columns - first)
+    if isWhole && width == columns {
+      transposeTaps(x, weight + first * x.columnStride, out)
+      continue
+    }
     if x.merged == 1 && x.runStride == x.taps && x.tapStride == 1 && width == columns {
       // The numbers of one column lie in a row: transpose squares of them, then deal out the rows to the taps.
       let length = x.run * x.taps
@@ -84,6 +89,41 @@ func packFilters<T: ProductScalar>(
   }
 }
 
+/// A panel of filters of which a column has at least a vector of taps, which follow each other: a square of taps by columns
+/// at a time, then the few taps that are left.
+@inline(__always)
+private func transposeTaps<T: ProductScalar>(
+  _ x: FilterLayout, _ weight: UnsafePointer<T>, _ out: UnsafeMutablePointer<T>
+) {
+  let columns = T.tileColumns, lanes = T.Vector.scalarCount
+  let squares = x.taps / lanes * lanes
+  // Columns that follow each other without a gap are one stretch for the processor's own fetching, but a short one.
+  let isStretch = x.columnStride == x.taps
+  let tapSize = x.run * columns
+  for r in 0..<x.run {
+    let from = weight + r * x.runStride, to = out + r * columns
+    if isStretch {
+      if r + 4 < x.run {
+        let ahead = from + 4 * x.runStride
+        for i in stride(from: 0, to: columns * x.taps, by: 64 / MemoryLayout<T>.stride) { sn_prefetch(ahead + i) }
+      }
+    } else if r % 2 == 0 && r + 4 < x.run {
+      // Too many streams for the processor to fetch by itself.
+      for i in 0..<columns { sn_prefetch(from + (i * x.columnStride + 4 * x.runStride)) }
+    }
+    for tap in stride(from: 0, to: squares, by: lanes) {
+      for half in 0..<2 {
+        transposeBlock(
+          from + (half * lanes * x.columnStride + tap), x.columnStride, lanes, to + (tap * tapSize + half * lanes),
+          tapSize)
+      }
+    }
+    for tap in squares..<x.taps {
+      for i in 0..<columns { to[tap * tapSize + i] = from[i * x.columnStride + tap] }
+    }
+  }
+}
+
 /// An element of a block-diagonal filter that stands for several groups.
 @inline(__always)
 private func mergedElement<T: ProductScalar>(
@@ -121,6 +161,25 @@ func unpackFilters<T: ProductScalar>(
         for r in 0..<groupRun {
           to[r * x.runStride + tap * x.tapStride] = rows[(group * groupRun + r) * columns + i]
         }
+      }
+    }
+    return
+  }
+  if lanes <= x.taps && x.tapStride == 1 && stretch == 1 && width == columns {
+    // Squares of taps by columns, then the few taps that are left.
+    let squares = x.taps / lanes * lanes
+    let tapSize = paddedRun * columns
+    for r in 0..<x.run {
+      let rows = from + r * columns, to = weight + (first * x.columnStride + r * x.runStride)
+      for tap in stride(from: 0, to: squares, by: lanes) {
+        for half in 0..<2 {
+          transposeBlock(
+            rows + (tap * tapSize + half * lanes), tapSize, lanes, to + (half * lanes * x.columnStride + tap),
+            x.columnStride)
+        }
+      }
+      for tap in squares..<x.taps {
+        for i in 0..<columns { to[i * x.columnStride + tap] = rows[tap * tapSize + i] }
       }
     }
     return

@@ -124,10 +124,16 @@ func winogradMultiply(_ arguments: UnsafePointer<WinogradProducts>) {
     while row < end {
       let source = point * x.pointStride + row * x.tileStride
       let out = x.products + (point * productStride + row * columns)
-      let last = min(tileRows, end - row) - 1
+      let left = end - row
+      let last = min(tileRows, left) - 1
       if x.narrow {
         planesTile(arguments, planes, source, last, filter, out, NarrowTile<Float>.self)
-      } else if last < 6 && tileRows > 6 {
+      } else if left <= 4 || left == 7 || left == 8 {
+        // Seven or eight rows are two tiles of four. The transforms' tiles of small images are few.
+        planesTile(arguments, planes, source, min(last, 3), filter, out, FourRows<Float>.self)
+        row += 4
+        continue
+      } else if left <= 6 && tileRows > 6 {
         planesTile(arguments, planes, source, last, filter, out, SixRows<Float>.self)
       } else {
         planesTile(arguments, planes, source, last, filter, out, Tile<Float>.self)
@@ -302,13 +308,14 @@ func winogradAccumulate(_ arguments: UnsafePointer<WinogradSums>) {
         // Within a plane the rows are neighbours: one address instead of six.
         case (true, true):
           stridedTile(
-            rows[0], x.channels, x.gradient, columns, x.tiles, 8 * columns, out, columns, x.adding,
+            rows[0], x.sourceStride, x.gradient, columns, x.tiles, 8 * columns, out, columns, x.adding,
             NarrowTile<Float>.self)
         case (true, false):
           stridedTile(
-            rows[0], x.channels, x.gradient, columns, x.tiles, 8 * columns, out, columns, x.adding, Tile<Float>.self)
-        case (false, true): pairsTile(rows, x.channels, x.gradient, x.tiles, out, NarrowTile<Float>.self)
-        case (false, false): pairsTile(rows, x.channels, x.gradient, x.tiles, out, Tile<Float>.self)
+            rows[0], x.sourceStride, x.gradient, columns, x.tiles, 8 * columns, out, columns, x.adding,
+            Tile<Float>.self)
+        case (false, true): pairsTile(rows, x.sourceStride, x.gradient, x.tiles, out, NarrowTile<Float>.self)
+        case (false, false): pairsTile(rows, x.sourceStride, x.gradient, x.tiles, out, Tile<Float>.self)
         }
         if !whole {
           for i in 0..<min(atOnce, pairs - first) {

@@ -24,16 +24,17 @@ func packPanels<T: ProductScalar>(
   if itemStride == 1 {
     // Rows of the source from end to end. Each begins on another page, which the processor does not prefetch.
     let line = 64 / MemoryLayout<T>.stride
+    // Two vectors for 6 or 12 numbers reach into the next row of the panel, which comes later.
+    let lanes = T.Vector.scalarCount, reach = (width + lanes - 1) / lanes * lanes
+    let wide = items >= reach ? min(full, (items - reach) / width + 1) : 0
     for l in 0..<k {
       let row = source + l * kStride, o = out + l * width
       if l + 8 < k {
         for i in stride(from: 0, to: full * width, by: line) { sn_prefetch(row + (8 * kStride + i)) }
       }
-      // Two vectors for 6 or 12 numbers reach into the next row of the panel, which comes later.
-      let lanes = T.Vector.scalarCount, reach = (width + lanes - 1) / lanes * lanes
-      let wide = l + 1 < k && items >= reach ? min(full, (items - reach) / width + 1) : 0
-      for panel in 0..<wide { copyRow(row + panel * width, o + panel * width * k, reach) }
-      for panel in wide..<full { copyRow(row + panel * width, o + panel * width * k, width) }
+      let vectors = l + 1 < k ? wide : 0
+      for panel in 0..<vectors { copyRow(row + panel * width, o + panel * width * k, reach) }
+      for panel in vectors..<full { copyRow(row + panel * width, o + panel * width * k, width) }
     }
     return
   }

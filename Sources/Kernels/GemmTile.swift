@@ -182,6 +182,44 @@ struct SixRows<T: ProductScalar>: ProductTile {
   }
 }
 
+/// Four rows of a tile, for the last few: no fewer could hide the latency of multiplications.
+struct FourRows<T: ProductScalar>: ProductTile {
+  typealias V = T.Vector
+  var l0 = V(), r0 = V(), l1 = V(), r1 = V(), l2 = V(), r2 = V(), l3 = V(), r3 = V()
+
+  @inline(__always) init() {}
+
+  /// The last two of the six numbers are not used.
+  @inline(__always)
+  mutating func add(row b: UnsafePointer<T>, _ a: (Int) -> Six<T>) {
+    let x = a(0)
+    let l: V = load(b), r: V = load(b + V.scalarCount)
+    multiplyAdd(&l0, x.0, l)
+    multiplyAdd(&r0, x.0, r)
+    multiplyAdd(&l1, x.1, l)
+    multiplyAdd(&r1, x.1, r)
+    multiplyAdd(&l2, x.2, l)
+    multiplyAdd(&r2, x.2, r)
+    multiplyAdd(&l3, x.3, l)
+    multiplyAdd(&r3, x.3, r)
+  }
+
+  @inline(__always)
+  func put(_ out: UnsafeMutablePointer<T>, _ stride: Int, adding: Bool) {
+    let half = V.scalarCount
+    @inline(__always)
+    func put(_ row: Int, _ l: V, _ r: V) {
+      let p = out + row * stride
+      store(adding ? load(p) + l : l, p)
+      store(adding ? load(p + half) + r : r, p + half)
+    }
+    put(0, l0, r0)
+    put(1, l1, r1)
+    put(2, l2, r2)
+    put(3, l3, r3)
+  }
+}
+
 /// Six rows of one vector each.
 struct SixNarrowRows<T: ProductScalar> {
   typealias V = T.Vector

@@ -94,6 +94,9 @@ private let dotTileColumns = 6
 /// second-level cache.
 private let dotTerms = 512
 
+/// Lines of a row that are fetched at a time.
+private let dotLines = 8
+
 /// Dot products over the terms `first` to `end`:
 ///
 ///     for each block of terms
@@ -163,20 +166,25 @@ private func dotTile<T: ProductScalar>(
     let a2 = left(2), a3 = left(3)
     var bottom = SixRows<T>()
   #endif
+  let line = 64 / MemoryLayout<T>.stride
   var index = 0
   repeat {
+    // Some lines of a row at a time: the addresses of what is fetched leave no registers to the loop over the terms.
+    let end = min(index + dotLines * line, terms)
     for other in share.0..<share.1 {
-      let line = other < x.m ? a + other * x.aRowStride : b + (other - x.m) * x.bRowStride
-      sn_prefetch_second_level(line + (dotTerms + index))
+      let row = other < x.m ? a + other * x.aRowStride : b + (other - x.m) * x.bRowStride
+      for ahead in 0..<dotLines { sn_prefetch_second_level(row + (dotTerms + index + ahead * line)) }
     }
-    let six: Six<T.Vector> = (
-      load(b0 + index), load(b1 + index), load(b2 + index), load(b3 + index), load(b4 + index), load(b5 + index)
-    )
-    top.add(six, load(a0 + index), load(a1 + index))
-    #if SN_V4
-      bottom.add(six, load(a2 + index), load(a3 + index))
-    #endif
-    index += T.Vector.scalarCount
+    repeat {
+      let six: Six<T.Vector> = (
+        load(b0 + index), load(b1 + index), load(b2 + index), load(b3 + index), load(b4 + index), load(b5 + index)
+      )
+      top.add(six, load(a0 + index), load(a1 + index))
+      #if SN_V4
+        bottom.add(six, load(a2 + index), load(a3 + index))
+      #endif
+      index += T.Vector.scalarCount
+    } while index < end
   } while index < terms
   let pair = 2 * T.Vector.scalarCount
   top.put(out, pair, adding: true)

@@ -271,6 +271,14 @@ final class ConvolutionTests: XCTestCase {
         shape(1, 16, 32, [11, 17], kernel: [3, 3], padding: 4, dilation: 4),
         shape(2, 32, 32, [9, 10], kernel: [3, 3], dilation: 2),
         shape(1, 32, 32, [13, 14], kernel: [3, 3], padding: 6, dilation: 3),
+        // Groups: seven to nine tiles, some columns of a panel, dilation, volumes.
+        shape(2, 128, 192, [7, 7], kernel: [3, 3], padding: 1, groups: 2),
+        shape(1, 144, 208, [11, 9], kernel: [3, 3], groups: 2),
+        shape(1, 192, 192, [9, 10], kernel: [3, 3], padding: 2, dilation: 2, groups: 3),
+        shape(1, 128, 128, [3, 5, 6], kernel: [3, 3, 3], padding: 1, groups: 2),
+        // The weight gradient takes some channels at a time.
+        shape(2, 320, 264, [7, 6], kernel: [3, 3], padding: 1),
+        shape(1, 256, 256, [28, 4], kernel: [3, 3], padding: 1),
       ], winograd: true)
   }
 
@@ -317,6 +325,7 @@ final class ConvolutionTests: XCTestCase {
           shape(1, 1, 16, [6, 6, 6], kernel: [3, 3, 3]),
           shape(2, 40, 40, [10, 9], kernel: [3, 3], padding: 1, groups: 40),
           shape(2, 40, 40, [10, 19], kernel: [3, 3], padding: 1, groups: 10),
+          shape(1, 128, 128, [9, 8], kernel: [3, 3], padding: 1, groups: 2),
           shape(1, 16, 32, [5, 10, 9], kernel: [3, 3, 3], padding: 1),
         ] {
           let r = ReferenceConvolution(s, seed: 3)

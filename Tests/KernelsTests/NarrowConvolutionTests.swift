@@ -81,6 +81,7 @@ final class NarrowConvolutionTests: XCTestCase {
         shape(3, 16, 33, [4, 4], kernel: 3, padding: 2),
         shape(2, 32, 32, [9, 11], kernel: 3, padding: 2, dilation: 2),
         shape(1, 16, 160, [6, 7], kernel: 3, padding: 1),
+        shape(2, 128, 144, [6, 7], kernel: 3, padding: 1, groups: 2),
         shape(1, 16, 32, [5, 10, 9], kernel: 3, padding: 1),
       ].enumerated() {
         let r = ReferenceConvolution(s, seed: UInt64(index + 1), rounded: rounded)

@@ -172,6 +172,20 @@ def test_views_of_one_weight(dtype, kernel):
             assert (actual == expected).all()
 
 
+@pytest.mark.parametrize("size", [16, 40])
+def test_kept_filters_of_wide_groups(size):
+    """Each group's filters are kept for itself, whether as they are packed (few tiles) or transformed (many)."""
+    theirs = torch.nn.Sequential(torch.nn.Conv2d(192, 192, 3, padding=1, groups=3), torch.nn.BatchNorm2d(192)).eval()
+    ours = swiftnet.nn.Sequential(
+        swiftnet.nn.Conv2d(192, 192, 3, padding=1, groups=3), swiftnet.nn.BatchNorm2d(192)
+    ).eval()
+    ours.load_state_dict({k: swiftnet.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
+    x = torch.randn(3, 192, size, size)
+    with torch.no_grad(), swiftnet.no_grad():
+        for _ in range(3):
+            torch.testing.assert_close(to_torch(ours(swiftnet.tensor(x.numpy()))), theirs(x), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("channels", [(8, 64, 16, 64), (64, 8)])
 def test_views_of_one_running_variance(channels):
     mean, variance, weight, bias = (torch.rand(4, 64) + 0.5).unbind()

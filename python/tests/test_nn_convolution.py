@@ -28,6 +28,8 @@ CASES = [
     ("conv2d", (2, 24, 7, 11), (24, 4, 3, 3), True, {"groups": 6, "padding": 1}),
     ("conv2d", (1, 40, 8, 9), (40, 8, 3, 3), False, {"groups": 5, "padding": 2, "dilation": 2, "stride": 2}),
     ("conv2d", (1, 32, 6, 7), (32, 16, 3, 3), True, {"groups": 2, "padding": 1}),
+    ("conv2d", (2, 128, 7, 9), (192, 64, 3, 3), True, {"groups": 2, "padding": 1}),
+    ("conv2d", (1, 192, 8, 8), (192, 64, 3, 3), False, {"groups": 3, "padding": 2, "dilation": 2}),
     ("conv2d", (2, 16, 6, 6), (32, 16, 1, 1), True, {}),
     ("conv2d", (2, 16, 6, 6), (32, 16, 1, 1), False, {"stride": 2}),
     ("conv2d", (2, 513, 5, 6), (18, 513, 1, 1), True, {}),

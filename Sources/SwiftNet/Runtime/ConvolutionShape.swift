@@ -59,4 +59,11 @@ struct ConvolutionEpilogue {
     self.residual = residual
     self.relu = relu
   }
+
+  /// The same for the channels from one on, of elements of so many bytes.
+  func from(channel: Int, size: Int, biasSize: Int) -> ConvolutionEpilogue {
+    ConvolutionEpilogue(
+      bias: bias.map { $0 + channel * biasSize }, scale: scale.map { $0 + channel }, shift: shift.map { $0 + channel },
+      residual: residual.map { $0 + channel * size }, relu: relu)
+  }
 }

@@ -8,10 +8,14 @@ import KernelTypes
 /// every plane is transformed once.
 ///
 /// Images of bfloat16 are widened as tiles are read, and results rounded as they are written; filters are float32.
+///
+/// Groups are convolutions of their own, one after the other, on their channels of the images.
 struct WinogradConvolution {
   private let type: DType
   private let table: KernelTable
+  /// That of one group.
   private let shape: ConvolutionShape
+  private let groups: Int
   private let gradient: Bool
   private let channels: Int
   private let columns: Int
@@ -34,6 +38,8 @@ struct WinogradConvolution {
     guard shape.allowsWinograd(type) else { return nil }
     self.type = type
     self.table = table
+    groups = shape.groups
+    let shape = shape.oneGroup
     self.shape = shape
     self.gradient = gradient
     channels = gradient ? shape.outChannels : shape.inChannels
@@ -57,8 +63,21 @@ struct WinogradConvolution {
 
   /// Images of bfloat16 must have adjacent channels; the weight and the epilogue's bias are float32.
   func run(
-    source pointer: UnsafeRawPointer, strides: [Int], weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue,
+    source: UnsafeRawPointer, strides: [Int], weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue,
     output: UnsafeMutableRawPointer, prepared: PreparedFilters? = nil
+  ) throws {
+    for group in 0..<groups {
+      try run(
+        group: group, source: source + group * channels * strides[1] * type.size, strides: strides,
+        weight: weight + group * shape.weightCount * 4,
+        epilogue: epilogue.from(channel: group * columns, size: type.size, biasSize: 4),
+        output: output + group * columns * type.size, prepared: prepared)
+    }
+  }
+
+  private func run(
+    group: Int, source pointer: UnsafeRawPointer, strides: [Int], weight: UnsafeRawPointer,
+    epilogue: ConvolutionEpilogue, output: UnsafeMutableRawPointer, prepared: PreparedFilters?
   ) throws {
     let kernels = table.gemm.f32
     let input = try ChannelsLast(
@@ -87,13 +106,14 @@ struct WinogradConvolution {
         columns: columns, columnStride: channels * taps, run: channels, runStride: taps, taps: taps, tapStride: 1,
         merged: 1, groupStride: 0)
     let arguments = Arguments(
-      output: output, epilogue: epilogue, images: images, planeStride: input.strides[1], layout: layout,
+      group: group, output: output, epilogue: epilogue, images: images, planeStride: input.strides[1], layout: layout,
       weight: weight, panels: panels)
     if sharesTiles { try runByColumns(arguments, prepared) } else { try runByTiles(arguments, prepared) }
   }
 
   /// What both ways to cut the work need.
   private struct Arguments {
+    var group: Int
     var output: UnsafeMutableRawPointer
     var epilogue: ConvolutionEpilogue
     var images: WinogradImages
@@ -104,13 +124,15 @@ struct WinogradConvolution {
     var panels: Int
   }
 
+  /// From one place of the result to the next.
+  private var resultChannels: Int { groups * columns }
   private var tileColumns: Int { table.gemm.f32.columns }
   private var panelSize: Int { channels * tileColumns }
   private var outputTiling: WinogradOutput {
     WinogradOutput(
-      imageStride: result.count / (planes == 1 ? result.depth : 1) * columns, height: result.height,
+      imageStride: result.count / (planes == 1 ? result.depth : 1) * resultChannels, height: result.height,
       width: result.width, dilationHeight: shape.dilation.height,
-      dilationWidth: shape.dilation.width, tiling: tiling, channels: columns)
+      dilationWidth: shape.dilation.width, tiling: tiling, channels: resultChannels)
   }
 
   /// Numbers that the products of so many tiles take.
@@ -158,7 +180,7 @@ struct WinogradConvolution {
     _ x: Arguments, _ products: UnsafePointer<Float>, _ firstTile: Int, _ count: Int, _ plane: Int, _ panel: Int
   ) {
     var tiling = outputTiling
-    let bytes = plane * result.height * result.width * columns * type.size
+    let bytes = plane * result.height * result.width * resultChannels * type.size
     var e = x.epilogue
     e.residual = e.residual.map { $0 + bytes }
     var arguments = ConvolveArguments(
@@ -180,7 +202,7 @@ struct WinogradConvolution {
     let depthTaps = shape.kernel.depth
     let ring = (depthTaps - 1) * shape.dilation.depth + 1
     let slots = try ScratchSlots(bytes: max(ring * sourceSize + productSize, 9 * depthTaps * panelSize) * 4)
-    let form = PreparedFilters.Form(.winograd, [gradient ? 1 : 0, tileColumns] + x.layout.form)
+    let form = PreparedFilters.Form(.winograd, [gradient ? 1 : 0, tileColumns, x.group] + x.layout.form)
     let filters = try PreparedFilters.get(prepared, form, bytes: panels * depthTaps * filterSize * 4) { transformed in
       let target = transformed.assumingMemoryBound(to: Float.self)
       parallelFor(panels, grain: 1) { first, last in
@@ -239,7 +261,7 @@ struct WinogradConvolution {
     let filterSize = 36 * winogradPointStride(min(part, channels), tileColumns)
     let slots = try ScratchSlots(bytes: (productSize + 9 * panelSize + filterSize) * 4)
     // Where filters are kept, in the direct form: transformed they are four times as large, and come from memory.
-    let form = PreparedFilters.Form(.winogradPanels, [gradient ? 1 : 0, tileColumns] + x.layout.form)
+    let form = PreparedFilters.Form(.winogradPanels, [gradient ? 1 : 0, tileColumns, x.group] + x.layout.form)
     let kept = try prepared.map {
       try PreparedFilters.get($0, form, bytes: x.panels * 9 * panelSize * 4) { packed in
         parallelFor(x.panels, grain: 1) { first, last in
@@ -290,10 +312,21 @@ func winogradBlocks(_ tiles: Int, rows: Int, multiple: Int) -> [(first: Int, cou
 extension ConvolutionShape {
   /// Whether Winograd's algorithm computes this convolution at all.
   func allowsWinograd(_ type: DType) -> Bool {
-    Backends.winograd && (type == .float32 || type == .bfloat16) && groups == 1 && inChannels > 0 && kernel.height == 3
+    Backends.winograd && (type == .float32 || type == .bfloat16) && inChannels > 0 && kernel.height == 3
       && kernel.width == 3
       && stride == Extents(1, 1, 1) && padding.height % dilation.height == 0 && padding.width % dilation.width == 0
       && (kernel.depth > 1 || padding.depth == 0 && input.depth == output.depth)
+      // A group has several tasks of its own.
+      && (groups == 1 || groups > 1 && min(groupInChannels, groupOutChannels) >= 64)
+  }
+
+  /// The convolution of one group.
+  var oneGroup: ConvolutionShape {
+    var one = self
+    one.groups = 1
+    one.inChannels = groupInChannels
+    one.outChannels = groupOutChannels
+    return one
   }
 
   /// Images that count as one: planes, or stacks of them where the kernel has a depth.
@@ -373,9 +406,10 @@ extension WinogradConvolution {
     let cost = WinogradCost(kernels: table.gemm.f32, lanes: table.winograd.lanes)
     let result = gradient ? shape.input : shape.output
     let places = shape.batch * result.count
-    let direct = cost.direct(shape, channels: winograd.channels, columns: winograd.columns, places: places)
+    let group = shape.oneGroup
+    let direct = cost.direct(group, channels: winograd.channels, columns: winograd.columns, places: places)
     let transformed = cost.forward(
-      shape, winograd.tiling, planes: winograd.planes, channels: winograd.channels, columns: winograd.columns)
+      group, winograd.tiling, planes: winograd.planes, channels: winograd.channels, columns: winograd.columns)
     return transformed < direct / 2
   }
 }
@@ -389,6 +423,19 @@ func winogradWeightGradient(
   gradOutputStrides: [Int], gradWeight: UnsafeMutableRawPointer, gradBias: UnsafeMutableRawPointer?,
   type: DType, table: KernelTable, filterChannels: Int? = nil
 ) throws -> Bool {
+  if shape.groups > 1 {
+    guard shape.allowsWinograd(type) else { return false }
+    let group = shape.oneGroup
+    for index in 0..<shape.groups {
+      let isDone = try winogradWeightGradient(
+        group, input: input + index * group.inChannels * inputStrides[1] * type.size, inputStrides: inputStrides,
+        gradOutput: gradOutput + index * group.outChannels * gradOutputStrides[1] * type.size,
+        gradOutputStrides: gradOutputStrides, gradWeight: gradWeight + index * group.weightCount * 4,
+        gradBias: gradBias.map { $0 + index * group.outChannels * 4 }, type: type, table: table)
+      if !isDone { return false }
+    }
+    return true
+  }
   let kernels = table.gemm.f32
   let winograd = table.winograd
   let channels = shape.inChannels, columns = shape.outChannels
@@ -402,7 +449,8 @@ func winogradWeightGradient(
   let cost = WinogradCost(kernels: kernels, lanes: winograd.lanes)
   let direct = cost.direct(shape, channels: channels, columns: columns, places: shape.outputPixels)
   let winogradCost = cost.forward(shape, tiling, planes: planes, channels: channels, columns: columns)
-  if winogradCost >= direct && !Backends.alwaysWinograd { return false }
+  // Of some of the channels it was decided for all.
+  if winogradCost >= direct && !Backends.alwaysWinograd && filterChannels == nil { return false }
 
   let width = kernels.columns
   let panels = (columns + width - 1) / width
@@ -413,14 +461,16 @@ func winogradWeightGradient(
   // Blocks of tiles: so many that adding to the sums, which are in the third-level cache, costs little.
   let blockTiles = min(tiles, depthTaps == 1 ? 96 : 32)
   let blocks = (tiles + blockTiles - 1) / blockTiles
-  let sourceSize = 36 * winogradPointStride(blockTiles, channels)
+  let sourceStride = winogradTileStrides(channels).point
+  let sourceSize = 36 * winogradPointStride(blockTiles, sourceStride)
   let gradientSize = 36 * winogradPointStride(blockTiles, width)
   // Few tiles, or filters whose sums would take more memory than all tiles: the tiles are transformed once for all
   // panels, a task takes a panel.
   let sharesTiles =
-    depthTaps == 1 && panels >= 8 && (blocks * sourceSize <= 1 << 22 || 2 * blocks * sourceSize < panels * panelSize)
-  if sharesTiles, filterChannels == nil, let count = slices(channels, blocks * sourceSize, winograd.lanes) {
-    // Together they would take more memory than the layer itself: some channels at a time.
+    depthTaps == 1 && panels >= 8 && (blocks * sourceSize <= 1 << 22 || blocks * sourceSize < panels * panelSize)
+  if sharesTiles, filterChannels == nil, let count = slices(channels, winograd.lanes) {
+    // Some channels at a time: a panel's sums stay in the second-level cache, and the tiles, which every panel reads, in
+    // the third.
     var part = shape
     part.inChannels = channels / count
     for first in stride(from: 0, to: channels, by: part.inChannels) {
@@ -471,7 +521,7 @@ func winogradWeightGradient(
   let ring = (depthTaps - 1) * shape.dilation.depth + 1
   let sums = WinogradSumming(
     table: table, tiling: tiling, channels: channels, columns: columns, panelGradients: gradientSize,
-    panelSums: panelSize)
+    panelSums: panelSize, sourceStride: sourceStride)
   /// Adds a block of tiles in one plane to the sums of some panels; `local` is room for the panels' gradients.
   func add(
     _ block: Int, _ plane: Int, _ transformed: UnsafePointer<Float>, _ first: Int, _ last: Int, adding: Bool,
@@ -504,7 +554,7 @@ func winogradWeightGradient(
     var images = inputs
     images.pointer += plane * source.strides[1] * type.size
     winograd.images(type).transformSource(
-      &images, tile, count, out + plane % ring * sourceSize, channels, winogradPointStride(count, channels))
+      &images, tile, count, out + plane % ring * sourceSize, sourceStride, winogradPointStride(count, sourceStride))
   }
 
   if sharesTiles {
@@ -578,9 +628,9 @@ func winogradWeightGradient(
   return true
 }
 
-/// Equal slices of the channels whose share of so many floats is 32 MB or little less; nil where one will do.
-private func slices(_ channels: Int, _ floats: Int, _ lanes: Int) -> Int? {
-  let wanted = floats >> 23
+/// Equal slices of the channels, 128 each or little less; nil where one will do.
+private func slices(_ channels: Int, _ lanes: Int) -> Int? {
+  let wanted = (channels + 127) / 128
   if wanted <= 1 { return nil }
-  return (wanted...2 * wanted).first { channels % ($0 * lanes) == 0 && channels / $0 >= 256 }
+  return (wanted...2 * wanted).first { channels % ($0 * lanes) == 0 }
 }

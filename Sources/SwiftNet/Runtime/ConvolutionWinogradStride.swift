@@ -234,7 +234,8 @@ struct StridedWinograd {
     let panelSums = 4 * 36 * pointSize
     let blockTiles = min(tiles, 48)
     let blocks = (tiles + blockTiles - 1) / blockTiles
-    let sourceSize = 36 * winogradPointStride(blockTiles, channels)
+    let sourceStride = winogradTileStrides(channels).point
+    let sourceSize = 36 * winogradPointStride(blockTiles, sourceStride)
     let gradientSize = 36 * winogradPointStride(blockTiles, width)
     let wanted = max(1, min(blocks, min(8, max(2, (1 << 22) / (panels * panelSums)))))
     let blocksPerPart = (blocks + wanted - 1) / wanted
@@ -242,7 +243,7 @@ struct StridedWinograd {
     let sums = try Scratch(bytes: usedParts * panels * panelSums * 4)
     let summing = WinogradSumming(
       table: table, tiling: tiling, channels: channels, columns: columns, panelGradients: gradientSize,
-      panelSums: panelSums)
+      panelSums: panelSums, sourceStride: sourceStride)
     let slots = try ScratchSlots(
       bytes: (4 * sourceSize + max(panels * gradientSize, taps * channels * width)) * 4)
     parallelFor(usedParts, grain: 1) { start, end in
@@ -256,7 +257,8 @@ struct StridedWinograd {
             for number in 0..<4 {
               var images = parts[number]
               winograd.wideImages.transformSource(
-                &images, tile, count, transformed + number * sourceSize, channels, winogradPointStride(count, channels))
+                &images, tile, count, transformed + number * sourceSize, sourceStride,
+                winogradPointStride(count, sourceStride))
             }
             var images = gradients
             for panel in 0..<panels {

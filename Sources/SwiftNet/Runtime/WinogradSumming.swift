@@ -10,6 +10,8 @@ struct WinogradSumming {
   /// Numbers of one panel's gradients of a block of tiles, and of its sums.
   let panelGradients: Int
   let panelSums: Int
+  /// From one tile of a transformed source to the next.
+  let sourceStride: Int
 
   /// Adds a block of tiles to the sums of some panels, or overwrites them, point by point.
   ///
@@ -39,8 +41,8 @@ struct WinogradSumming {
             }
             var work = WinogradSums(
               sources: source + planes.lowerBound,
-              sourceOffset: point * winogradPointStride(block.count, channels) + start * channels,
-              planes: planes.count, channels: channels,
+              sourceOffset: point * winogradPointStride(block.count, sourceStride) + start * sourceStride,
+              sourceStride: sourceStride, planes: planes.count, channels: channels,
               gradient: gradients
                 + ((panel - panels.lowerBound) * panelGradients + point * winogradPointStride(block.count, width)
                   + start * width),
