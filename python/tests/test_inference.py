@@ -186,6 +186,56 @@ def test_kept_filters_of_wide_groups(size):
             torch.testing.assert_close(to_torch(ours(swiftnet.tensor(x.numpy()))), theirs(x), rtol=1e-4, atol=1e-4)
 
 
+def pooled(lib, x, weight, other):
+    return lib.nn.functional.max_pool2d(lib.nn.functional.conv2d(x, weight), 3, 2, 1)
+
+
+def pooled_and_read_again(lib, x, weight, other):
+    y = lib.nn.functional.conv2d(x, weight)
+    return lib.nn.functional.max_pool2d(y, 2, 1) + y[:, :, 1:, 1:]
+
+
+def pooled_twice(lib, x, weight, other):
+    y = lib.nn.functional.max_pool2d(lib.nn.functional.conv2d(x, weight).relu(), 2, ceil_mode=True)
+    return lib.nn.functional.max_pool2d(y, 3, 1) * y[:, :, 1:-1, 1:-1]
+
+
+def pooled_before_a_change(lib, x, weight, other):
+    x = x.clone()
+    y = lib.nn.functional.max_pool2d(lib.nn.functional.conv2d(x, weight), 2)
+    x.zero_()
+    return y.relu()
+
+
+def pooled_and_joined(lib, x, weight, other):
+    def branch(sign):
+        y = lib.nn.functional.max_pool2d(lib.nn.functional.conv2d(sign * x, weight), 2, 1)
+        return lib.nn.functional.leaky_relu(y * other + other[:1, :1] - other.mean())
+
+    return lib.cat([branch(1), branch(-1)], dim=1).flatten(1)
+
+
+def pooled_half(lib, x, weight, other):
+    return lib.nn.functional.max_pool2d(lib.nn.functional.conv2d(x.bfloat16(), weight.bfloat16()), 2).relu().float()
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [pooled, pooled_and_read_again, pooled_twice, pooled_before_a_change, pooled_and_joined, pooled_half],
+    ids=lambda f: f.__name__,
+)
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_pooled_convolutions(chain, batch):
+    """A convolution that only a pooling reads is computed some images at a time, with what follows the pooling."""
+    inputs = [torch.randn(batch, 3, 130, 150), torch.randn(16, 3, 3, 3), torch.randn(batch, 16, 127, 147)]
+    with torch.no_grad(), swiftnet.no_grad():
+        expected = chain(torch, *inputs)
+        for _ in range(2):
+            actual = to_torch(chain(swiftnet, *(swiftnet.tensor(t.numpy()) for t in inputs)))
+            tolerance = 2e-2 if chain is pooled_half else 1e-5
+            torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)
+
+
 @pytest.mark.parametrize("channels", [(8, 64, 16, 64), (64, 8)])
 def test_views_of_one_running_variance(channels):
     mean, variance, weight, bias = (torch.rand(4, 64) + 0.5).unbind()

@@ -55,6 +55,7 @@ struct ElementwiseProgram {
   func run(into output: Tensor) throws {
     if output.count == 0 { return }
     if steps.count > 1, try runOverlapGradient(into: output) { return }
+    if try runByImages(into: output) { return }
     let walk = walk(shape: output.shape, strides: output.strides)
     let program = try reordered(shape: output.shape, strides: walk)
     let plan = try ElementwisePlan(program, output.shape, output.strides, walk: walk, output)

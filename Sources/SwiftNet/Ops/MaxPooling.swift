@@ -47,19 +47,17 @@ extension Tensor {
 
   private func maxPooled(_ axes: [PoolAxis], _ name: String, _ returnIndices: Bool) throws -> [Tensor] {
     let plan = try PoolPlan(shape, axes: axes, isChannelsLast: poolsChannelsLast)
-    let out = try Tensor(empty: plan.output, dtype: dtype, strides: plan.outputStrides)
     let needsMarks = returnIndices || needsRecording([self])
+    if !needsMarks, let waiting = try pendingPool(plan) { return [waiting] }
+    let out = try Tensor(empty: plan.output, dtype: dtype, strides: plan.outputStrides)
     let marks = try Tensor(
       empty: needsMarks ? plan.output : [0], dtype: plan.shape.markSize == 1 ? .uint8 : .int32,
       strides: needsMarks ? plan.outputStrides : nil)
     if out.count > 0 {
       let x = try noGrad { try plan.laidOut(self, plan.inputStrides) }
-      let (source, target) = (try x.pointer(), try out.mutablePointer())
-      let tapNumbers = needsMarks ? try marks.mutablePointer() : nil
-      let kernel = kernels.pool.max[dtype.lane.rawValue]
-      parallelFor(plan.outputRows, grain: plan.grain) { start, end in
-        kernel(source, target, tapNumbers, plan.shape, start..<end)
-      }
+      plan.poolMaxima(
+        try x.pointer(), try out.mutablePointer(), needsMarks ? try marks.mutablePointer() : nil, dtype: dtype,
+        images: plan.input[0])
       withExtendedLifetime(x) {}
     }
     try out.recorded(name, self, saving: [marks]) { [try $0.grad.unpooled(try $0.saved(0), plan)] }
