@@ -117,6 +117,20 @@ final class ModelTests: XCTestCase {
     try train(decision) { try $0(x).crossEntropy(y) }
   }
 
+  /// Without recording, an extractor's convolution and pooling and what follows them are computed image by image, each
+  /// thread its own.
+  func testFusionNetByImages() throws {
+    let model = try Module.make(
+      "CCNModels", [("num", 16), ("p", 0.5), ("input_size", [26, 30, 30]), ("cnt", 2), ("classes", 3)]
+    ).eval()
+    let x = try images([5, 1, 26, 30, 30])
+    let expected = try model(x).doubles()
+    for _ in 0..<3 {
+      let actual = try noGrad { try model(x).doubles() }
+      for (a, b) in zip(actual, expected) { XCTAssertEqual(a, b, accuracy: 1e-5) }
+    }
+  }
+
   func testOutputsOfParts() throws {
     let model = try ResNet.make("resnet18", [small, narrow, ("num_classes", 4)]).eval()
     let x = try images([2, 3, 32, 32])
