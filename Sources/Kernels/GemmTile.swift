@@ -173,13 +173,17 @@ struct SixRows<T: ProductScalar>: ProductTile {
   /// Stores the rows, or adds them to what is there.
   @inline(__always)
   func put(_ out: UnsafeMutablePointer<T>, _ stride: Int, adding: Bool) {
-    let half = V.scalarCount
-    forEach { row, l, r in
-      let p = out + row * stride
-      store(adding ? load(p) + l : l, p)
-      store(adding ? load(p + half) + r : r, p + half)
-    }
+    forEach { row, l, r in putRow(l, r, out + row * stride, adding: adding) }
   }
+}
+
+/// Stores a row of two vectors, or adds it to what is there.
+@inline(__always)
+private func putRow<V: SIMD>(_ l: V, _ r: V, _ out: UnsafeMutablePointer<V.Scalar>, adding: Bool)
+where V.Scalar: FloatingPoint {
+  let half = V.scalarCount
+  store(adding ? load(out) + l : l, out)
+  store(adding ? load(out + half) + r : r, out + half)
 }
 
 /// Four rows of a tile, for the last few: no fewer could hide the latency of multiplications.
@@ -206,17 +210,10 @@ struct FourRows<T: ProductScalar>: ProductTile {
 
   @inline(__always)
   func put(_ out: UnsafeMutablePointer<T>, _ stride: Int, adding: Bool) {
-    let half = V.scalarCount
-    @inline(__always)
-    func put(_ row: Int, _ l: V, _ r: V) {
-      let p = out + row * stride
-      store(adding ? load(p) + l : l, p)
-      store(adding ? load(p + half) + r : r, p + half)
-    }
-    put(0, l0, r0)
-    put(1, l1, r1)
-    put(2, l2, r2)
-    put(3, l3, r3)
+    putRow(l0, r0, out, adding: adding)
+    putRow(l1, r1, out + stride, adding: adding)
+    putRow(l2, r2, out + 2 * stride, adding: adding)
+    putRow(l3, r3, out + 3 * stride, adding: adding)
   }
 }
 

@@ -236,6 +236,22 @@ def test_pooled_convolutions(chain, batch):
             torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)
 
 
+def test_pooled_convolutions_beside_a_change():
+    """Another thread that changes the images waits until those that were asked for before are computed."""
+    functional = swiftnet.nn.functional
+    weight = swiftnet.randn(16, 3, 3, 3)
+    for step in range(60):
+        x = swiftnet.randn(8, 3, 130, 150)
+        with swiftnet.no_grad():
+            expected = functional.max_pool2d(functional.conv2d(x.clone(), weight), 2).relu().clone().numpy()
+            pooled = functional.max_pool2d(functional.conv2d(x, weight), 2).relu()
+        change = threading.Timer(0.0005 * (step % 8), x.zero_)
+        change.start()
+        actual = pooled.numpy()
+        change.join()
+        np.testing.assert_array_equal(actual, expected)
+
+
 @pytest.mark.parametrize("channels", [(8, 64, 16, 64), (64, 8)])
 def test_views_of_one_running_variance(channels):
     mean, variance, weight, bias = (torch.rand(4, 64) + 0.5).unbind()

@@ -153,6 +153,18 @@ extension Tensor {
   }
 }
 
+extension PoolPlan {
+  /// The largest elements of the windows of some images, and their marks.
+  func poolMaxima(
+    _ source: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, _ marks: UnsafeMutableRawPointer?, dtype: DType,
+    images: Int
+  ) {
+    let kernel = kernels.pool.max[dtype.lane.rawValue]
+    let rows = images * (outputRows / input[0])
+    parallelFor(rows, grain: grain) { start, end in kernel(source, target, marks, shape, start..<end) }
+  }
+}
+
 /// Elements of a matrix chosen row by row.
 extension Tensor {
   /// out[r, j] = self[r, places[r, j]]; the places (int64) are valid.

@@ -33,6 +33,14 @@ struct ConvolutionShape: Equatable {
   var groupInChannels: Int { groups > 0 ? inChannels / groups : 0 }
   /// Filters of one group.
   var groupOutChannels: Int { groups > 0 ? outChannels / groups : 0 }
+  /// The convolution of one group.
+  var oneGroup: ConvolutionShape {
+    var one = self
+    one.groups = 1
+    one.inChannels = groupInChannels
+    one.outChannels = groupOutChannels
+    return one
+  }
   var inputPixels: Int { batch * input.count }
   var outputPixels: Int { batch * output.count }
 }

@@ -320,15 +320,6 @@ extension ConvolutionShape {
       && (groups == 1 || groups > 1 && min(groupInChannels, groupOutChannels) >= 64)
   }
 
-  /// The convolution of one group.
-  var oneGroup: ConvolutionShape {
-    var one = self
-    one.groups = 1
-    one.inChannels = groupInChannels
-    one.outChannels = groupOutChannels
-    return one
-  }
-
   /// Images that count as one: planes, or stacks of them where the kernel has a depth.
   func stacks(_ extents: Extents) -> Int { kernel.depth == 1 ? batch * extents.depth : batch }
 

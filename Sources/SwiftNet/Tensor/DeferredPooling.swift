@@ -12,11 +12,14 @@ struct PendingPool {
   func run(into output: UnsafeMutableRawPointer) throws {
     let imageSize = input.count / plan.input[0] * input.dtype.size
     let resultSize = plan.output.dropFirst().reduce(1, *) * input.dtype.size
-    guard let convolution = input.soleConvolution, convolution.hasLargeImages,
-      let parts = ImageParts(images: plan.input[0], bytes: imageSize)
-    else { return plan.poolMaxima(try input.pointer(), output, nil, dtype: input.dtype, images: plan.input[0]) }
-    try convolution.completeOperands()
-    try parts.forEach { images in try run(images, of: convolution, into: output + images.lowerBound * resultSize) }
+    let parts = ImageParts(images: plan.input[0], bytes: imageSize)
+    let isDone = try parts.map { parts in
+      try input.withSoleConvolution { convolution in
+        try parts.forEach { images in try run(images, of: convolution, into: output + images.lowerBound * resultSize) }
+      }
+    }
+    if isDone == true { return }
+    plan.poolMaxima(try input.pointer(), output, nil, dtype: input.dtype, images: plan.input[0])
   }
 
   /// Some images of a convolution, without the rest.
@@ -39,17 +42,15 @@ private struct ImageParts {
     self.images = images
   }
 
-  /// Each thread takes parts of its own, so that none waits for another between the steps; where there are fewer parts than
-  /// threads, all work on one.
+  /// Each thread takes parts of its own, so that none waits for another between the steps; on the last parts, fewer than
+  /// there are threads, all work together.
   func forEach(_ body: (Range<Int>) throws -> Void) throws {
     let count = (images + atOnce - 1) / atOnce
     func part(_ index: Int) -> Range<Int> { index * atOnce..<min((index + 1) * atOnce, images) }
-    if count < ThreadPool.shared.threadCount {
-      for index in 0..<count { try body(part(index)) }
-      return
-    }
+    let threads = ThreadPool.shared.threadCount
+    let whole = count / threads * threads
     let failure = Mutex<(any Error)?>(nil)
-    parallelFor(count, grain: 1) { first, last in
+    parallelFor(whole, grain: 1) { first, last in
       for index in first..<last {
         do {
           try body(part(index))
@@ -59,6 +60,7 @@ private struct ImageParts {
       }
     }
     if let error = failure.withLock({ $0 }) { throw error }
+    for index in whole..<count { try body(part(index)) }
   }
 }
 
@@ -108,12 +110,18 @@ extension Tensor {
       storage: storage, dtype: dtype, shape: plan.output, strides: plan.outputStrides, offset: 0, count: count)
   }
 
-  /// The convolution that this tensor waits for, if nothing else reads its result.
-  fileprivate var soleConvolution: PendingConvolution? {
-    guard let recipe = memory.recipe, let convolution = recipe.convolution, recipe.isAll(self),
-      isKnownUniquelyReferenced(&memory)
-    else { return nil }
-    return convolution
+  /// Calls `body` with the convolution that this tensor waits for, if nothing else reads its result and its images are
+  /// large; false if there is none. Nobody changes meanwhile what the convolution reads.
+  fileprivate func withSoleConvolution(_ body: (PendingConvolution) throws -> Void) throws -> Bool {
+    guard memory.isDeferred, isKnownUniquelyReferenced(&memory) else { return false }
+    return try memory.whileComputing { recipe in
+      guard let recipe, let convolution = recipe.convolution, recipe.isAll(self), convolution.hasLargeImages else {
+        return false
+      }
+      try convolution.completeOperands()
+      try body(convolution)
+      return true
+    }
   }
 
   /// Some of the first dimension, without recording.
@@ -124,53 +132,44 @@ extension Tensor {
   }
 }
 
-extension PoolPlan {
-  /// The largest elements of the windows of some images, and their marks.
-  func poolMaxima(
-    _ source: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, _ marks: UnsafeMutableRawPointer?, dtype: DType,
-    images: Int
-  ) {
-    let kernel = kernels.pool.max[dtype.lane.rawValue]
-    let rows = images * (outputRows / input[0])
-    parallelFor(rows, grain: grain) { start, end in kernel(source, target, marks, shape, start..<end) }
-  }
-}
-
 extension ElementwiseProgram {
   /// Where a leaf is a pooling of a convolution, and nothing else reads either: computes both, and the program, some images
   /// at a time. False if there is no such leaf.
   func runByImages(into output: Tensor) throws -> Bool {
-    guard output.rank > 2, let (index, pool, convolution) = solePooling(output.shape),
+    guard output.rank > 2, let index = solePooling(output.shape), case .tensor(let leaf) = leaves[index],
       let parts = ImageParts(images: output.shape[0], bytes: output.count / output.shape[0] * lane.size)
     else { return false }
-    try convolution.completeOperands()
     for (other, leaf) in leaves.enumerated() where other != index {
       if case .tensor(let tensor) = leaf { _ = try tensor.pointer() }
     }
-    try parts.forEach { images in
-      let sizes = [images.count] + output.shape.dropFirst()
-      let pooled = try Tensor(empty: sizes, dtype: lane.dtype, strides: pool.plan.outputStrides)
-      try pool.run(images, of: convolution, into: try pooled.mutablePointer())
-      var part = self
-      for (other, leaf) in leaves.enumerated() {
-        guard case .tensor(let tensor) = leaf, tensor.rank == output.rank, tensor.shape[0] == output.shape[0] else {
-          continue
+    return try leaf.memory.whileComputing { recipe in
+      guard let pool = recipe?.pooling else { return false }
+      return try pool.input.withSoleConvolution { convolution in
+        try parts.forEach { images in
+          let sizes = [images.count] + output.shape.dropFirst()
+          let pooled = try Tensor(empty: sizes, dtype: lane.dtype, strides: pool.plan.outputStrides)
+          try pool.run(images, of: convolution, into: try pooled.mutablePointer())
+          var part = self
+          for (other, leaf) in leaves.enumerated() {
+            guard case .tensor(let tensor) = leaf, tensor.rank == output.rank, tensor.shape[0] == output.shape[0] else {
+              continue
+            }
+            part.leaves[other] = .tensor(other == index ? pooled : try tensor.images(images))
+          }
+          try part.run(into: try output.images(images))
         }
-        part.leaves[other] = .tensor(other == index ? pooled : try tensor.images(images))
       }
-      try part.run(into: try output.images(images))
     }
-    return true
   }
 
-  private func solePooling(_ shape: [Int]) -> (Int, PendingPool, PendingConvolution)? {
+  /// A leaf that is a pooling which nothing else reads.
+  private func solePooling(_ shape: [Int]) -> Int? {
     for (index, leaf) in leaves.enumerated() {
-      guard case .tensor(let tensor) = leaf, tensor.shape == shape, tensor.dtype == lane.dtype,
-        let recipe = tensor.memory.recipe, let pooling = recipe.pooling, recipe.isAll(tensor),
-        isKnownUniquelyReferenced(&tensor.memory), let convolution = pooling.input.soleConvolution,
-        convolution.hasLargeImages
+      guard case .tensor(let tensor) = leaf, tensor.memory.isDeferred, tensor.shape == shape,
+        tensor.dtype == lane.dtype, let recipe = tensor.memory.recipe, recipe.pooling != nil, recipe.isAll(tensor),
+        isKnownUniquelyReferenced(&tensor.memory)
       else { continue }
-      return (index, pooling, convolution)
+      return index
     }
     return nil
   }

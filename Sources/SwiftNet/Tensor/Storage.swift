@@ -126,12 +126,23 @@ public final class Storage: @unchecked Sendable {
     }
   }
 
-  private func compute() throws {
+  /// Calls `body` with the recipe, or with nil if the contents are there, while nobody else computes them: for those who
+  /// read a part without the rest. Whoever is about to change what the recipe reads waits meanwhile.
+  func whileComputing<R>(_ body: (ElementwiseRecipe?) throws -> R) throws -> R {
     while !isComputing.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged {
       sched_yield()
     }
     defer { isComputing.store(false, ordering: .releasing) }
-    guard let recipe else { return }
+    return try body(recipe)
+  }
+
+  private func compute() throws {
+    try whileComputing { recipe in
+      if let recipe { try compute(recipe) }
+    }
+  }
+
+  private func compute(_ recipe: ElementwiseRecipe) throws {
     try Interrupt.check()
     let block = try MemoryPool.shared.allocate(byteCount)
     let computed = Storage(block: block, byteCount: byteCount)
