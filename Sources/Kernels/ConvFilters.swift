@@ -89,6 +89,14 @@ func packFilters<T: ProductScalar>(
   }
 }
 
+/// `transposeBlock` of as many rows as columns. (Not inlined: it is large, and called from several loops.)
+@inline(never)
+private func transposeSquare<T: ProductScalar>(
+  _ source: UnsafePointer<T>, _ stride: Int, _ out: UnsafeMutablePointer<T>, _ outStride: Int
+) {
+  transposeBlock(source, stride, T.Vector.scalarCount, out, outStride)
+}
+
 /// A panel of filters of which a column has at least a vector of taps, which follow each other: a square of taps by columns
 /// at a time, then the few taps that are left.
 @inline(__always)
@@ -113,9 +121,8 @@ private func transposeTaps<T: ProductScalar>(
     }
     for tap in stride(from: 0, to: squares, by: lanes) {
       for half in 0..<2 {
-        transposeBlock(
-          from + (half * lanes * x.columnStride + tap), x.columnStride, lanes, to + (tap * tapSize + half * lanes),
-          tapSize)
+        transposeSquare(
+          from + (half * lanes * x.columnStride + tap), x.columnStride, to + (tap * tapSize + half * lanes), tapSize)
       }
     }
     for tap in squares..<x.taps {
@@ -173,9 +180,8 @@ func unpackFilters<T: ProductScalar>(
       let rows = from + r * columns, to = weight + (first * x.columnStride + r * x.runStride)
       for tap in stride(from: 0, to: squares, by: lanes) {
         for half in 0..<2 {
-          transposeBlock(
-            rows + (tap * tapSize + half * lanes), tapSize, lanes, to + (half * lanes * x.columnStride + tap),
-            x.columnStride)
+          transposeSquare(
+            rows + (tap * tapSize + half * lanes), tapSize, to + (half * lanes * x.columnStride + tap), x.columnStride)
         }
       }
       for tap in squares..<x.taps {
