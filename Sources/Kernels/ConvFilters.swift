@@ -32,7 +32,7 @@ func packFilters<T: ProductScalar>(
             for i in 0..<columns { sn_prefetch(from + i * x.columnStride + (q + 3 * lanes)) }
           }
           for half in 0..<2 {
-            transposeBlock(from + half * lanes * x.columnStride + q, x.columnStride, lanes, square, lanes)
+            transposeSquare(from + half * lanes * x.columnStride + q, x.columnStride, square, lanes)
             var tap = q % x.taps
             var index = q / x.taps
             for i in 0..<lanes {
@@ -200,7 +200,7 @@ func unpackFilters<T: ProductScalar>(
         let to = weight + first * x.columnStride + tap * x.tapStride + r * x.runStride
         if width == columns && height == lanes {
           for half in 0..<2 {
-            transposeBlock(rows + half * lanes, columns, lanes, square, lanes)
+            transposeSquare(rows + half * lanes, columns, square, lanes)
             for i in 0..<lanes {
               let o = to + (half * lanes + i) * x.columnStride
               for k in 0..<lanes { o[k * x.runStride] = square[i * lanes + k] }
