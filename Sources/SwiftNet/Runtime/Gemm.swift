@@ -270,42 +270,36 @@ private struct MatrixProduct {
     }
   }
 
-  /// How a block is shared out, in tiles: groups of rows with all columns, the last few cut by columns too, so that
-  /// threads end together. Where rows are few, all are cut by columns.
+  /// How a block is shared out, in tiles: groups of rows with all columns, the later the smaller, so that threads end
+  /// together. Where rows are few, all are cut by columns.
   private struct Pieces {
-    private let rowTiles: Int
     private let columnTiles: Int
-    private let rowGroups: Int
     private let columnGroups: Int
-    /// Groups of rows at the end, and the parts that each is cut into.
-    private let lastGroups: Int
-    private let lastParts: Int
+    /// Where each group of rows begins, and where the last one ends.
+    private var starts = [0]
 
-    /// Each thread gets three groups of rows or more, of `tilesAtOnce` tiles or a few fewer.
+    /// A group has at most `tilesAtOnce` tiles, and half of what each thread would get of those that are left.
     init(rowTiles: Int, columnTiles: Int, tilesAtOnce: Int, threads: Int) {
-      self.rowTiles = rowTiles
       self.columnTiles = columnTiles
-      let least = max((rowTiles + max(2, tilesAtOnce) - 1) / max(2, tilesAtOnce), 3 * threads)
-      rowGroups = min(rowTiles, (least + threads - 1) / threads * threads)
       let width = rowTiles >= 16 ? columnTiles : max(1, min(columnTiles, columnTiles * rowTiles / 16))
       columnGroups = (columnTiles + width - 1) / width
-      // Each part packs its rows anew, which pays for wide results only.
-      lastGroups = columnGroups == 1 && columnTiles >= 32 ? min(threads, rowGroups) : 0
-      lastParts = 4
+      var start = 0
+      while start < rowTiles {
+        let share = (rowTiles - start + 2 * threads - 1) / (2 * threads)
+        start = min(rowTiles, start + max(2, min(tilesAtOnce, share)))
+        starts.append(start)
+      }
     }
 
     var sharesRows: Bool { columnGroups > 1 }
-    var mostRows: Int { (rowTiles + rowGroups - 1) / rowGroups }
-    var count: Int { rowGroups * columnGroups + lastGroups * (lastParts - 1) }
+    var mostRows: Int { starts[1] }
+    var count: Int { (starts.count - 1) * columnGroups }
 
     subscript(index: Int) -> (rows: Range<Int>, columns: Range<Int>) {
-      let whole = (rowGroups - lastGroups) * columnGroups
-      let parts = index < whole ? columnGroups : lastParts
-      let group = index < whole ? index / parts : rowGroups - lastGroups + (index - whole) / parts
-      let part = index < whole ? index % parts : (index - whole) % parts
+      let (group, part) = (index / columnGroups, index % columnGroups)
       return (
-        group * rowTiles / rowGroups..<(group + 1) * rowTiles / rowGroups,
-        part * columnTiles / parts..<(part + 1) * columnTiles / parts
+        starts[group]..<starts[group + 1],
+        part * columnTiles / columnGroups..<(part + 1) * columnTiles / columnGroups
       )
     }
   }
@@ -420,13 +414,14 @@ private struct MatrixProduct {
     }
     if k < 2048 || k < 8 * max(m, n) { return false }
     var corner = self
-    (corner.m, corner.n) = (size(m, 128, unit: kernels.rows), size(n, 256, unit: kernels.columns))
+    (corner.m, corner.n) = (size(m, 256, unit: kernels.rows), size(n, 256, unit: kernels.columns))
     let (down, across) = (pieces(m, of: corner.m), pieces(n, of: corner.n))
     let patches = down * across
     if patches > 16 { return false }
     corner.k = size(k, max(1024, k * patches / 32), unit: 64)
     let parts = pieces(k, of: corner.k)
-    corner.blockDepth = min(MatrixProduct.kBlock, (1 << 17) / ((corner.m + corner.n) * type.size))
+    corner.blockDepth = size(
+      corner.k, min(MatrixProduct.kBlock, (1 << 18) / ((corner.m + corner.n) * type.size)) & ~3, unit: 4)
     corner.fetchesAhead = true
     corner.alpha = 1
     corner.beta = 0
