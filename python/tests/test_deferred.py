@@ -2,6 +2,7 @@
 are those of work done at once."""
 
 import gc
+import threading
 
 import numpy as np
 import pytest
@@ -328,3 +329,63 @@ def test_memory_of_repeated_work():
     kept = swiftnet.memory.statistics()["live"] - before
     assert kept < 7.5 * image
     loss.backward()
+
+
+VIEWS = [
+    lambda m, x: x + x.T,
+    lambda m, x: x.T - x,
+    lambda m, x: x * x.view(100, 400).reshape(400, 100).view(200, 200).T + x,
+    lambda m, x: m.where(x > 0, x.T, x),
+    lambda m, x: m.addcmul(x, x.T, x.view(200, 200)),
+    lambda m, x: x.view(400, 100) * x.view(100, 400).T + x.view(400, 100),
+    lambda m, x: x[:-1] + x[1:],
+    lambda m, x: x.view(200, 1, 200) * x.view(200, 200, 1)[:, :3] + x.T.reshape(200, 1, 200),
+    lambda m, x: x.clone().mul_(x.T).add_(x),
+]
+
+
+@pytest.mark.parametrize("formula", VIEWS)
+def test_several_views_of_what_waits(formula):
+    """One operation that reads the same waiting contents in more than one way."""
+
+    def gradient(m):
+        x = large(m, 200, 200)
+        y = formula(m, x.sin() + 0.25)
+        (y * y).mean().backward()
+        return y, x.grad
+
+    both(gradient)
+
+
+READERS = [
+    lambda y: y.sum().item(),
+    lambda y: (y.sigmoid() * y).sum().item(),
+    lambda y: (y * 2 - 1).numpy()[::1000],
+    lambda y: swiftnet.cat([y, y]).numpy()[::1000],
+    lambda y: y.view(512, 512).T.contiguous().numpy()[::9],
+    lambda y: y.view(4, 16, 64, 64).contiguous(memory_format=swiftnet.channels_last).numpy()[:, 3],
+    lambda y: swiftnet.nn.functional.binary_cross_entropy(y.sigmoid(), y.sign().relu()).item(),
+]
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_operand_changed_by_another_thread(read):
+    """A thread may change what a result was computed from while another one reads the result."""
+    for step in range(40):
+        x = swiftnet.randn(1 << 18)
+        expected = read((((x + 1).relu() * 3) + 0).clone())
+        result = (x + 1).relu() * 3
+        may_change = threading.Event()
+
+        def change(x=x, step=step, may_change=may_change):
+            may_change.wait()
+            for _ in range(step % 8 * 50):
+                pass
+            x.zero_()
+
+        other = threading.Thread(target=change)
+        other.start()
+        may_change.set()
+        actual = read(result)
+        other.join()
+        np.testing.assert_allclose(actual, expected, rtol=1e-5)

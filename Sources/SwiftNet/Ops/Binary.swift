@@ -429,9 +429,9 @@ public func whereSelect(
     if tensor.isDense { strides = tensor.strides }
   }
   let narrow = dtype == .float16 || dtype == .bfloat16
-  let program = try ElementwiseProgram.fusing(
-    .where, kernel, [.tensor(condition), a, b], lane: dtype.lane, scalars: Scalars(), roundTo: narrow ? dtype : nil)
-  let out = try program.result(dtype: dtype, shape: shape, strides: strides ?? Shape.contiguousStrides(shape))
+  let out = try ElementwiseProgram.fusing(
+    .where, kernel, [.tensor(condition), a, b], lane: dtype.lane, scalars: Scalars(), roundTo: narrow ? dtype : nil
+  ) { try $0.result(dtype: dtype, shape: shape, strides: strides ?? Shape.contiguousStrides(shape)) }
   var inputs: [Tensor] = []
   var isFirst: [Bool] = []
   if case .tensor(let tensor) = a {

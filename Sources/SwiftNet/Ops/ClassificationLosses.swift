@@ -18,7 +18,14 @@ extension Tensor {
       "Using a target size (\(Shape.size(target.shape))) that is different to the input size "
         + "(\(Shape.size(shape))) is deprecated. Please ensure they have the same size.")
     // Of a sigmoid the logarithms are found from what it was taken of: in one function instead of three, and more exactly.
-    let logits = try pendingLogits()
+    return try memory.takingRecipe { recipe in
+      try binaryCrossEntropy(target, weight, reduction, logits: try logits(of: recipe))
+    }
+  }
+
+  private func binaryCrossEntropy(
+    _ target: Tensor, _ weight: Tensor?, _ reduction: LossReduction, logits: Tensor?
+  ) throws -> Tensor {
     if weight == nil, let logits, let loss = try entropyOfSigmoid(logits, target, reduction) { return loss }
     if logits == nil || reduction == .none { try checkProbabilities() }
     let out = try noGrad { () -> Tensor in

@@ -1,15 +1,19 @@
 /// Puts a tensor's elements in their place in another of its shape. What is still to be computed is computed there,
 /// without memory of its own, where that takes one pass.
 func writeElements(of source: Tensor, to target: Tensor) throws {
-  if source.dtype == target.dtype, let recipe = source.memory.recipe {
-    if let program = source.deferredProgram(lane: source.dtype.lane) {
-      if program.isOnePass(into: target) { return try program.run(into: target) }
-    } else if let joining = recipe.joining, recipe.isAll(source), recipe.canBeTakenOver {
-      recipe.uses.add(1, ordering: .relaxed)
-      return try joining.run(into: target)
+  let isDone = try source.memory.takingRecipe { recipe in
+    guard let recipe, source.dtype == target.dtype else { return false }
+    if let program = source.program(of: recipe, lane: source.dtype.lane) {
+      if !program.isOnePass(into: target) { return false }
+      try program.run(into: target)
+      return true
     }
+    guard let joining = recipe.joining, recipe.isAll(source), recipe.canBeTakenOver else { return false }
+    recipe.uses.add(1, ordering: .relaxed)
+    try joining.run(into: target)
+    return true
   }
-  try copyElements(from: source, to: target)
+  if !isDone { try copyElements(from: source, to: target) }
 }
 
 /// Copies, conversions, and in-place assignment.

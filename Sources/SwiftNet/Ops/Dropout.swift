@@ -28,16 +28,19 @@ extension Tensor {
     guard let multiply = kernels.elementwise[.mul, dtype.lane] else {
       throw SwiftNetError.notImplemented("\"dropout\" not implemented for '\(dtype.scalarTypeName)'")
     }
-    var program = try ElementwiseProgram.fusing(
-      .mul, multiply, [.tensor(self), .tensor(mask)], lane: dtype.lane, scalars: Scalars(), roundTo: nil)
-    program.leaves.append(.scalar(.float(scale)))
-    program.steps.append(
-      .init(
-        .mul, kernel: multiply, sources: [.step(program.steps.count - 1), .leaf(program.leaves.count - 1)],
-        scalars: Scalars(), roundTo: nil))
     // The mask's order, which in backward was this tensor's in forward.
     let strides = mask.shape == shape ? mask.strides : isDense ? strides : Shape.contiguousStrides(shape)
-    let out = try program.result(dtype: dtype, shape: shape, strides: strides)
+    let out = try ElementwiseProgram.fusing(
+      .mul, multiply, [.tensor(self), .tensor(mask)], lane: dtype.lane, scalars: Scalars(), roundTo: nil
+    ) { product in
+      var program = product
+      program.leaves.append(.scalar(.float(scale)))
+      program.steps.append(
+        .init(
+          .mul, kernel: multiply, sources: [.step(program.steps.count - 1), .leaf(program.leaves.count - 1)],
+          scalars: Scalars(), roundTo: nil))
+      return try program.result(dtype: dtype, shape: shape, strides: strides)
+    }
     return try out.recorded("Dropout", self, saving: [mask]) { [try $0.grad.masked(try $0.saved(0), scale: scale)] }
   }
 

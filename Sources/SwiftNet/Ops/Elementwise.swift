@@ -35,9 +35,9 @@ func elementwise(
     let shape = try broadcastShape(operands)
     let strides = outputStrides(shape, operands) ?? Shape.contiguousStrides(shape)
     let roundTo = narrow && resultType != compute && resultType != .bool ? compute : nil
-    let program = try ElementwiseProgram.fusing(
-      op, kernel, operands, lane: compute.lane, scalars: scalars, roundTo: roundTo)
-    return try program.result(dtype: resultType, shape: shape, strides: strides)
+    return try ElementwiseProgram.fusing(
+      op, kernel, operands, lane: compute.lane, scalars: scalars, roundTo: roundTo
+    ) { try $0.result(dtype: resultType, shape: shape, strides: strides) }
   }
   try require(
     TypePromotion.canCast(resultType, to: into.dtype),
@@ -55,15 +55,17 @@ func elementwise(
     }
   }
   try into.memory.willChange()
-  let program = try ElementwiseProgram.fusing(
+  try ElementwiseProgram.fusing(
     op, kernel, operands, lane: compute.lane, scalars: scalars,
-    roundTo: narrow && into.dtype != compute ? compute : nil)
-  if overlaps(into, program.leaves) {
-    let whole = try Tensor(empty: into.shape, dtype: into.dtype)
-    try program.run(into: whole)
-    try copyElements(from: whole, to: into)
-  } else {
-    try program.run(into: into)
+    roundTo: narrow && into.dtype != compute ? compute : nil
+  ) { program in
+    if overlaps(into, program.leaves) {
+      let whole = try Tensor(empty: into.shape, dtype: into.dtype)
+      try program.run(into: whole)
+      try copyElements(from: whole, to: into)
+    } else {
+      try program.run(into: into)
+    }
   }
   into.bumpVersion()
   return into

@@ -10,25 +10,28 @@ final class NormGradient {
   /// The gradient of a ReLU behind the normalisation is not written at all.
   private let relu: PendingReluGradient?
   private let plan: ElementwisePlan?
+  /// The recipe of the gradient, if the mask or the plan reads what it reads.
+  private let taken: TakenRecipe?
   /// Whether nobody else reads the tensor: the gradient of x may take its place.
   let isOwn: Bool
 
   /// - Parameter isSummed: whether backward takes sums of the gradient, in rows: only then pieces can be computed.
   init(_ gradient: Tensor, of x: Tensor, isSummed: Bool) throws {
-    if let relu = try gradient.pendingReluGradient(of: x) {
-      (self.relu, tensor, plan, isOwn) = (relu, relu.gradient, nil, false)
+    let taken = TakenRecipe(gradient.memory)
+    if let taken, let relu = try gradient.pendingReluGradient(taken.recipe, of: x) {
+      (self.relu, tensor, plan, isOwn, self.taken) = (relu, relu.gradient, nil, false, taken)
       return
     }
     relu = nil
-    if isSummed, x.isDense, let program = try gradient.programForPieces(in: x) {
+    if isSummed, x.isDense, let program = try gradient.programForPieces(of: taken?.recipe, in: x) {
       tensor = try Tensor(empty: x.shape, dtype: gradient.dtype, strides: x.strides)
       plan = try ElementwisePlan(
         try program.reordered(shape: x.shape, strides: x.strides), x.shape, x.strides, tensor)
-      isOwn = true
+      (isOwn, self.taken) = (true, taken)
       return
     }
     tensor = try gradient.inOrder(of: x)
-    plan = nil
+    (plan, self.taken) = (nil, nil)
     isOwn = tensor !== gradient
   }
 
@@ -56,11 +59,13 @@ final class NormGradient {
 
 extension Tensor {
   /// What computes this gradient's elements in the order of x; nil if they are there already.
-  fileprivate func programForPieces(in x: Tensor) throws -> ElementwiseProgram? {
+  fileprivate func programForPieces(of recipe: ElementwiseRecipe?, in x: Tensor) throws -> ElementwiseProgram? {
     guard dtype == x.dtype, shape == x.shape else { return nil }
-    if let program = deferredProgram(lane: dtype.lane) { return program }
+    if let program = recipe.flatMap({ program(of: $0, lane: dtype.lane) }) { return program }
     guard strides != x.strides, let copy = kernels.elementwise[.copy, dtype.lane] else { return nil }
+    // What has no program of its own is a leaf of this one.
     return try ElementwiseProgram.fusing(
-      .copy, copy, [.tensor(self)], lane: dtype.lane, scalars: Scalars(), roundTo: nil)
+      .copy, copy, [.tensor(self)], lane: dtype.lane, scalars: Scalars(), roundTo: nil
+    ) { $0 }
   }
 }

@@ -26,11 +26,9 @@ struct PendingReluGradient {
 }
 
 extension Tensor {
-  /// What this gradient waits for, if that is the gradient of a ReLU behind a normalisation of `x`.
-  func pendingReluGradient(of x: Tensor) throws -> PendingReluGradient? {
-    guard let recipe = memory.recipe, offset == 0, shape == x.shape, strides == x.strides, shape == recipe.shape,
-      strides == recipe.strides, dtype == x.dtype
-    else { return nil }
+  /// What this gradient waits for, if its recipe is the gradient of a ReLU behind a normalisation of `x`.
+  func pendingReluGradient(_ recipe: ElementwiseRecipe, of x: Tensor) throws -> PendingReluGradient? {
+    guard shape == x.shape, strides == x.strides, recipe.isAll(self), dtype == x.dtype else { return nil }
     /// Whether a tensor lies in memory as x does.
     func isLike(_ other: Tensor) -> Bool {
       other.shape == shape && other.strides == strides && other.dtype == dtype && other.isWhole

@@ -281,20 +281,22 @@ extension Tensor {
   ) throws -> [Int64]? {
     guard isDeferred, elements >= ElementwiseProgram.tile, isContiguous,
       let firstReduced = mask.firstIndex(of: true), mask[firstReduced...].allSatisfy({ $0 }),
-      let kernel = kernels.reduce[row: op, lane], let program = try deferredProgramToFold(lane: lane)
+      let kernel = kernels.reduce[row: op, lane]
     else { return nil }
-    if op == .sum, let sums = try overlapSums(of: program, outputs: outputs, elements: elements) {
-      return sums.map { Int64(bitPattern: $0.bitPattern) }
+    return try withProgramToFold(lane: lane) { program in
+      if op == .sum, let sums = try overlapSums(of: program, outputs: outputs, elements: elements) {
+        return sums.map { Int64(bitPattern: $0.bitPattern) }
+      }
+      var values = [Int64](repeating: 0, count: outputs)
+      try values.withUnsafeMutableBufferPointer { buffer in
+        guard let first = buffer.baseAddress else { return }
+        try program.fold(
+          shape: shape, outputs: outputs, elements: elements, kernel, parameters, identity: op.identity(lane),
+          into: first
+        ) { op.combine($0, $1, lane) }
+      }
+      return values
     }
-    var values = [Int64](repeating: 0, count: outputs)
-    try values.withUnsafeMutableBufferPointer { buffer in
-      guard let first = buffer.baseAddress else { return }
-      try program.fold(
-        shape: shape, outputs: outputs, elements: elements, kernel, parameters, identity: op.identity(lane),
-        into: first
-      ) { op.combine($0, $1, lane) }
-    }
-    return values
   }
 
   /// Which dimensions a reduction covers: all for nil or an empty list.

@@ -97,13 +97,15 @@ public enum Deferral {
 }
 
 extension ElementwiseProgram {
-  /// A program of one operation on operands whose deferred parts are taken over where that is possible.
-  static func fusing(
+  /// Calls `body` with a program of one operation on operands whose deferred parts are taken over where that is possible.
+  /// By its end the program must have run or be a recipe: until then nobody changes what those parts read.
+  static func fusing<R>(
     _ op: ElementwiseOp, _ kernel: ElementwiseKernel, _ operands: [ElementwiseOperand], lane: Lane,
-    scalars: Scalars, roundTo: DType?
-  ) throws -> ElementwiseProgram {
+    scalars: Scalars, roundTo: DType?, _ body: (ElementwiseProgram) throws -> R
+  ) throws -> R {
     var program = ElementwiseProgram(lane: lane, leaves: [], steps: [])
-    var taken: [(memory: Storage, source: Source)] = []
+    var taken: [(tensor: Tensor, recipe: ElementwiseRecipe, source: Source)] = []
+    defer { for one in taken { one.tensor.memory.endTaking(one.recipe) } }
     var sources: [Source] = []
     for operand in operands {
       guard case .tensor(let tensor) = operand else {
@@ -111,33 +113,32 @@ extension ElementwiseProgram {
         sources.append(.leaf(program.leaves.count - 1))
         continue
       }
-      if let known = taken.first(where: { $0.memory === tensor.memory }) {
+      if let known = taken.first(where: { $0.tensor.isSameView(as: tensor) }) {
         sources.append(known.source)
         continue
       }
-      if let inner = tensor.deferredProgram(lane: lane),
-        program.steps.count + inner.steps.count < Deferral.maximumSteps,
-        program.leaves.count + inner.leaves.count <= Deferral.maximumLeaves
-      {
-        let source = program.take(inner, roundTo: tensor.dtype)
-        taken.append((tensor.memory, source))
-        sources.append(source)
-      } else {
-        sources.append(.leaf(try program.addLeaf(tensor)))
+      if let recipe = tensor.memory.beginTaking() {
+        if let inner = tensor.program(of: recipe, lane: lane),
+          program.steps.count + inner.steps.count < Deferral.maximumSteps,
+          program.leaves.count + inner.leaves.count <= Deferral.maximumLeaves
+        {
+          let source = program.take(inner, roundTo: tensor.dtype)
+          taken.append((tensor, recipe, source))
+          sources.append(source)
+          continue
+        }
+        tensor.memory.endTaking(recipe)
       }
+      sources.append(.leaf(try program.addLeaf(tensor)))
     }
     program.steps.append(Step(op, kernel: kernel, sources: sources, scalars: scalars, roundTo: roundTo))
-    return program
+    return try body(program)
   }
 
   /// A leaf that reads the tensor as it is now. Equal leaves are shared.
   private mutating func addLeaf(_ tensor: Tensor) throws -> Int {
     for (index, leaf) in leaves.enumerated() {
-      if case .tensor(let known) = leaf, known.memory === tensor.memory, known.offset == tensor.offset,
-        known.dtype == tensor.dtype, known.shape == tensor.shape, known.strides == tensor.strides
-      {
-        return index
-      }
+      if case .tensor(let known) = leaf, known.isSameView(as: tensor) { return index }
     }
     leaves.append(.tensor(try tensor.alias()))
     return leaves.count - 1
@@ -196,10 +197,9 @@ extension ElementwiseProgram {
 }
 
 extension Tensor {
-  /// The program behind a deferred tensor, for this tensor's shape, if it can be taken over into another.
-  func deferredProgram(lane: Lane) -> ElementwiseProgram? {
-    guard let recipe = memory.recipe, recipe.isElementwise, recipe.program.lane == lane, recipe.dtype == dtype,
-      offset == 0, recipe.canBeTakenOver
+  /// The program of the recipe behind this tensor, for this tensor's shape, if it can be taken over into another.
+  func program(of recipe: ElementwiseRecipe, lane: Lane) -> ElementwiseProgram? {
+    guard recipe.isElementwise, recipe.program.lane == lane, recipe.dtype == dtype, offset == 0, recipe.canBeTakenOver
     else { return nil }
     if recipe.isAll(self) {
       recipe.uses.add(1, ordering: .relaxed)
@@ -226,12 +226,14 @@ extension Tensor {
     return program
   }
 
-  /// The program of a deferred tensor, for a reduction that folds its results.
-  func deferredProgramToFold(lane: Lane) throws -> ElementwiseProgram? {
-    guard var program = deferredProgram(lane: lane) else { return nil }
-    // What would have been rounded by being stored is rounded before it is folded.
-    if dtype == .float16 || dtype == .bfloat16 { program.steps[program.steps.count - 1].roundTo = dtype }
-    return program
+  /// Calls `body` with the program of a deferred tensor, for a reduction that folds its results; nil if there is none.
+  func withProgramToFold<R>(lane: Lane, _ body: (ElementwiseProgram) throws -> R?) rethrows -> R? {
+    try memory.takingRecipe { recipe in
+      guard let recipe, var program = program(of: recipe, lane: lane) else { return nil }
+      // What would have been rounded by being stored is rounded before it is folded.
+      if dtype == .float16 || dtype == .bfloat16 { program.steps[program.steps.count - 1].roundTo = dtype }
+      return try body(program)
+    }
   }
 
   /// Notes that this tensor is the sigmoid of another, as long as it is not computed.
@@ -239,14 +241,20 @@ extension Tensor {
     memory.recipe?.logits = (try logits.alias(), logits.memory.version)
   }
 
-  /// If this tensor is a sigmoid that is still to be computed: what it is taken of, in this tensor's shape.
-  func pendingLogits() throws -> Tensor? {
-    guard let recipe = memory.recipe, let (logits, version) = recipe.logits, logits.memory.version == version,
-      logits.dtype == dtype, offset == 0, logits.count == count
+  /// If this tensor is a sigmoid, of this recipe: what it is taken of, in this tensor's shape.
+  func logits(of recipe: ElementwiseRecipe?) throws -> Tensor? {
+    guard let recipe, let (logits, version) = recipe.logits, logits.memory.version == version, logits.dtype == dtype,
+      offset == 0, logits.count == count
     else { return nil }
     if shape == recipe.shape, strides == recipe.strides, logits.shape == shape { return logits }
     guard isContiguous, logits.isContiguous, Shape.isContiguous(recipe.shape, recipe.strides) else { return nil }
     return try logits.alias(shape: shape, strides: Shape.contiguousStrides(shape))
+  }
+
+  /// Whether another tensor shows the same elements in the same shape.
+  func isSameView(as other: Tensor) -> Bool {
+    memory === other.memory && offset == other.offset && dtype == other.dtype && shape == other.shape
+      && strides == other.strides
   }
 
   /// Whether the contents are still to be computed.

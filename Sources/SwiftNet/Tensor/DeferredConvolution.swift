@@ -150,35 +150,31 @@ extension Tensor {
     return Tensor(storage: storage, dtype: dtype, shape: shape, strides: strides, offset: 0, count: count)
   }
 
-  /// The convolution that this tensor waits for, if it can take one more step. Only one may be added to each result: a
-  /// second reader needs the numbers.
-  private func openConvolution() -> PendingConvolution? {
-    guard let recipe = memory.recipe, let pending = recipe.convolution,
-      pending.filter == nil || !ThreadState.current.isGradEnabled, !pending.steps.relu, pending.steps.mask == nil,
-      recipe.isAll(self), recipe.uses.load(ordering: .relaxed) == 0
-    else { return nil }
-    return pending
-  }
-
-  /// The result with other steps.
-  private func joined(_ pending: PendingConvolution, _ change: (inout PendingConvolution.Steps) -> Void) throws
-    -> Tensor?
-  {
-    var steps = pending.steps
-    change(&steps)
-    let changed = PendingConvolution(
-      filter: pending.filter, input: pending.input, shape: pending.shape, steps: steps)
-    guard let result = try Tensor.waiting(changed, strides: strides) else { return nil }
-    memory.recipe?.uses.add(1, ordering: .relaxed)
-    return result
+  /// The result of the convolution that this tensor waits for with one more step; nil if there is no such convolution, or
+  /// `change` returns false. Only one step may be added to each result: a second reader needs the numbers.
+  private func joining(_ change: (inout PendingConvolution.Steps) -> Bool) throws -> Tensor? {
+    try memory.takingRecipe { recipe in
+      guard let recipe, let pending = recipe.convolution,
+        pending.filter == nil || !ThreadState.current.isGradEnabled, !pending.steps.relu, pending.steps.mask == nil,
+        recipe.isAll(self), recipe.uses.load(ordering: .relaxed) == 0
+      else { return nil }
+      var steps = pending.steps
+      guard change(&steps) else { return nil }
+      let changed = PendingConvolution(
+        filter: pending.filter, input: pending.input, shape: pending.shape, steps: steps)
+      guard let result = try Tensor.waiting(changed, strides: strides) else { return nil }
+      recipe.uses.add(1, ordering: .relaxed)
+      return result
+    }
   }
 
   /// This tensor times scale plus shift for each channel, done by the convolution that it waits for.
   func joiningScale(_ scale: ChannelScale) throws -> Tensor? {
-    guard let pending = openConvolution(), pending.steps.scale == nil, pending.steps.residual == nil else {
-      return nil
+    try joining { steps in
+      if steps.scale != nil || steps.residual != nil { return false }
+      steps.scale = scale
+      return true
     }
-    return try joined(pending) { $0.scale = scale }
   }
 
   /// This tensor times scale plus shift for each channel, to be computed later in one pass with what follows; nil where
@@ -209,16 +205,22 @@ extension Tensor {
   }
 
   private func joiningRelu() throws -> Tensor? {
-    guard let pending = openConvolution() else { return nil }
-    return try joined(pending) { $0.relu = true }
+    try joining { steps in
+      steps.relu = true
+      return true
+    }
   }
 
   private func joiningResidual(_ other: Tensor) throws -> Tensor? {
-    guard other.shape == shape, other.strides == strides, other.dtype == dtype, other.memory !== memory,
-      let pending = openConvolution(), pending.steps.residual == nil
+    guard memory.isDeferred, other.shape == shape, other.strides == strides, other.dtype == dtype,
+      other.memory !== memory
     else { return nil }
     let residual = try other.alias()
-    return try joined(pending) { $0.residual = residual }
+    return try joining { steps in
+      if steps.residual != nil { return false }
+      steps.residual = residual
+      return true
+    }
   }
 
   /// An elementwise operation, done by the convolution that an operand waits for, if one does.

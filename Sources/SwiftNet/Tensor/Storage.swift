@@ -53,8 +53,10 @@ public final class Storage: @unchecked Sendable {
       ? fresh : number.load(ordering: .relaxed)
   }
 
-  /// Held for the moment in which `kept` is read or given up.
+  /// Held for the moment in which `kept` or `takers` is read or changed.
   private let isKeptInUse = Atomic<Bool>(false)
+  /// How many are about to take the recipe over.
+  private var takers = 0
 
   /// A storage takes itself out of such lists before it ends: while the lists are locked, all in them are there, if only
   /// on the point of ending. (A weak reference in the list would make every later use of the storage slower.)
@@ -90,6 +92,31 @@ public final class Storage: @unchecked Sendable {
   var recipe: ElementwiseRecipe? {
     guard isPending.load(ordering: .acquiring) else { return nil }
     return usingKept { kept }
+  }
+
+  /// The recipe for somebody who takes it over into another one, or runs it without computing the contents: until the
+  /// `endTaking` that must follow, nobody changes what it reads.
+  func beginTaking() -> ElementwiseRecipe? {
+    guard isPending.load(ordering: .acquiring) else { return nil }
+    return usingKept {
+      if kept != nil { takers += 1 }
+      return kept
+    }
+  }
+
+  func endTaking(_ recipe: ElementwiseRecipe) {
+    let isOver = usingKept {
+      takers -= 1
+      return takers == 0 && kept == nil
+    }
+    if isOver { forget(recipe) }
+  }
+
+  /// Calls `body` with the recipe, or with nil if the contents are there. Nobody changes meanwhile what the recipe reads.
+  func takingRecipe<R>(_ body: (ElementwiseRecipe?) throws -> R) rethrows -> R {
+    guard let recipe = beginTaking() else { return try body(nil) }
+    defer { endTaking(recipe) }
+    return try body(recipe)
   }
 
   /// Whether the contents are still to be computed.
@@ -151,9 +178,12 @@ public final class Storage: @unchecked Sendable {
     base = block.pointer
     self.block = block
     // The recipe itself ends after the lock is released: what it reads may end with it.
-    usingKept { kept = nil }
+    let isOver = usingKept {
+      kept = nil
+      return takers == 0
+    }
     isPending.store(false, ordering: .releasing)
-    forget(recipe)
+    if isOver { forget(recipe) }
   }
 
   private init(block: MemoryPool.Block, byteCount: Int) {
@@ -194,7 +224,8 @@ public final class Storage: @unchecked Sendable {
     }
   }
 
-  /// Computes every deferred storage that reads this one: called before the contents change.
+  /// Computes every deferred storage that reads this one, and waits for those who take its recipe over: called before the
+  /// contents change.
   @inline(__always)
   func willChange() throws {
     number.store(0, ordering: .relaxed)
@@ -202,16 +233,37 @@ public final class Storage: @unchecked Sendable {
   }
 
   private func computeReaders() throws {
-    let waiting = Storage.usingReaders {
-      readers.compactMap { reader -> Storage? in
-        let storage = reader.takeUnretainedValue()
-        // Not given up before there is another reference: if it were the last one, the storage would end here, within the
-        // lock.
-        return withExtendedLifetime(storage) { WeakReader(storage: storage).storage }
+    while true {
+      let waiting = Storage.usingReaders {
+        readers.compactMap { reader -> Storage? in
+          let storage = reader.takeUnretainedValue()
+          // Not given up before there is another reference: if it were the last one, the storage would end here, within the
+          // lock.
+          return withExtendedLifetime(storage) { WeakReader(storage: storage).storage }
+        }
       }
+      if waiting.isEmpty { return }
+      for storage in waiting {
+        _ = try storage.pointer
+        while storage.usingKept({ storage.takers > 0 }) { sched_yield() }
+      }
+      // Whoever took a recipe over is a reader himself now.
     }
-    for storage in waiting { _ = try storage.pointer }
   }
+}
+
+/// A recipe that is being taken over, for as long as this object lives.
+final class TakenRecipe {
+  let recipe: ElementwiseRecipe
+  private let storage: Storage
+
+  /// nil if the contents are there.
+  init?(_ storage: Storage) {
+    guard let recipe = storage.beginTaking() else { return nil }
+    (self.storage, self.recipe) = (storage, recipe)
+  }
+
+  deinit { storage.endTaking(recipe) }
 }
 
 /// A version that several storages have in common.
@@ -225,11 +277,13 @@ extension Storage {
   /// are computed from is held for backward anyway. The graph keeps such a twin instead of contents that can be had
   /// again in one pass; a change of the original makes the twin's version differ as well.
   func twin() -> Storage? {
-    guard let recipe, recipe.isRepeatable else { return nil }
-    let twin = Storage(byteCount: byteCount, recipe: recipe)
-    twin.isArranged = isArranged
-    twin.follow(self)
-    return twin
+    takingRecipe { recipe in
+      guard let recipe, recipe.isRepeatable else { return nil }
+      let twin = Storage(byteCount: byteCount, recipe: recipe)
+      twin.isArranged = isArranged
+      twin.follow(self)
+      return twin
+    }
   }
 
   func noteSaved() {
