@@ -37,6 +37,8 @@ class Program:
         self.numbers = np.random.RandomState(seed)
         dimensions = self.random.choice([2, 2, 2, 3])
         sizes = [self.random.choice([1, 2, 5, 8, 13, 17, 20]) for _ in range(dimensions)]
+        if self.random.random() < 0.4:
+            sizes[-2:] = [self.random.choice([13, 20, 31])] * 2
         shape = (self.random.choice([1, 2, 3, 5]), self.random.choice([1, 3, 4, 8, 16, 17, 32]), *sizes)
         self.input = self.values(*shape)
         self.is_channels_last = self.random.random() < 0.6
@@ -108,6 +110,17 @@ class Program:
         return Step("", source, other=self.random.choice(same)), shape
 
     make_where = make_sum_of_two
+
+    def make_with_mirrored(self, source, shape):
+        axes = range(len(shape))
+        pairs = [(a, b) for a in axes for b in axes if a < b and shape[a] == shape[b] > 1]
+        return (Step("", source, self.random.choice(pairs)), shape) if pairs else None
+
+    def make_with_shifted(self, source, shape):
+        axis = self.random.randrange(len(shape))
+        if shape[axis] < 2:
+            return None
+        return Step("", source, (axis,)), (*shape[:axis], shape[axis] - 1, *shape[axis + 1 :])
 
     def make_cat(self, source, shape):
         def fits(other):
@@ -267,6 +280,17 @@ class Run:
 
     def with_detached(self, x, step):
         return x + x.detach()
+
+    def with_mirrored(self, x, step):
+        return x - x.transpose(*step.arguments)
+
+    def with_shifted(self, x, step):
+        (axis,) = step.arguments
+        return x.narrow(axis, 0, x.shape[axis] - 1) * x.narrow(axis, 1, x.shape[axis] - 1)
+
+    def with_reordered(self, x, step):
+        reordered = x.reshape(x.shape[::-1]).permute(*reversed(range(x.dim())))
+        return x * reordered
 
     def add_(self, x, step):
         return x.add_(step.arguments[0])
