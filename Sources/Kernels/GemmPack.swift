@@ -70,27 +70,31 @@ private func copyRow<T: ProductScalar>(_ from: UnsafePointer<T>, _ to: UnsafeMut
 private func transposePanel<T: ProductScalar>(
   _ source: UnsafePointer<T>, _ stride: Int, _ rows: Int, _ width: Int, _ columns: Int, _ out: UnsafeMutablePointer<T>
 ) -> Int {
-  let lanes = T.Vector.scalarCount
-  var column = 0
-  while column + lanes < columns {
-    var row = 0
-    while row < width {
-      let first = min(row, rows - 1)
-      let valid = max(1, min(lanes, rows - row))
+  let lanes = T.Vector.scalarCount, line = 64 / MemoryLayout<T>.stride
+  let done = max(0, columns - 1) / lanes * lanes
+  var row = 0
+  while row < width {
+    let from = source + min(row, rows - 1) * stride
+    let valid = max(1, min(lanes, rows - row))
+    let isBlock = row == 0 || row + lanes <= width
+    var column = 0
+    while column < done {
       // Too many streams for the processor to prefetch by itself.
-      for i in first..<first + valid { sn_prefetch(source + (i * stride + column + 8 * lanes)) }
-      if row + lanes <= width || row == 0 {
-        transposeBlock(source + first * stride + column, stride, valid, out + column * width + row, width)
+      if column % line == 0 {
+        for i in 0..<valid { sn_prefetch(from + (i * stride + column + 4 * line)) }
+      }
+      if isBlock {
+        transposeBlock(from + column, stride, valid, out + column * width + row, width)
       } else {
         for c in column..<column + lanes {
           for r in row..<width { out[c * width + r] = source[min(r, rows - 1) * stride + c] }
         }
       }
-      row += lanes
+      column += lanes
     }
-    column += lanes
+    row += lanes
   }
-  return column
+  return done
 }
 
 /// Transposes a square block in registers. Rows from `valid` on are read as the last valid one.
