@@ -83,7 +83,9 @@ func rowConvolutionWeightGradient(
   let geometry = pass.geometry(
     source: source.pointer, zeros: UnsafeRawPointer(zeros.pointer), batch: shape.batch,
     batchStride: source.strides[0] * size, outputBatchStride: gradient.strides[0])
-  var blockRows = max(64, min(256, (1 << 19) / max(1, shape.inChannels * size)))
+  // So few that the lines which a tile reads of its sources stay in the first-level cache for the next tile.
+  let mostRows = kernels.rows <= 6 ? 128 : 256
+  var blockRows = max(64, min(mostRows, (1 << 19) / max(1, shape.inChannels * size)))
   blockRows = max(16, min(blockRows, (1 << 14) / taps))
   if geometry.imagesInnermost { blockRows = min(blockRows, shape.batch) }
   let blocks = (pass.rows + blockRows - 1) / blockRows
