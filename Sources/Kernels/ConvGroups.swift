@@ -448,7 +448,9 @@ private struct NineTaps<T: ProductScalar> {
 }
 
 /// Adds what some lines contribute to the weight gradient [vector of columns][run][tap][lanes]: for each line and
-/// vector of channels, nine taps at a time are summed in registers along the line. `room`: `groupLineWords` words.
+/// vector of channels, nine taps at a time are summed in registers along the line. Lanes are those of the input; a group's
+/// numbers meet its gradients in turn, with the gradients rotated by 0 to `run - 1` lanes of the group.
+/// `room`: `groupLineWords` words.
 @inline(__always)
 func gradientGroupLines<T: ProductScalar>(
   _ geometry: UnsafePointer<RowGeometry>, _ arguments: UnsafePointer<LineGradientArguments>, _: T.Type
@@ -485,11 +487,10 @@ func gradientGroupLines<T: ProductScalar>(
           let result = x.result.assumingMemoryBound(to: T.self) + channel / lanes * panelSize
           var tap = 0
           while tap < taps {
-            for index in 0..<x.run {
+            for distance in 0..<x.run {
               groupGradient(
-                list + LineTaps.words * tap, min(9, taps - tap), x.run, index, first, x.step, seen.low, seen.high,
-                line + first,
-                x.gradientStep, result + index * g.taps * lanes)
+                list + LineTaps.words * tap, min(9, taps - tap), x.run, distance, first, x.step, seen.low, seen.high,
+                line + first, x.gradientStep, result + distance * g.taps * lanes)
             }
             tap += 9
           }
@@ -502,13 +503,13 @@ func gradientGroupLines<T: ProductScalar>(
   }
 }
 
-/// Up to nine taps of one line, vector of channels and number of the groups.
+/// Up to nine taps of one line and vector of channels, with the gradients of groups of `run` rotated.
 @inline(never)
 private func groupGradient<T: ProductScalar>(
-  _ list: UnsafePointer<Int>, _ count: Int, _ run: Int, _ index: Int, _ channel: Int, _ step: Int,
+  _ list: UnsafePointer<Int>, _ count: Int, _ run: Int, _ distance: Int, _ channel: Int, _ step: Int,
   _ low: Int, _ high: Int, _ gradient: UnsafePointer<T>, _ gradientStep: Int, _ result: UnsafeMutablePointer<T>
 ) {
-  let lanes = T.spreading(index, run)
+  let lanes = T.rotating(distance, run)
   let words = LineTaps.words
   @inline(__always) func row(_ i: Int) -> UnsafePointer<T> { lineSources(list[i * words], T.self) + channel }
   if low < high {
@@ -532,7 +533,7 @@ private func groupGradient<T: ProductScalar>(
     var at = low * step
     let end = high * step
     var from = gradient + low * gradientStep
-    if !T.spreads || run == 1 {
+    if !T.spreads || distance == 0 {
       repeat {
         sums.add(load(from)) { tap($0, at) }
         from += gradientStep
@@ -540,7 +541,7 @@ private func groupGradient<T: ProductScalar>(
       } while at != end
     } else {
       repeat {
-        sums.add(load(from)) { T.spread(tap($0, at), lanes) }
+        sums.add(T.spread(load(from), lanes)) { tap($0, at) }
         from += gradientStep
         at += step
       } while at != end
@@ -559,8 +560,8 @@ private func groupGradient<T: ProductScalar>(
     @inline(__always)
     func add(_ places: Range<Int>) {
       for place in places {
-        let v: T.Vector = load(row(i) + place * step)
-        multiplyAdd(&sum, T.spreads && run > 1 ? T.spread(v, lanes) : v, load(gradient + place * gradientStep))
+        let g: T.Vector = load(gradient + place * gradientStep)
+        multiplyAdd(&sum, load(row(i) + place * step), T.spreads && distance > 0 ? T.spread(g, lanes) : g)
       }
     }
     let (start, end) = (list[i * words + 1], list[i * words + 2])

@@ -12,12 +12,15 @@ protocol ProductScalar: BinaryFloatingPoint, SIMDScalar {
   associatedtype Selector = Int
   /// Groups of `run` lanes, a power of two: each lane takes number `index` of its group.
   static func spreading(_ index: Int, _ run: Int) -> Selector
+  /// The same groups: each lane takes the one `distance` further on in its group, which begins again at its end.
+  static func rotating(_ distance: Int, _ run: Int) -> Selector
   static func spread(_ vector: Vector, _ lanes: Selector) -> Vector
 }
 
 extension ProductScalar where Selector == Int {
   @inline(__always) static var spreads: Bool { false }
   @inline(__always) static func spreading(_ index: Int, _ run: Int) -> Int { index }
+  @inline(__always) static func rotating(_ distance: Int, _ run: Int) -> Int { distance }
   @inline(__always) static func spread(_ vector: Vector, _ lanes: Int) -> Vector { vector }
 }
 
@@ -55,11 +58,18 @@ extension Double {
     @inline(__always) static var spreads: Bool { true }
     @inline(__always)
     static func spreading(_ index: Int, _ run: Int) -> SIMD16<Int32> {
-      let lanes = SIMD16<Int32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
-      return (lanes & SIMD16(repeating: Int32(truncatingIfNeeded: -run)))
+      (laneNumbers & SIMD16(repeating: Int32(truncatingIfNeeded: -run)))
         &+ SIMD16(
           repeating: Int32(truncatingIfNeeded: index))
     }
+    @inline(__always)
+    static func rotating(_ distance: Int, _ run: Int) -> SIMD16<Int32> {
+      spreading(0, run)
+        | ((laneNumbers &+ SIMD16(repeating: Int32(truncatingIfNeeded: distance)))
+          & SIMD16(repeating: Int32(truncatingIfNeeded: run - 1)))
+    }
+    @inline(__always)
+    private static var laneNumbers: SIMD16<Int32> { SIMD16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) }
     @inline(__always)
     static func spread(_ vector: Vector, _ lanes: SIMD16<Int32>) -> Vector { sn_permute_f16(vector, lanes) }
   }
@@ -73,11 +83,18 @@ extension Double {
     @inline(__always) static var spreads: Bool { true }
     @inline(__always)
     static func spreading(_ index: Int, _ run: Int) -> SIMD8<Int32> {
-      let lanes = SIMD8<Int32>(0, 1, 2, 3, 4, 5, 6, 7)
-      return (lanes & SIMD8(repeating: Int32(truncatingIfNeeded: -run)))
+      (laneNumbers & SIMD8(repeating: Int32(truncatingIfNeeded: -run)))
         &+ SIMD8(
           repeating: Int32(truncatingIfNeeded: index))
     }
+    @inline(__always)
+    static func rotating(_ distance: Int, _ run: Int) -> SIMD8<Int32> {
+      spreading(0, run)
+        | ((laneNumbers &+ SIMD8(repeating: Int32(truncatingIfNeeded: distance)))
+          & SIMD8(repeating: Int32(truncatingIfNeeded: run - 1)))
+    }
+    @inline(__always)
+    private static var laneNumbers: SIMD8<Int32> { SIMD8(0, 1, 2, 3, 4, 5, 6, 7) }
     @inline(__always)
     static func spread(_ vector: Vector, _ lanes: SIMD8<Int32>) -> Vector { sn_permute_f8(vector, lanes) }
   }

@@ -115,6 +115,20 @@ struct GroupConvolution {
     withExtendedLifetime(passes) {}
   }
 
+  /// Brings the sums of one vector, [distance][tap][lane of the input], which belong to the output `distance` lanes further
+  /// on in the group, into the order [number in the group][tap][lane of the output].
+  private func turnBack<T>(_ sums: UnsafeMutablePointer<T>) {
+    let turned = Array(UnsafeBufferPointer(start: sums, count: panelSize))
+    for index in 0..<run {
+      for lane in 0..<lanes {
+        let (distance, source) = ((lane - index) & (run - 1), (lane & -run) + index)
+        for tap in 0..<taps {
+          sums[(index * taps + tap) * lanes + lane] = turned[(distance * taps + tap) * lanes + source]
+        }
+      }
+    }
+  }
+
   /// Weight gradient: tasks sum parts of the lines, the parts are added in order.
   func weightGradient(
     input: UnsafeRawPointer, inputStrides: [Int], gradOutput: UnsafeRawPointer, gradOutputStrides: [Int],
@@ -167,6 +181,7 @@ struct GroupConvolution {
         for vector in first..<last {
           let total = values + vector * panelSize
           addParts(total, count: panelSize, parts: parts, stride: partSize)
+          if run > 1 { turnBack(total) }
           kernels.transpose(total, lanes, run * taps, lanes, weight + firstChannel(vector) * run * taps, run * taps)
         }
       }
