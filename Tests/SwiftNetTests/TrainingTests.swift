@@ -125,6 +125,29 @@ final class TrainingTests: XCTestCase {
     }
   }
 
+  /// A thread changes what waiting results read, while others sum them, join them and go on from them.
+  func testAThreadChangesWhatOthersRead() throws {
+    for _ in 0..<50 {
+      let data = try Tensor.ones([40_000])
+      let waiting = try (1...3).map { try data * .float(Double($0)) + 1.0 }
+      let sums = Locked([Double](repeating: 0, count: 4))
+      DispatchQueue.concurrentPerform(iterations: 4) { index in
+        let sum: Tensor?
+        switch index {
+        case 0: sum = try? waiting[0].sum()
+        case 1: sum = try? Tensor.cat([waiting[1], waiting[1]]).sum()
+        case 2: sum = try? (waiting[2] * 2.0 + waiting[0]).relu().sum()
+        default:
+          sum = nil
+          try? data.fillInPlace(.float(0))
+        }
+        let value = try? sum?.item().double
+        sums.change { $0[index] = value ?? 0 }
+      }
+      XCTAssertEqual(sums.value, [80_000, 240_000, 400_000, 0])
+    }
+  }
+
   func testThreadsTrainDifferentModels() throws {
     let threads = 3
     let alone = try (0..<threads).map { try losses(Adam(), lr: 0.05, steps: 40, seed: UInt64($0)) }

@@ -35,6 +35,8 @@ public final class Storage: @unchecked Sendable {
   var channelScale: ChannelScale.Kept?
   /// Deferred storages that will read this one.
   private var readers: [Reader] = []
+  /// Whether there are any, for those who have not locked the list.
+  private let hasReaders = Atomic<Bool>(false)
   private var base: UnsafeMutableRawPointer
   private var block: MemoryPool.Block?
   /// What foreign memory wants to be called at its end.
@@ -210,7 +212,10 @@ public final class Storage: @unchecked Sendable {
   private func enlist(for recipe: ElementwiseRecipe) {
     let reader = Unmanaged.passUnretained(self)
     Storage.usingReaders {
-      for case .tensor(let tensor) in recipe.program.leaves { tensor.memory.readers.append(reader) }
+      for case .tensor(let tensor) in recipe.program.leaves {
+        tensor.memory.readers.append(reader)
+        tensor.memory.hasReaders.store(true, ordering: .releasing)
+      }
     }
   }
 
@@ -219,7 +224,9 @@ public final class Storage: @unchecked Sendable {
     let reader = Unmanaged.passUnretained(self).toOpaque()
     Storage.usingReaders {
       for case .tensor(let tensor) in recipe.program.leaves {
-        tensor.memory.readers.removeAll { $0.toOpaque() == reader }
+        let memory = tensor.memory
+        memory.readers.removeAll { $0.toOpaque() == reader }
+        memory.hasReaders.store(!memory.readers.isEmpty, ordering: .releasing)
       }
     }
   }
@@ -229,7 +236,7 @@ public final class Storage: @unchecked Sendable {
   @inline(__always)
   func willChange() throws {
     number.store(0, ordering: .relaxed)
-    if !readers.isEmpty { try computeReaders() }
+    if hasReaders.load(ordering: .acquiring) { try computeReaders() }
   }
 
   private func computeReaders() throws {
