@@ -8,70 +8,94 @@ import KernelTypes
 // that one logarithm at its end will do. What is kept is the product less one, which has all its digits also where every
 // e is tiny.
 
-/// Vectors of a block.
-private let lossBlock = 64
-
-/// Calls body(first element, elements) for the blocks of n elements.
-@inline(__always)
-private func lossBlocks(_ n: Int, _ width: Int, _ body: (Int, Int) -> Void) {
-  var start = 0
-  while start < n {
-    let size = min(lossBlock * width, n - start)
-    body(start, size)
-    start += size
-  }
-}
-
-/// Calls body(first element, elements) for vectors, the last one partly filled. The body stands here once: what it does
-/// with part of a vector is in the functions below, or the kernels would be twice as long.
-@inline(__always)
-private func vectors(_ n: Int, _ width: Int, _ body: (Int, Int) -> Void) {
-  var i = 0
-  while i < n {
-    body(i, min(width, n - i))
-    i += width
-  }
-}
-
 /// Elements that are asked for ahead.
 private let lossAhead = 1024
-
-@inline(__always)
-private func load<V: Lanes>(_ source: UnsafePointer<V.Scalar>, _ count: Int, else rest: V) -> V {
-  sn_prefetch(source + lossAhead)
-  return count == V.scalarCount ? UnsafeRawPointer(source).loadUnaligned(as: V.self) : loadPart(source, count, rest)
-}
-
-@inline(never)
-private func loadPart<V: Lanes>(_ source: UnsafePointer<V.Scalar>, _ count: Int, _ rest: V) -> V {
-  var vector = rest
-  for i in 0..<count { vector[i] = source[i] }
-  return vector
-}
-
-@inline(__always)
-private func store<V: Lanes>(_ vector: V, _ out: UnsafeMutablePointer<V.Scalar>, _ count: Int) {
-  if count == V.scalarCount {
-    UnsafeMutableRawPointer(out).storeBytes(of: vector, as: V.self)
-  } else {
-    storePart(vector, out, count)
-  }
-}
-
-@inline(never)
-private func storePart<V: Lanes>(_ vector: V, _ out: UnsafeMutablePointer<V.Scalar>, _ count: Int) {
-  for i in 0..<count { out[i] = vector[i] }
-}
 
 extension FloatVector {
   /// A score that with a truth of 0 adds nothing to any sum: e^-1000 is 0.
   @inline(__always) fileprivate static var nothing: Self { Self(-1000) }
 }
 
-@inline(__always)
-private func pointers<T>(_ x: UnsafeRawPointer, _ y: UnsafeRawPointer, _ type: T.Type) -> (
-  UnsafePointer<T>, UnsafePointer<T>
-) { (x.assumingMemoryBound(to: T.self), y.assumingMemoryBound(to: T.self)) }
+/// Up to 64 vectors of scores and truths.
+private struct LossBlock<V: FloatVector> {
+  typealias Source = UnsafePointer<V.Scalar>
+  let x: Source
+  let y: Source
+  /// Where gradients of the scores go.
+  let out: UnsafeMutablePointer<V.Scalar>?
+  let elements: Int
+
+  /// Calls body with the blocks of n elements. Those at the end that fill no vector become a block of one vector in memory
+  /// of its own, beside scores of `filler` and truths of 0: a loop with a call in it, for part of a vector, would keep its
+  /// sums in memory.
+  @inline(__always)
+  static func forEach(
+    _ x: UnsafeRawPointer, _ y: UnsafeRawPointer, _ n: Int, _ out: UnsafeMutableRawPointer? = nil,
+    filler: V = V.nothing, _ body: (LossBlock) -> Void
+  ) {
+    let (x, y) = (x.assumingMemoryBound(to: V.Scalar.self), y.assumingMemoryBound(to: V.Scalar.self))
+    let out = out?.assumingMemoryBound(to: V.Scalar.self)
+    let width = V.scalarCount
+    var part = (filler, V.zero)
+    withUnsafeMutableBytes(of: &part) { room in
+      guard let lastX = room.baseAddress?.assumingMemoryBound(to: V.Scalar.self) else { return }
+      let lastY = lastX + width
+      var start = 0
+      while start < n {
+        let whole = min(64 * width, (n - start) / width * width), rest = n - start
+        var block = LossBlock(x: x + start, y: y + start, out: out.map { $0 + start }, elements: whole)
+        if whole == 0 {
+          for i in 0..<rest { (lastX[i], lastY[i]) = (x[start + i], y[start + i]) }
+          block = LossBlock(x: Source(lastX), y: Source(lastY), out: lastX, elements: width)
+        }
+        body(block)
+        if whole == 0 {
+          if let out { for i in 0..<rest { out[start + i] = lastX[i] } }
+          return
+        }
+        start += whole
+      }
+    }
+  }
+
+  @inline(__always)
+  private func load(_ source: Source) -> V {
+    sn_prefetch(source + lossAhead)
+    return UnsafeRawPointer(source).loadUnaligned(as: V.self)
+  }
+
+  /// Calls body(score, truth) for the vectors.
+  @inline(__always)
+  func forEach(_ body: (V, V) -> Void) {
+    var i = 0
+    while i < elements {
+      body(load(x + i), load(y + i))
+      i += V.scalarCount
+    }
+  }
+
+  /// The gradients of the scores: body(score, truth) for the vectors.
+  @inline(__always)
+  func putGradients(_ body: (V, V) -> V) {
+    guard let out else { return }
+    var i = 0
+    while i < elements {
+      UnsafeMutableRawPointer(out + i).storeBytes(of: body(load(x + i), load(y + i)), as: V.self)
+      i += V.scalarCount
+    }
+  }
+}
+
+extension LossBlock where V.Scalar: BinaryFloatingPoint {
+  /// Whether the truth is nothing but 0 and 1.
+  @inline(__always)
+  fileprivate var isHard: Bool {
+    var soft = V.zero
+    forEach { _, truth in soft = soft + (truth * (V.one - truth)).absolute }
+    for lane in 0..<V.scalarCount where soft[lane] != 0 { return false }
+    return true
+  }
+}
 
 /// The least of x and bound, the greatest of that and -bound; NaN stays.
 @inline(__always)
@@ -95,70 +119,23 @@ private func sigmoidParts<P: LossPrecision>(_ x: P.V, _ p: P.Type) -> (e: P.V, p
   return (e, P.V.select(x .< P.V.zero, other, r), other * r)
 }
 
-/// The sums of overlap and of entropies, or of either alone; those of the entropies are the same to the last bit.
-@inline(__always)
-private func entropySums<P: LossPrecision>(_ precision: P.Type, withOverlap: Bool) -> BinarySumsKernel {
-  { x, y, n, sums, s in
-    let (x, y) = pointers(x, y, P.V.Scalar.self)
-    let bound = P.V(s.bound)
-    let withEntropy = !withOverlap || s.countsEntropy
-    var (both, predicted, present) = (P.V.wideZero, P.V.wideZero, P.V.wideZero)
-    var entropy = P.V.wideZero
-    lossBlocks(n, P.V.scalarCount) { start, size in
-      var (partBoth, partPredicted, partPresent) = (P.V.zero, P.V.zero, P.V.zero)
-      var (linear, product) = (P.V.zero, P.V.zero)
-      vectors(size, P.V.scalarCount) { i, count in
-        let score = load(x + (start + i), count, else: P.V.nothing)
-        let truth = load(y + (start + i), count, else: P.V.zero)
-        var e: P.V
-        if withOverlap {
-          let parts = sigmoidParts(score, P.self)
-          e = parts.e
-          partBoth = partBoth.adding(parts.p, times: truth)
-          partPredicted = partPredicted + parts.p
-          partPresent = partPresent + truth
-        } else {
-          e = P.decay(score.absolute.negated)
-        }
-        if withEntropy {
-          linear = linear + linearPart(within(score, bound), truth)
-          product = product.adding(e, times: product + P.V.one)
-        }
-      }
-      if withEntropy { entropy = P.V.add(entropy, P.V.add(linear.widened, P.wideLog1p(product))) }
-      if withOverlap {
-        both = P.V.add(both, partBoth.widened)
-        predicted = P.V.add(predicted, partPredicted.widened)
-        present = P.V.add(present, partPresent.widened)
-      }
-    }
-    if withOverlap {
-      sums[0] += total(both, P.V.self)
-      sums[1] += total(predicted, P.V.self)
-      sums[2] += total(present, P.V.self)
-    }
-    if withEntropy { sums[withOverlap ? 3 : 0] += total(entropy, P.V.self) }
-  }
-}
+/// Σ p y, Σ p and Σ y.
+private struct Overlap<V: WideningVector> {
+  var both: V.Wide
+  var predicted: V.Wide
+  var present: V.Wide
 
-@inline(__always)
-private func probabilitySums<V: WideningVector>(_ vector: V.Type) -> BinarySumsKernel {
-  { x, y, n, sums, _ in
-    let (x, y) = pointers(x, y, V.Scalar.self)
-    var (both, predicted, present) = (V.wideZero, V.wideZero, V.wideZero)
-    lossBlocks(n, V.scalarCount) { start, size in
-      var (partBoth, partPredicted, partPresent) = (V.zero, V.zero, V.zero)
-      vectors(size, V.scalarCount) { i, count in
-        let p = load(x + (start + i), count, else: V.zero)
-        let truth = load(y + (start + i), count, else: V.zero)
-        partBoth = partBoth.adding(p, times: truth)
-        partPredicted = partPredicted + p
-        partPresent = partPresent + truth
-      }
-      both = V.add(both, partBoth.widened)
-      predicted = V.add(predicted, partPredicted.widened)
-      present = V.add(present, partPresent.widened)
-    }
+  @inline(__always) init() { (both, predicted, present) = (V.wideZero, V.wideZero, V.wideZero) }
+
+  @inline(__always)
+  mutating func add(_ part: (both: V, predicted: V, present: V)) {
+    both = V.add(both, part.both.widened)
+    predicted = V.add(predicted, part.predicted.widened)
+    present = V.add(present, part.present.widened)
+  }
+
+  @inline(__always)
+  func put(_ sums: UnsafeMutablePointer<Double>) {
     sums[0] += total(both, V.self)
     sums[1] += total(predicted, V.self)
     sums[2] += total(present, V.self)
@@ -166,26 +143,108 @@ private func probabilitySums<V: WideningVector>(_ vector: V.Type) -> BinarySumsK
 }
 
 @inline(__always)
+private func add<V: FloatVector>(_ p: V, _ truth: V, _ part: inout (both: V, predicted: V, present: V)) {
+  part.both = part.both.adding(p, times: truth)
+  part.predicted = part.predicted + p
+  part.present = part.present + truth
+}
+
+/// The sums of a block's entropies.
+private struct Entropies<P: LossPrecision> {
+  var linear = P.V.zero
+  var product = P.V.zero
+
+  @inline(__always)
+  mutating func add(_ score: P.V, _ truth: P.V, _ bound: P.V, _ e: P.V) {
+    linear = linear + linearPart(within(score, bound), truth)
+    product = product.adding(e, times: product + P.V.one)
+  }
+
+  @inline(__always) var sum: P.V.Wide { P.V.add(linear.widened, P.wideLog1p(product)) }
+}
+
+/// The sums of overlap, and of the entropies where these are wanted.
+@inline(__always)
+private func overlapSums<P: LossPrecision>(_ precision: P.Type) -> BinarySumsKernel {
+  { x, y, n, sums, s in
+    var overlap = Overlap<P.V>()
+    if !s.countsEntropy {
+      LossBlock<P.V>.forEach(x, y, n) { block in
+        var part = (both: P.V.zero, predicted: P.V.zero, present: P.V.zero)
+        block.forEach { score, truth in add(P.logistic(score), truth, &part) }
+        overlap.add(part)
+      }
+      return overlap.put(sums)
+    }
+    let bound = P.V(s.bound)
+    var entropy = P.V.wideZero
+    LossBlock<P.V>.forEach(x, y, n) { block in
+      var part = (both: P.V.zero, predicted: P.V.zero, present: P.V.zero)
+      var entropies = Entropies<P>()
+      block.forEach { score, truth in
+        let (e, p, _) = sigmoidParts(score, P.self)
+        add(p, truth, &part)
+        entropies.add(score, truth, bound, e)
+      }
+      overlap.add(part)
+      entropy = P.V.add(entropy, entropies.sum)
+    }
+    overlap.put(sums)
+    sums[3] += total(entropy, P.V.self)
+  }
+}
+
+/// Those of the entropies alone, the same to the last bit.
+@inline(__always)
+private func entropySums<P: LossPrecision>(_ precision: P.Type) -> BinarySumsKernel {
+  { x, y, n, sums, s in
+    let bound = P.V(s.bound)
+    var entropy = P.V.wideZero
+    LossBlock<P.V>.forEach(x, y, n) { block in
+      var entropies = Entropies<P>()
+      block.forEach { score, truth in entropies.add(score, truth, bound, P.decay(score.absolute.negated)) }
+      entropy = P.V.add(entropy, entropies.sum)
+    }
+    sums[0] += total(entropy, P.V.self)
+  }
+}
+
+@inline(__always)
+private func probabilitySums<V: WideningVector>(_ vector: V.Type) -> BinarySumsKernel {
+  { x, y, n, sums, _ in
+    var overlap = Overlap<V>()
+    LossBlock<V>.forEach(x, y, n, filler: V.zero) { block in
+      var part = (both: V.zero, predicted: V.zero, present: V.zero)
+      block.forEach { p, truth in add(p, truth, &part) }
+      overlap.add(part)
+    }
+    overlap.put(sums)
+  }
+}
+
+@inline(__always)
 private func overlapGradient<P: LossPrecision>(_ precision: P.Type) -> BinaryGradientKernel {
   { x, y, out, n, s in
-    let (x, y) = pointers(x, y, P.V.Scalar.self)
-    let out = out.assumingMemoryBound(to: P.V.Scalar.self)
     let (a, b, c) = (P.V(s.both), P.V(s.predicted), P.V(s.entropy))
-    if s.both == 0, s.predicted == 0, !s.isFading {
-      vectors(n, P.V.scalarCount) { i, count in
-        let parts = sigmoidParts(load(x + i, count, else: P.V.nothing), P.self)
-        store(c * (parts.p - load(y + i, count, else: P.V.zero)), out + i, count)
+    if s.entropy == 0 {
+      LossBlock<P.V>.forEach(x, y, n, out) { block in
+        block.putGradients { score, truth in sigmoidParts(score, P.self).slope * b.adding(a, times: truth) }
       }
-      return
-    }
-    // Without fading the factor is 1 wherever p (1 - p) is a number.
-    let steepness = P.V(s.isFading ? 1e12 : 0), least = P.V(s.isFading ? 0 : 1)
-    vectors(n, P.V.scalarCount) { i, count in
-      let truth = load(y + i, count, else: P.V.zero)
-      let (_, p, slope) = sigmoidParts(load(x + i, count, else: P.V.nothing), P.self)
-      let rise = least.adding(slope, times: steepness)
-      let fading = P.V.select(rise .> P.V.one, P.V.one, rise)
-      store((c * fading * (p - truth)).adding(b.adding(a, times: truth), times: slope), out + i, count)
+    } else if s.both == 0, s.predicted == 0, !s.isFading {
+      LossBlock<P.V>.forEach(x, y, n, out) { block in
+        block.putGradients { score, truth in c * (sigmoidParts(score, P.self).p - truth) }
+      }
+    } else {
+      // Without fading the factor is 1 wherever p (1 - p) is a number.
+      let steepness = P.V(s.isFading ? 1e12 : 0), least = P.V(s.isFading ? 0 : 1)
+      LossBlock<P.V>.forEach(x, y, n, out) { block in
+        block.putGradients { score, truth in
+          let (_, p, slope) = sigmoidParts(score, P.self)
+          let rise = least.adding(slope, times: steepness)
+          let fading = P.V.select(rise .> P.V.one, P.V.one, rise)
+          return (c * fading * (p - truth)).adding(b.adding(a, times: truth), times: slope)
+        }
+      }
     }
   }
 }
@@ -193,14 +252,10 @@ private func overlapGradient<P: LossPrecision>(_ precision: P.Type) -> BinaryGra
 @inline(__always)
 private func squareSums<V: WideningVector>(_ vector: V.Type) -> BinarySumsKernel {
   { x, y, n, sums, _ in
-    let (x, y) = pointers(x, y, V.Scalar.self)
     var sum = V.wideZero
-    lossBlocks(n, V.scalarCount) { start, size in
+    LossBlock<V>.forEach(x, y, n, filler: V.zero) { block in
       var part = V.zero
-      vectors(size, V.scalarCount) { i, count in
-        let d = load(x + (start + i), count, else: V.zero) - load(y + (start + i), count, else: V.zero)
-        part = part + d * d
-      }
+      block.forEach { x, y in part = part.adding(x - y, times: x - y) }
       sum = V.add(sum, part.widened)
     }
     sums[0] += total(sum, V.self)
@@ -210,13 +265,8 @@ private func squareSums<V: WideningVector>(_ vector: V.Type) -> BinarySumsKernel
 @inline(__always)
 private func squareGradient<V: WideningVector>(_ vector: V.Type) -> BinaryGradientKernel {
   { x, y, out, n, s in
-    let (x, y) = pointers(x, y, V.Scalar.self)
-    let out = out.assumingMemoryBound(to: V.Scalar.self)
     let factor = V(2 * s.entropy)
-    vectors(n, V.scalarCount) { i, count in
-      store(
-        factor * (load(x + i, count, else: V.nothing) - load(y + i, count, else: V.zero)), out + i, count)
-    }
+    LossBlock<V>.forEach(x, y, n, out) { block in block.putGradients { x, y in factor * (x - y) } }
   }
 }
 
@@ -237,19 +287,6 @@ private func power<P: LossPrecision>(_ q: P.V, _ gamma: Double, _ p: P.Type) -> 
   P.exp(P.V(gamma) * P.log(q))
 }
 
-/// Whether a block of the truth holds nothing but 0 and 1.
-@inline(__always)
-private func isHard<V: FloatVector>(_ y: UnsafePointer<V.Scalar>, _ n: Int, _ type: V.Type) -> Bool
-where V.Scalar: BinaryFloatingPoint {
-  var soft = V.zero
-  vectors(n, V.scalarCount) { i, count in
-    let truth = load(y + i, count, else: V.zero)
-    soft = soft + (truth * (V.one - truth)).absolute
-  }
-  for lane in 0..<V.scalarCount where soft[lane] != 0 { return false }
-  return true
-}
-
 /// For a truth of 0 or 1, with u the score on its side: H, the sigmoid of u, and that of -u.
 @inline(__always)
 private func hardParts<P: LossPrecision>(_ u: P.V, _ p: P.Type) -> (entropy: P.V, p: P.V, q: P.V) {
@@ -263,28 +300,24 @@ private func hardParts<P: LossPrecision>(_ u: P.V, _ p: P.Type) -> (entropy: P.V
 @inline(__always)
 private func focalSums<P: LossPrecision>(_ precision: P.Type) -> BinarySumsKernel {
   { x, y, n, sums, s in
-    let (x, y) = pointers(x, y, P.V.Scalar.self)
     let (negative, difference) = (P.V(s.negative), P.V(s.positive - s.negative))
     let gamma = s.gamma
     var sum = P.V.wideZero
-    lossBlocks(n, P.V.scalarCount) { start, size in
-      let x = x + start, y = y + start
+    LossBlock<P.V>.forEach(x, y, n) { block in
       var part = P.V.zero
-      if isHard(y, size, P.V.self) {
-        vectors(size, P.V.scalarCount) { i, count in
-          let truth = load(y + i, count, else: P.V.zero)
-          let (entropy, _, q) = hardParts(load(x + i, count, else: P.V.nothing) * (truth + truth - P.V.one), P.self)
-          let factor = negative.adding(difference, times: truth)
-          part = part + factor * focus(q, gamma, P.self) * entropy
+      @inline(__always)
+      func add(_ truth: P.V, _ q: P.V, _ entropy: P.V) {
+        part = part + negative.adding(difference, times: truth) * focus(q, gamma, P.self) * entropy
+      }
+      if block.isHard {
+        block.forEach { score, truth in
+          let (entropy, _, q) = hardParts(score * (truth + truth - P.V.one), P.self)
+          add(truth, q, entropy)
         }
       } else {
-        vectors(size, P.V.scalarCount) { i, count in
-          let truth = load(y + i, count, else: P.V.zero), score = load(x + i, count, else: P.V.nothing)
-          let e = P.decay(score.absolute.negated)
-          let entropy = linearPart(score, truth) + P.log1pUpTo1(e)
-          let q = P.V.one - P.exp(entropy.negated)
-          let factor = negative.adding(difference, times: truth)
-          part = part + factor * focus(q, gamma, P.self) * entropy
+        block.forEach { score, truth in
+          let entropy = linearPart(score, truth) + P.log1pUpTo1(P.decay(score.absolute.negated))
+          add(truth, P.V.one - P.exp(entropy.negated), entropy)
         }
       }
       sum = P.V.add(sum, part.widened)
@@ -297,25 +330,19 @@ private func focalSums<P: LossPrecision>(_ precision: P.Type) -> BinarySumsKerne
 @inline(__always)
 private func focalGradient<P: LossPrecision>(_ precision: P.Type) -> BinaryGradientKernel {
   { x, y, out, n, s in
-    let (x, y) = pointers(x, y, P.V.Scalar.self)
-    let out = out.assumingMemoryBound(to: P.V.Scalar.self)
     let negative = P.V(s.negative * s.entropy), difference = P.V((s.positive - s.negative) * s.entropy)
     let gamma = s.gamma
     let exponent = P.V(gamma)
-    lossBlocks(n, P.V.scalarCount) { start, size in
-      let x = x + start, y = y + start, out = out + start
-      if isHard(y, size, P.V.self) {
-        vectors(size, P.V.scalarCount) { i, count in
-          let truth = load(y + i, count, else: P.V.zero)
+    LossBlock<P.V>.forEach(x, y, n, out) { block in
+      if block.isHard {
+        block.putGradients { score, truth in
           let side = truth + truth - P.V.one
-          let (entropy, p, q) = hardParts(load(x + i, count, else: P.V.nothing) * side, P.self)
+          let (entropy, p, q) = hardParts(score * side, P.self)
           let factor = side * negative.adding(difference, times: truth)
-          store(
-            (factor * focus(q, gamma, P.self) * q.adding(exponent * p, times: entropy)).negated, out + i, count)
+          return (factor * focus(q, gamma, P.self) * q.adding(exponent * p, times: entropy)).negated
         }
       } else {
-        vectors(size, P.V.scalarCount) { i, count in
-          let truth = load(y + i, count, else: P.V.zero), score = load(x + i, count, else: P.V.nothing)
+        block.putGradients { score, truth in
           let (e, p, _) = sigmoidParts(score, P.self)
           let entropy = linearPart(score, truth) + P.log1pUpTo1(e)
           let kept = P.exp(entropy.negated)
@@ -325,7 +352,7 @@ private func focalGradient<P: LossPrecision>(_ precision: P.Type) -> BinaryGradi
             let lower = focus(q, gamma - 1, P.self)
             rise = (lower * q).adding(exponent * lower * kept, times: entropy)
           }
-          store(negative.adding(difference, times: truth) * rise * (p - truth), out + i, count)
+          return negative.adding(difference, times: truth) * rise * (p - truth)
         }
       }
     }
@@ -334,8 +361,8 @@ private func focalGradient<P: LossPrecision>(_ precision: P.Type) -> BinaryGradi
 
 @inline(__always)
 private func register<P: LossPrecision>(_ table: inout LossKernels, _ precision: P.Type) {
-  table.overlapSums.append(stored(entropySums(P.self, withOverlap: true)))
-  table.entropySums.append(stored(entropySums(P.self, withOverlap: false)))
+  table.overlapSums.append(stored(overlapSums(P.self)))
+  table.entropySums.append(stored(entropySums(P.self)))
   table.probabilitySums.append(stored(probabilitySums(P.V.self)))
   table.overlapGradient.append(stored(overlapGradient(P.self)))
   table.squareSums.append(stored(squareSums(P.V.self)))

@@ -337,8 +337,31 @@ extension SIMD16 where Scalar == Float {
   /// e^x for x that is not above 0 (but for rounding). Below -126.5 ln 2 the power of two has no bits: the result is 0.
   @inline(__always) var decay: Self {
     let low = Self(-88)
-    let (q, n) = exponentialParts(raised: Self.select(self .< low, low, self))
-    return (q + Self(1)) * Self.powerOfTwo(n)
+    return Self.select(self .< low, low, self).shortExponential
+  }
+
+  /// 1 / (1 + e^-x): 0 from -89 down, where the exponential is infinite.
+  @inline(__always) var logistic: Self {
+    let (low, high) = (Self(-89), Self(88))
+    let x = Self.select(self .< low, low, self)
+    return Self(1) / (Self(1) + Self.select(x .> high, high, x).negated.shortExponential)
+  }
+
+  /// e^x between -88 and 89, where few instructions count more than the last bits: one number for ln 2 (it is 1.9e-9 less)
+  /// and a polynomial for e^r, 1 + r + r² p(r), whose error is at most 3.1e-9. Relative error within 1.2e-7 down to -20,
+  /// 3e-7 at the ends.
+  @inline(__always) private var shortExponential: Self {
+    let magic = Self(0x1.8p23)
+    let shifted = magic.adding(self, times: Self(1.4426950408889634))
+    let r = adding(shifted - magic, times: Self(-0.6931471805599453))
+    var p = Self(1.381459878757596e-3)
+    p = Self(8.368716575205326e-3).adding(p, times: r)
+    p = Self(4.166838899254799e-2).adding(p, times: r)
+    p = Self(1.666652113199234e-1).adding(p, times: r)
+    p = Self(4.999999403953552e-1).adding(p, times: r)
+    p = Self(1).adding(p, times: r)
+    p = Self(1).adding(p, times: r)
+    return p * Self.powerOfTwo(unsafeBitCast(shifted, to: SIMD16<Int32>.self) &- SIMD16<Int32>(repeating: 0x4b40_0000))
   }
 
   /// e^r - 1 and k, where x = k ln 2 + r with |r| <= ln 2 / 2: ln 2 in two parts, and a polynomial for e^r (S. Moshier,
@@ -347,11 +370,6 @@ extension SIMD16 where Scalar == Float {
   fileprivate func exponentialParts(above low: Self, below high: Self) -> (Self, SIMD16<Int32>) {
     var x = self.replacing(with: low, where: self .< low)
     x = x.replacing(with: high, where: x .> high)
-    return exponentialParts(raised: x)
-  }
-
-  @inline(__always)
-  private func exponentialParts(raised x: Self) -> (Self, SIMD16<Int32>) {
     // Adding 1.5 * 2^23 leaves the nearest integer in the low bits of the mantissa.
     let magic = Self(0x1.8p23)
     let shifted = magic.adding(x, times: Self(1.4426950408889634))
