@@ -39,7 +39,10 @@ final class ThinProductTests: XCTestCase {
 
   func testDeep() throws {
     try eachTable { table in
-      for (m, n, k, beta) in [(9, 9, 1 << 15, 0.0), (16, 30, 40_007, 1), (13, 11, 33_333, -2)] {
+      for (m, n, k, beta) in [
+        (9, 9, 1 << 15, 0.0), (16, 30, 40_007, 1), (13, 11, 33_333, -2), (1, 30, 33_000, 1), (7, 1, 32_771, 0),
+        (1, 1, 65_537, 0), (2, 12, 1 << 15, -1),
+      ] {
         try check(table, m, n, k, beta: beta, Float.self)
       }
       try check(table, 10, 13, 32_771, beta: 1, Double.self)

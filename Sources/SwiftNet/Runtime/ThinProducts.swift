@@ -16,7 +16,7 @@ func thinProduct(
   default: return false
   }
   let size = type.size
-  if k >= 1 << 15, (9...64).contains(m), (9...64).contains(n), aColumnStride == 1, bRowStride == 1 {
+  if k >= 1 << 15, (1...64).contains(m), (1...64).contains(n), aColumnStride == 1, bRowStride == 1 {
     let product = DeepArguments(m: m, n: n, a: a, aRowStride: aRowStride, b: b, bRowStride: bColumnStride)
     try deepProduct(type, product, k, beta, c, cRowStride, thin)
     return true
