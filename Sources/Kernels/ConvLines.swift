@@ -21,8 +21,8 @@ func convolveLines<S: ImageNumber>(
   let tapWeights = bases + g.taps
   let positions = g.width.positions
   var place = RowPlace(g, firstLine * positions)
-  withUnsafeTemporaryAllocation(of: Int.self, capacity: tileRows) { memory in
-    guard let outputs = memory.baseAddress else { return }
+  withUnsafeTemporaryAllocation(of: Int.self, capacity: positions + tileRows) { memory in
+    guard let line = memory.baseAddress else { return }
     TileBuffer<T>.with { buffer in
       TileBuffer<T>.with { room in
         for _ in 0..<lines {
@@ -34,6 +34,9 @@ func convolveLines<S: ImageNumber>(
               active += 1
             }
           }
+          // The last place stands there some times more, for a tile that has rows left.
+          place.outputs(g, positions, line)
+          for row in positions..<positions + tileRows { line[row] = line[positions - 1] }
           var column = 0
           while column < x.columns {
             let width = min(columns, x.columns - column)
@@ -48,33 +51,29 @@ func convolveLines<S: ImageNumber>(
               let refills = isWhole && step == 1 && width <= T.Vector.scalarCount && positions >= tileRows
               let start = refills ? min(first, positions - tileRows) : first
               let valid = min(tileRows, positions - start)
-              var here = place
-              here.width = start
-              here.outputs(g, valid, outputs)
-              for row in valid..<tileRows { outputs[row] = outputs[valid - 1] }
+              let outputs = UnsafePointer(line + start)
               finish.fetch(outputs, valid, width)
               if active == 0 {
                 for i in 0..<tileRows * columns { buffer[i] = 0 }
-              } else if width <= T.Vector.scalarCount {
-                if step == 1 && valid == tileRows {
-                  narrowLineTile(bases, tapWeights, active, start, x.run, panel, buffer, target, outputs)
-                } else {
+              } else if width <= T.Vector.scalarCount && step == 1 && valid == tileRows {
+                narrowLineTile(bases, tapWeights, active, start, x.run, panel, buffer, target, outputs)
+              } else {
+                @inline(__always)
+                func sum<Rows: ImageTile, Terms: TermCount>(_: Rows.Type, _: Terms.Type) where Rows.T == T {
                   lineTile(
                     bases, tapWeights, active, start, step, valid - 1, x.run, panel, buffer, target, outputs,
-                    NarrowTile<T>.self, OneTerm.self)
+                    Rows.self, Terms.self)
                 }
-              } else if valid <= 6 && tileRows > 6 {
-                lineTile(
-                  bases, tapWeights, active, start, step, valid - 1, x.run, panel, buffer, target, outputs,
-                  SixRows<T>.self, OneTerm.self)
-              } else if termsAtOnce > 1 && x.run % ThreeTerms.count == 0 {
-                lineTile(
-                  bases, tapWeights, active, start, step, valid - 1, x.run, panel, buffer, target, outputs,
-                  Tile<T>.self, ThreeTerms.self)
-              } else {
-                lineTile(
-                  bases, tapWeights, active, start, step, valid - 1, x.run, panel, buffer, target, outputs,
-                  Tile<T>.self, OneTerm.self)
+                let inThrees = termsAtOnce > 1 && x.run % ThreeTerms.count == 0
+                if width <= T.Vector.scalarCount {
+                  sum(NarrowTile<T>.self, OneTerm.self)
+                } else if valid <= 6 && tileRows > 6 {
+                  sum(SixRows<T>.self, OneTerm.self)
+                } else if inThrees {
+                  sum(Tile<T>.self, ThreeTerms.self)
+                } else {
+                  sum(Tile<T>.self, OneTerm.self)
+                }
               }
               if !isWhole { finish.putRows(buffer, outputs, valid, width) }
               first += tileRows
@@ -111,7 +110,8 @@ private func pointer<T>(_ address: Int, _: T.Type) -> UnsafePointer<T> {
 /// Rows of three taps, or of taps on three channels.
 private enum ThreeTerms: TermCount { @inline(__always) static var count: Int { 3 } }
 
-/// A tile of neighbouring places, `step` numbers apart; rows beyond the last repeat it.
+/// A tile of neighbouring places, `step` numbers apart; rows beyond the last repeat it. (Distances are found once: for a
+/// row of three taps they would cost as much as the products.)
 @inline(never)
 private func lineTile<S: ImageNumber, Rows: ImageTile, Terms: TermCount>(
   _ bases: UnsafePointer<Int>, _ tapWeights: UnsafePointer<Int>, _ taps: Int, _ first: Int, _ step: Int,
@@ -120,11 +120,11 @@ private func lineTile<S: ImageNumber, Rows: ImageTile, Terms: TermCount>(
 ) where Rows.T == S.Wide {
   typealias T = S.Wide
   let columns = T.tileColumns
+  let distances = RowDistances { min($0, last) * step }
   var tile = Rows()
   var tap = 0
   repeat {
-    let base = pointer(bases[tap], T.self) + (first * step + run)
-    let rows = RowPointers<T> { base + min($0, last) * step }
+    let rows = RowPointers(pointer(bases[tap], T.self) + (first * step + run), distances)
     var b = panel + tapWeights[tap]
     @inline(__always)
     func addTerm(_ index: Int, _ step: Int) { tile.add(row: b + step * columns) { rows.six($0, index) } }

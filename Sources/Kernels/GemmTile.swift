@@ -349,6 +349,23 @@ struct NarrowTile<T: ProductScalar>: ProductTile {
   }
 }
 
+/// What lies between the first row of a tile and the others, in elements.
+struct RowDistances {
+  let top: Six<Int>
+  #if SN_V4
+    let bottom: Six<Int>
+  #endif
+
+  /// `distance(i)` gives that of row i.
+  @inline(__always)
+  init(_ distance: (Int) -> Int) {
+    top = (distance(0), distance(1), distance(2), distance(3), distance(4), distance(5))
+    #if SN_V4
+      bottom = (distance(6), distance(7), distance(8), distance(9), distance(10), distance(11))
+    #endif
+  }
+}
+
 /// Pointers to the rows of a tile.
 struct RowPointers<T: ProductScalar> {
   typealias P = UnsafePointer<T>
@@ -363,6 +380,15 @@ struct RowPointers<T: ProductScalar> {
     top = (address(0), address(1), address(2), address(3), address(4), address(5))
     #if SN_V4
       bottom = (address(6), address(7), address(8), address(9), address(10), address(11))
+    #endif
+  }
+
+  @inline(__always)
+  init(_ base: P, _ d: RowDistances) {
+    top = (base + d.top.0, base + d.top.1, base + d.top.2, base + d.top.3, base + d.top.4, base + d.top.5)
+    #if SN_V4
+      let b = d.bottom
+      bottom = (base + b.0, base + b.1, base + b.2, base + b.3, base + b.4, base + b.5)
     #endif
   }
 
