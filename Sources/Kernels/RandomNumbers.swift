@@ -27,17 +27,20 @@ private func words(_ pointer: UnsafePointer<UInt32>) -> Words {
   UnsafeRawPointer(pointer).loadUnaligned(as: Words.self)
 }
 
-/// New words `range` from those `distance` away.
+/// New words `range` from the old ones and those `distance` away in `others`.
 @inline(__always)
-private func renew(_ s: UnsafeMutablePointer<UInt32>, _ range: Range<Int>, _ distance: Int) {
+private func renew(
+  _ s: UnsafePointer<UInt32>, _ others: UnsafePointer<UInt32>, _ range: Range<Int>, _ distance: Int,
+  _ out: UnsafeMutablePointer<UInt32>
+) {
   var i = range.lowerBound
   while i + 16 <= range.upperBound {
-    let new = words(s + i + distance) ^ twist(words(s + i), words(s + i + 1))
-    UnsafeMutableRawPointer(s + i).storeBytes(of: new, as: Words.self)
+    let new = words(others + i + distance) ^ twist(words(s + i), words(s + i + 1))
+    UnsafeMutableRawPointer(out + i).storeBytes(of: new, as: Words.self)
     i += 16
   }
   while i < range.upperBound {
-    s[i] = s[i + distance] ^ twist(s[i], s[i + 1])
+    out[i] = others[i + distance] ^ twist(s[i], s[i + 1])
     i += 1
   }
 }
@@ -61,11 +64,11 @@ private func temper(_ word: Words) -> Words {
 }
 
 func registerRandomNumbers(_ table: inout RandomKernels) {
-  table.renew = { s in
+  table.renew = { s, out in
     let split = stateSize - stateOffset
-    renew(s, 0..<split, stateOffset)
-    renew(s, split..<(stateSize - 1), -split)
-    s[stateSize - 1] = s[stateOffset - 1] ^ twist(s[stateSize - 1], s[0])
+    renew(s, s, 0..<split, stateOffset, out)
+    renew(s, out, split..<(stateSize - 1), -split, out)
+    out[stateSize - 1] = out[stateOffset - 1] ^ twist(s[stateSize - 1], out[0])
   }
   table.temper = { source, out, n in
     var i = 0

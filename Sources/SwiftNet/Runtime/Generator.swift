@@ -174,7 +174,7 @@ public final class Generator: Sendable {
   /// words come one after another, but only just: while one thread makes the next ones, the others work on these.
   public func bernoulli(_ out: UnsafeMutablePointer<UInt8>, count: Int, probability p: Double) {
     let bound = Int64((p * 0x1p53).rounded(.up))
-    let block = 1 << 16, piece = 1 << 13
+    let block = 1 << 16, piece = 1 << 13, inCache = 1 << 11
     engine.withLock { engine in
       guard count > piece, let room = try? Scratch(bytes: 2 * min(block, count) * 8) else {
         return engine.below(out, count, bound)
@@ -192,10 +192,12 @@ public final class Generator: Sendable {
               if later > 0 { engine.words(nextWords, 2 * later, tempers: false) }
               continue
             }
-            let from = (task - 1) * piece
-            let length = min(piece, n - from)
-            kernels.random.temper(words + 2 * from, words + 2 * from, 2 * length)
-            kernels.random.below(words + 2 * from, out + start + from, length, bound)
+            let end = min(task * piece, n)
+            for from in stride(from: (task - 1) * piece, to: end, by: inCache) {
+              let length = min(inCache, end - from)
+              kernels.random.temper(words + 2 * from, words + 2 * from, 2 * length)
+              kernels.random.below(words + 2 * from, out + start + from, length, bound)
+            }
           }
         }
         swap(&words, &nextWords)

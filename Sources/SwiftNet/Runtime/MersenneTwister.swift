@@ -27,7 +27,7 @@ struct MersenneTwister {
     left = Self.size
     next = 0
     state.withUnsafeMutableBufferPointer { s in
-      if let first = s.baseAddress { kernels.random.renew(first) }
+      if let first = s.baseAddress { kernels.random.renew(first, first) }
     }
   }
 
@@ -35,6 +35,10 @@ struct MersenneTwister {
   mutating func words(_ out: UnsafeMutablePointer<UInt32>, _ count: Int, tempers: Bool = true) {
     var done = 0
     while done < count {
+      if left == 1, !tempers, count - done >= Self.size {
+        done += blocks(out + done, (count - done) / Self.size)
+        continue
+      }
       if left == 1 { renew() } else { left -= 1 }
       let taken = min(count - done, Self.size - next)
       state.withUnsafeBufferPointer { s in
@@ -49,6 +53,21 @@ struct MersenneTwister {
       left -= taken - 1
       done += taken
     }
+  }
+
+  /// Whole states one behind the other, each made from the one before where it stands. Returns the number of words.
+  private mutating func blocks(_ out: UnsafeMutablePointer<UInt32>, _ count: Int) -> Int {
+    state.withUnsafeMutableBufferPointer { s in
+      guard let first = s.baseAddress else { return }
+      var last = first
+      for block in 0..<count {
+        kernels.random.renew(last, out + block * Self.size)
+        last = out + block * Self.size
+      }
+      first.update(from: last, count: Self.size)
+    }
+    next = Self.size
+    return count * Self.size
   }
 
   mutating func word() -> UInt32 {
