@@ -144,6 +144,7 @@ public enum Engine {
         if ThreadState.current.checksAnomaly { try checkNumbers(produced, of: node) }
         // What saves nothing may run again, as a conversion that several losses share.
         if !retainGraph, !node.saved.isEmpty { node.releaseSaved() }
+        noteSpread(produced, node)
         for (position, edge) in node.edges.enumerated() {
           guard let edge else { continue }
           if position < produced.count, let gradient = produced[position] {
@@ -156,6 +157,15 @@ public enum Engine {
       }
     }
     return results
+  }
+
+  /// Notes deferred gradients of which two edges get the same one.
+  private static func noteSpread(_ gradients: [Tensor?], _ node: GradNode) {
+    if gradients.count < 2 { return }
+    for (i, gradient) in gradients.enumerated() where i < node.edges.count && node.edges[i] != nil {
+      guard let memory = gradient?.memory, memory.isDeferred else { continue }
+      for j in 0..<i where node.edges[j] != nil && gradients[j]?.memory === memory { memory.noteSpread() }
+    }
   }
 
   private static func checkNumbers(_ gradients: [Tensor?], of node: GradNode) throws {

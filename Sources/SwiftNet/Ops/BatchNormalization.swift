@@ -188,6 +188,7 @@ extension Tensor {
               g + at * size, source + at * size, mean[c], mask.from(at * size, channel: c * laneSize), out, positions)
           })
       }
+      try grad.finish()
     }
     if let weightAt, context.needs(weightAt) {
       results[weightAt] = try Tensor.of(zip(second, inverse).map { x.count == 0 ? 0 : $0 * $1 }, dtype: parameters)

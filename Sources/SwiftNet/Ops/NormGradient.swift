@@ -12,6 +12,8 @@ final class NormGradient {
   private let plan: ElementwisePlan?
   /// The recipe of the gradient, if the mask or the plan reads what it reads.
   private let taken: TakenRecipe?
+  /// The gradient, if it waits for other operations too: they get the contents that are computed here.
+  private let others: Tensor?
   /// Whether nobody else reads the tensor: the gradient of x may take its place.
   let isOwn: Bool
 
@@ -19,7 +21,7 @@ final class NormGradient {
   init(_ gradient: Tensor, of x: Tensor, isSummed: Bool) throws {
     let taken = TakenRecipe(gradient.memory)
     if let taken, let relu = try gradient.pendingReluGradient(taken.recipe, of: x) {
-      (self.relu, tensor, plan, isOwn, self.taken) = (relu, relu.gradient, nil, false, taken)
+      (self.relu, tensor, plan, others, isOwn, self.taken) = (relu, relu.gradient, nil, nil, false, taken)
       return
     }
     relu = nil
@@ -27,13 +29,18 @@ final class NormGradient {
       tensor = try Tensor(empty: x.shape, dtype: gradient.dtype, strides: x.strides)
       plan = try ElementwisePlan(
         try program.reordered(shape: x.shape, strides: x.strides), x.shape, x.strides, tensor)
-      (isOwn, self.taken) = (true, taken)
+      let isWanted = gradient.memory.isSpread && gradient.strides == x.strides && taken?.recipe.isAll(gradient) == true
+      others = isWanted && tensor.memory.byteCount == gradient.memory.byteCount ? gradient : nil
+      (isOwn, self.taken) = (others == nil, taken)
       return
     }
     tensor = try gradient.inOrder(of: x)
-    (plan, self.taken) = (nil, nil)
+    (plan, others, self.taken) = (nil, nil, nil)
     isOwn = tensor !== gradient
   }
+
+  /// Called when all pieces are there.
+  func finish() throws { try others?.memory.adopt(tensor.memory) }
 
   /// Valid while this is.
   func mask() throws -> NormMask { try relu?.mask() ?? NormMask() }

@@ -21,6 +21,10 @@ public final class Storage: @unchecked Sendable {
   /// Whether the graph holds these contents themselves for backward.
   var isSaved: Bool { saved.load(ordering: .relaxed) }
   private let saved = Atomic<Bool>(false)
+  /// Whether these contents are a gradient that goes to several operations: the first one that computes them keeps them
+  /// for the others.
+  var isSpread: Bool { spread.load(ordering: .relaxed) }
+  private let spread = Atomic<Bool>(false)
   /// Whether memory outside this library (a NumPy array, say) may read or write these bytes at any time.
   public internal(set) var isShared: Bool
   /// Whether this library chose an order of elements that is not row-major, where PyTorch would have: `view` must not
@@ -173,12 +177,22 @@ public final class Storage: @unchecked Sendable {
 
   private func compute(_ recipe: ElementwiseRecipe) throws {
     try Interrupt.check()
-    let block = try MemoryPool.shared.allocate(byteCount)
-    let computed = Storage(block: block, byteCount: byteCount)
+    let computed = try Storage(byteCount: byteCount)
     try recipe.run(into: computed)
+    take(computed, of: recipe)
+  }
+
+  /// Contents that somebody has computed elsewhere by the recipe that he is taking over; `computed` has them no longer.
+  func adopt(_ computed: Storage) throws {
+    try whileComputing { recipe in
+      if let recipe { take(computed, of: recipe) }
+    }
+  }
+
+  private func take(_ computed: Storage, of recipe: ElementwiseRecipe) {
+    base = computed.base
+    block = computed.block
     computed.block = nil
-    base = block.pointer
-    self.block = block
     // The recipe itself ends after the lock is released: what it reads may end with it.
     let isOver = usingKept {
       kept = nil
@@ -186,14 +200,6 @@ public final class Storage: @unchecked Sendable {
     }
     isPending.store(false, ordering: .releasing)
     if isOver { forget(recipe) }
-  }
-
-  private init(block: MemoryPool.Block, byteCount: Int) {
-    self.block = block
-    self.base = block.pointer
-    self.byteCount = byteCount
-    self.release = nil
-    self.isShared = false
   }
 
   /// Held for the moment in which a list of readers is read or changed. (A mutex would do; but of one that threads wait
@@ -292,6 +298,8 @@ extension Storage {
       return twin
     }
   }
+
+  func noteSpread() { spread.store(true, ordering: .relaxed) }
 
   func noteSaved() {
     if !isSaved { saved.store(true, ordering: .relaxed) }
