@@ -137,7 +137,7 @@ public enum Engine {
         if gradients.contains(where: { $0 != nil }) {
           produced = try backward(
             BackwardContext(
-              node: node, gradients: gradients, createsGraph: createGraph, wanted: wanted,
+              node: node, gradients: gradients, createsGraph: createGraph, keepsGraph: retainGraph, wanted: wanted,
               parts: createGraph || ThreadState.current.checksAnomaly ? nil : run))
         }
         gradients = []
@@ -206,6 +206,8 @@ public enum Engine {
     var queue = ReadyQueue()
     /// Sums that nobody else holds, so that more can be added in place.
     private var own: Set<ObjectIdentifier> = []
+    /// Sums of two gradients that may still be computed with what reads them.
+    private var pairs: Set<ObjectIdentifier> = []
 
     init(id: Int) { self.id = id }
 
@@ -270,9 +272,22 @@ public enum Engine {
     func add(_ gradient: Tensor, to edge: GradNode.Edge) throws {
       try change(edge) { present in
         guard let present else { return gradient }
-        if own.isEmpty || !own.contains(ObjectIdentifier(present)) { return try present.adding(gradient) }
-        try present.addInPlace(gradient)
-        return present
+        if !own.isEmpty, own.contains(ObjectIdentifier(present)) {
+          try present.addInPlace(gradient)
+          return present
+        }
+        let isThird = !pairs.isEmpty && pairs.remove(ObjectIdentifier(present)) != nil
+        let sum = try present.adding(gradient)
+        if sum.memory.isDeferred, !sum.requiresGrad {
+          if isThird {
+            // More than two would all be held until somebody reads their sum.
+            _ = try sum.memory.pointer
+            own.insert(ObjectIdentifier(sum))
+          } else {
+            pairs.insert(ObjectIdentifier(sum))
+          }
+        }
+        return sum
       }
     }
 
@@ -310,16 +325,22 @@ public enum Engine {
       }
     }
 
+    @inline(__always)
+    private func forget(_ sum: Tensor) {
+      if !own.isEmpty { own.remove(ObjectIdentifier(sum)) }
+      if !pairs.isEmpty { pairs.remove(ObjectIdentifier(sum)) }
+    }
+
     /// The gradients that a node received; the run lets go of them.
     func take(_ node: GradNode) -> [Tensor?] {
       if node.isLeaf {
         let state = leaf(node)
         defer { state.sum = nil }
-        if let sum = state.sum { own.remove(ObjectIdentifier(sum)) }
+        if let sum = state.sum { forget(sum) }
         return [state.sum]
       }
       defer { node.buffer = [] }
-      if !own.isEmpty { for case let sum? in node.buffer { own.remove(ObjectIdentifier(sum)) } }
+      for case let sum? in node.buffer { forget(sum) }
       return node.buffer.isEmpty ? Array(repeating: nil, count: max(node.outputs.count, 1)) : node.buffer
     }
   }

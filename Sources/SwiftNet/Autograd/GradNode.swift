@@ -123,6 +123,8 @@ public struct BackwardContext {
   let gradients: [Tensor?]
   /// Whether this backward records itself, for second derivatives.
   public let createsGraph: Bool
+  /// Whether the graph is kept for another backward.
+  let keepsGraph: Bool
   /// The nodes whose gradients somebody asked for, if not all.
   var wanted: Set<ObjectIdentifier>?
   /// Takes gradients of parts of an input; nil where backward is recorded, or looks at every gradient for NaN.
@@ -153,6 +155,12 @@ public struct BackwardContext {
 
   /// A saved tensor. Throws if it was changed in place since.
   public func saved(_ index: Int) throws -> Tensor { try node.saved[index].unpack(for: node) }
+
+  /// Forgets what the node saved, unless the graph is kept: a gradient that is computed after this may take the place of a
+  /// tensor that was read for the last time. What is still to be read has been asked for before.
+  func forgetSaved() {
+    if !keepsGraph && !createsGraph { node.releaseSaved() }
+  }
 }
 
 /// Adds up gradients of parts of a tensor, such as slices, in one tensor of its whole size.

@@ -174,16 +174,18 @@ extension Tensor {
     return try out.recorded("Convolution", inputs: inputs, saved: saved) { context in
       let (grad, w) = (try context.grad, try context.saved(0))
       let taps = context.createsGraph ? nil : try tapsAt.map { try context.saved($0) }
-      let dx = context.needs(0) ? try grad.convolutionDataGradient(w, options, size, taps: taps) : nil
       let needsBias = context.node.edges.count > 2 && context.needs(2)
-      guard context.needs(1) else { return [dx, nil, needsBias ? try grad.sumOverPlaces() : nil] }
-      let x = try context.saved(1)
-      if context.createsGraph || w.dtype.isNarrow {
-        let dw = try x.convolutionWeightGradient(grad, options, w.shape)
-        return [dx, dw, needsBias ? try grad.sumOverPlaces() : nil]
+      var (dw, db): (Tensor?, Tensor?)
+      if context.needs(1) {
+        let x = try context.saved(1)
+        // The input's gradient may take the place of the input.
+        context.forgetSaved()
+        let isPlain = !context.createsGraph && !w.dtype.isNarrow
+        if needsBias && isPlain { db = try Tensor(empty: [w.shape[0]], dtype: w.dtype) }
+        dw = try x.convolutionWeightGradient(grad, options, w.shape, bias: db)
       }
-      let db = needsBias ? try Tensor(empty: [w.shape[0]], dtype: w.dtype) : nil
-      return [dx, try x.convolutionWeightGradient(grad, options, w.shape, bias: db), db]
+      if needsBias && db == nil { db = try grad.sumOverPlaces() }
+      return [context.needs(0) ? try grad.convolutionDataGradient(w, options, size, taps: taps) : nil, dw, db]
     }
   }
 

@@ -34,11 +34,15 @@ extension Tensor {
       out = try Tensor.affine(matrix, weight, bias)
       try out.recorded("Addmm", bias, matrix, weight, saving: [matrix, weight]) { context in
         let grad = try context.grad
-        return [
-          context.needs(0) ? grad : nil,
-          context.needs(1) ? try grad.mm(try context.saved(1)) : nil,
-          context.needs(2) ? try grad.transpose(0, 1).mm(try context.saved(0)) : nil,
-        ]
+        let w = context.needs(1) ? try context.saved(1) : nil
+        var dw: Tensor?
+        if context.needs(2) {
+          let x = try context.saved(0)
+          // The input's gradient may take the place of the input.
+          context.forgetSaved()
+          dw = try grad.transpose(0, 1).mm(x)
+        }
+        return [context.needs(0) ? grad : nil, try w.map { try grad.mm($0) }, dw]
       }
     } else {
       out = try matrix.mm(weight.transpose(0, 1))

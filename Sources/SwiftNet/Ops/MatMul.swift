@@ -17,10 +17,15 @@ extension Tensor {
     let out = try Tensor.product(self, other, as: result)
     return try out.recorded("Mm", self, other, saving: [self, other]) { context in
       let grad = try context.grad.to(try context.saved(0).dtype)
-      return [
-        context.needs(0) ? try grad.mm(try context.saved(1).transpose(0, 1)) : nil,
-        context.needs(1) ? try context.saved(0).transpose(0, 1).mm(grad) : nil,
-      ]
+      let right = context.needs(0) ? try context.saved(1) : nil
+      var second: Tensor?
+      if context.needs(1) {
+        let left = try context.saved(0)
+        // Its gradient may take its place.
+        context.forgetSaved()
+        second = try left.transpose(0, 1).mm(grad)
+      }
+      return [try right.map { try grad.mm($0.transpose(0, 1)) }, second]
     }
   }
 
