@@ -144,7 +144,7 @@ public enum Engine {
         if ThreadState.current.checksAnomaly { try checkNumbers(produced, of: node) }
         // What saves nothing may run again, as a conversion that several losses share.
         if !retainGraph, !node.saved.isEmpty { node.releaseSaved() }
-        noteSpread(produced, node)
+        try noteSpread(produced, node)
         for (position, edge) in node.edges.enumerated() {
           guard let edge else { continue }
           if position < produced.count, let gradient = produced[position] {
@@ -159,12 +159,18 @@ public enum Engine {
     return results
   }
 
-  /// Notes deferred gradients of which two edges get the same one.
-  private static func noteSpread(_ gradients: [Tensor?], _ node: GradNode) {
+  /// Notes deferred gradients that several edges get. A batch normalisation computes such a one on its way, for the others
+  /// too; where none is among them, a sum of sums is computed now, lest all that it is the sum of be held until the end of
+  /// a chain of residual blocks, and be added up anew in each.
+  private static func noteSpread(_ gradients: [Tensor?], _ node: GradNode) throws {
     if gradients.count < 2 { return }
-    for (i, gradient) in gradients.enumerated() where i < node.edges.count && node.edges[i] != nil {
-      guard let memory = gradient?.memory, memory.isDeferred else { continue }
-      for j in 0..<i where node.edges[j] != nil && gradients[j]?.memory === memory { memory.noteSpread() }
+    for (i, gradient) in gradients.enumerated() where i < node.edges.count {
+      guard let first = node.edges[i]?.node, let memory = gradient?.memory, memory.isDeferred else { continue }
+      for j in 0..<i where gradients[j]?.memory === memory {
+        guard let second = node.edges[j]?.node else { continue }
+        memory.noteSpread()
+        if !first.isBatchNorm, !second.isBatchNorm, memory.recipe?.readsMany == true { _ = try memory.pointer }
+      }
     }
   }
 

@@ -41,6 +41,8 @@ public final class GradNode {
   /// PyTorch's name of the node, as "MulBackward0".
   public var name: String { operation + suffix }
 
+  var isBatchNorm: Bool { operation == "NativeBatchNorm" }
+
   init(
     name: String, suffix: String = "", edges: ShortList<Edge?>, saved: ShortList<SavedTensor>,
     outputs: ShortList<(shape: [Int], dtype: DType)>, backward: @escaping Backward

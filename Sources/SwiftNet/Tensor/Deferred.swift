@@ -68,6 +68,14 @@ final class ElementwiseRecipe {
     return true
   }
 
+  /// Whether it reads more than two tensors that are not much smaller than its result.
+  var readsMany: Bool {
+    guard isElementwise, let count = try? Shape.count(shape) else { return false }
+    var large = 0
+    for case .tensor(let tensor) in program.leaves where tensor.count * 8 > count { large += 1 }
+    return large > 2
+  }
+
   func run(into storage: Storage) throws {
     if let convolution { return try convolution.run(into: try storage.pointer) }
     if let pooling { return try pooling.run(into: try storage.pointer) }
