@@ -183,7 +183,7 @@ public final class MemoryPool: @unchecked Sendable {
 }
 
 /// Blocks of more than 64 KiB. They lie in a segment of address space as large as the machine's memory, which the system
-/// backs with memory where it is written. A request takes the first free range that holds it, or else the start of what
+/// backs with memory where it is written. A request takes the smallest free range that holds it, or else the start of what
 /// nobody has used yet; free neighbours are joined. So the memory that a step needs is little more than what it holds at a
 /// time, whatever the sizes of its tensors.
 struct LargeBlocks {
@@ -208,9 +208,13 @@ struct LargeBlocks {
 
   static func rounded(_ bytes: Int) -> Int { (bytes + unit - 1) & ~(unit - 1) }
 
-  /// The start of the first free range of at least so many bytes.
+  /// The start of the smallest free range of at least so many bytes, the first one of several.
   mutating func takeFree(_ capacity: Int) -> UnsafeMutableRawPointer? {
-    guard let index = free.firstIndex(where: { $0.size >= capacity }) else { return nil }
+    var best: Int?
+    for (index, range) in free.enumerated() where range.size >= capacity && range.size < best.map({ free[$0].size }) ?? .max {
+      best = index
+    }
+    guard let index = best else { return nil }
     let start = free[index].start
     freeBytes -= capacity
     if free[index].size == capacity {
