@@ -87,3 +87,62 @@ def test_memory_does_not_grow_with_the_number_of_parts():
     loss.backward()
     assert swiftnet.memory.peak() - before < 2 * size
     assert (x.grad == 1).all()
+
+
+class Residual(swiftnet.nn.Module):
+    def __init__(self, has_inner_relu):
+        super().__init__()
+        self.conv = swiftnet.nn.Conv2d(16, 16, 1, bias=False)
+        self.bn = swiftnet.nn.BatchNorm2d(16)
+        self.has_inner_relu = has_inner_relu
+
+    def forward(self, x):
+        y = self.bn(self.conv(x))
+        return swiftnet.relu(x + (swiftnet.relu(y) if self.has_inner_relu else y))
+
+
+@pytest.mark.parametrize("has_inner_relu", [False, True])
+@pytest.mark.parametrize("order", [swiftnet.contiguous_format, swiftnet.channels_last])
+def test_memory_of_backward_does_not_grow_with_residual_blocks(order, has_inner_relu):
+    """The gradient along the shortcuts is one tensor, not a sum that is still to be added up at the end."""
+    model = swiftnet.nn.Sequential(*[Residual(has_inner_relu) for _ in range(8)])
+    x = swiftnet.randn(4, 16, 32, 32).contiguous(memory_format=order).requires_grad_()
+    loss = (model(x) ** 2).sum()
+    before = swiftnet.memory.statistics()["live"]
+    swiftnet.memory.reset_peak()
+    loss.backward()
+    assert swiftnet.memory.peak() - before < 5 * x.numel() * 4
+
+
+def test_many_gradients_of_one_tensor_are_added_as_they_come():
+    x = swiftnet.randn(256, 256, requires_grad=True)
+    y = x * 1
+    weights = [swiftnet.randn(256, 256) for _ in range(9)]
+    loss = sum((y @ w).sum() for w in weights)
+    before = swiftnet.memory.statistics()["live"]
+    swiftnet.memory.reset_peak()
+    loss.backward()
+    assert swiftnet.memory.peak() - before < 6 * x.numel() * 4
+    expected = sum(swiftnet.ones(256, 256) @ w.T for w in weights)
+    np.testing.assert_allclose(x.grad.numpy(), expected.numpy(), rtol=1e-5, atol=1e-4)
+
+
+def test_products_forget_their_input_unless_the_graph_is_kept():
+    for layer, shape in (
+        (swiftnet.nn.Conv2d(16, 16, 3, padding=1), (4, 16, 32, 32)),
+        (swiftnet.nn.Linear(1 << 14, 3), (8, 1 << 14)),
+    ):
+        x = swiftnet.randn(*shape, requires_grad=True)
+        size = x.numel() * 4
+        h = swiftnet.cumsum(x, 0)
+        loss = layer(h).sum()
+        loss.backward(retain_graph=True)
+        kept = x.grad
+        x.grad = None
+        del h
+        before = swiftnet.memory.statistics()["live"]
+        loss.backward()
+        np.testing.assert_array_equal(x.grad.numpy(), kept.numpy())
+        assert swiftnet.memory.statistics()["live"] - before <= 0.2 * size
+        with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+            loss.backward()

@@ -19,6 +19,10 @@ final class NormGradient {
 
   /// - Parameter isSummed: whether backward takes sums of the gradient, in rows: only then pieces can be computed.
   init(_ gradient: Tensor, of x: Tensor, isSummed: Bool) throws {
+    if gradient.memory.isSpread, gradient.strides != x.strides, gradient.memory.recipe?.readsMany == true {
+      // What lies in another order cannot be computed for the others on the way.
+      _ = try gradient.memory.pointer
+    }
     let taken = TakenRecipe(gradient.memory)
     if let taken, let relu = try gradient.pendingReluGradient(taken.recipe, of: x) {
       (self.relu, tensor, plan, others, isOwn, self.taken) = (relu, relu.gradient, nil, nil, false, taken)
