@@ -210,11 +210,11 @@ struct LargeBlocks {
 
   /// The start of the smallest free range of at least so many bytes, the first one of several.
   mutating func takeFree(_ capacity: Int) -> UnsafeMutableRawPointer? {
-    var best: Int?
-    for (index, range) in free.enumerated() where range.size >= capacity && range.size < best.map({ free[$0].size }) ?? .max {
-      best = index
+    var best: (index: Int, size: Int)?
+    for (index, range) in free.enumerated() where range.size >= capacity {
+      if best.map({ range.size < $0.size }) ?? true { best = (index, range.size) }
     }
-    guard let index = best else { return nil }
+    guard let index = best?.index else { return nil }
     let start = free[index].start
     freeBytes -= capacity
     if free[index].size == capacity {
