@@ -168,7 +168,7 @@ private struct Entropies<P: LossPrecision> {
 private func overlapSums<P: LossPrecision>(_ precision: P.Type) -> BinarySumsKernel {
   { x, y, n, sums, s in
     var overlap = Overlap<P.V>()
-    if !s.countsEntropy {
+    if !s.countsEntropy && P.hasSpecialLoops {
       LossBlock<P.V>.forEach(x, y, n) { block in
         var part = (both: P.V.zero, predicted: P.V.zero, present: P.V.zero)
         block.forEach { score, truth in add(P.logistic(score), truth, &part) }
@@ -190,7 +190,7 @@ private func overlapSums<P: LossPrecision>(_ precision: P.Type) -> BinarySumsKer
       entropy = P.V.add(entropy, entropies.sum)
     }
     overlap.put(sums)
-    sums[3] += total(entropy, P.V.self)
+    if s.countsEntropy { sums[3] += total(entropy, P.V.self) }
   }
 }
 
@@ -226,11 +226,11 @@ private func probabilitySums<V: WideningVector>(_ vector: V.Type) -> BinarySumsK
 private func overlapGradient<P: LossPrecision>(_ precision: P.Type) -> BinaryGradientKernel {
   { x, y, out, n, s in
     let (a, b, c) = (P.V(s.both), P.V(s.predicted), P.V(s.entropy))
-    if s.entropy == 0 {
+    if s.entropy == 0 && P.hasSpecialLoops {
       LossBlock<P.V>.forEach(x, y, n, out) { block in
         block.putGradients { score, truth in sigmoidParts(score, P.self).slope * b.adding(a, times: truth) }
       }
-    } else if s.both == 0, s.predicted == 0, !s.isFading {
+    } else if s.both == 0, s.predicted == 0, !s.isFading, P.hasSpecialLoops {
       LossBlock<P.V>.forEach(x, y, n, out) { block in
         block.putGradients { score, truth in c * (sigmoidParts(score, P.self).p - truth) }
       }

@@ -111,9 +111,22 @@ extension ElementwiseProgram {
     _ op: ElementwiseOp, _ kernel: ElementwiseKernel, _ operands: [ElementwiseOperand], lane: Lane,
     scalars: Scalars, roundTo: DType?, _ body: (ElementwiseProgram) throws -> R
   ) throws -> R {
+    var taken: [Taken] = []
+    defer { endTaking(taken) }
+    return try body(fuse(op, kernel, operands, lane, scalars, roundTo, &taken))
+  }
+
+  private typealias Taken = (tensor: Tensor, recipe: ElementwiseRecipe, source: Source)
+
+  private static func endTaking(_ taken: [Taken]) { for one in taken { one.tensor.memory.endTaking(one.recipe) } }
+
+  /// (Apart from the above, which the compiler makes anew for each body.)
+  @inline(never)
+  private static func fuse(
+    _ op: ElementwiseOp, _ kernel: ElementwiseKernel, _ operands: [ElementwiseOperand], _ lane: Lane,
+    _ scalars: Scalars, _ roundTo: DType?, _ taken: inout [Taken]
+  ) throws -> ElementwiseProgram {
     var program = ElementwiseProgram(lane: lane, leaves: [], steps: [])
-    var taken: [(tensor: Tensor, recipe: ElementwiseRecipe, source: Source)] = []
-    defer { for one in taken { one.tensor.memory.endTaking(one.recipe) } }
     var sources: [Source] = []
     for operand in operands {
       guard case .tensor(let tensor) = operand else {
@@ -140,7 +153,7 @@ extension ElementwiseProgram {
       sources.append(.leaf(try program.addLeaf(tensor)))
     }
     program.steps.append(Step(op, kernel: kernel, sources: sources, scalars: scalars, roundTo: roundTo))
-    return try body(program)
+    return program
   }
 
   /// A leaf that reads the tensor as it is now. Equal leaves are shared.
