@@ -6,7 +6,7 @@ import KernelTypes
 // so one address per (depth, height) tap does for a whole line.
 
 /// Output lines of a convolution (forward), with the epilogue of `ConvolveArguments`; its `tables` are room for
-/// two words per tap.
+/// two words per tap, the places of a line and those of a tile.
 @inline(__always)
 func convolveLines<S: ImageNumber>(
   _ geometry: UnsafePointer<RowGeometry>, _ firstLine: Int, _ lines: Int, _ step: Int,
@@ -19,69 +19,67 @@ func convolveLines<S: ImageNumber>(
   let weights = x.weights.assumingMemoryBound(to: T.self)
   let bases = UnsafeMutablePointer(mutating: x.tables)
   let tapWeights = bases + g.taps
+  let line = tapWeights + g.taps
   let positions = g.width.positions
   var place = RowPlace(g, firstLine * positions)
-  withUnsafeTemporaryAllocation(of: Int.self, capacity: positions + tileRows) { memory in
-    guard let line = memory.baseAddress else { return }
-    TileBuffer<T>.with { buffer in
-      TileBuffer<T>.with { room in
-        for _ in 0..<lines {
-          var active = 0
-          forEachLineTap(g, place) { address, weight, _ in
-            if let address {
-              bases[active] = address
-              tapWeights[active] = weight
-              active += 1
-            }
+  TileBuffer<T>.with { buffer in
+    TileBuffer<T>.with { room in
+      for _ in 0..<lines {
+        var active = 0
+        forEachLineTap(g, place) { address, weight, _ in
+          if let address {
+            bases[active] = address
+            tapWeights[active] = weight
+            active += 1
           }
-          // The last place stands there some times more, for a tile that has rows left.
-          place.outputs(g, positions, line)
-          for row in positions..<positions + tileRows { line[row] = line[positions - 1] }
-          var column = 0
-          while column < x.columns {
-            let width = min(columns, x.columns - column)
-            let finish = ConvFinish<S>(x, column: x.firstColumn + column, width: width, room: room)
-            let panel = weights + column / columns * x.panelStride
-            // Whole tiles go to their places from registers.
-            let isWhole = active > 0 && (width == columns || width == T.Vector.scalarCount)
-            let target = isWhole ? finish : nil
-            var first = 0
-            while first < positions {
-              // The last tile of a line takes some places again where that fills it.
-              let refills = isWhole && step == 1 && width <= T.Vector.scalarCount && positions >= tileRows
-              let start = refills ? min(first, positions - tileRows) : first
-              let valid = min(tileRows, positions - start)
-              let outputs = UnsafePointer(line + start)
-              finish.fetch(outputs, valid, width)
-              if active == 0 {
-                for i in 0..<tileRows * columns { buffer[i] = 0 }
-              } else if width <= T.Vector.scalarCount && step == 1 && valid == tileRows {
-                narrowLineTile(bases, tapWeights, active, start, x.run, panel, buffer, target, outputs)
-              } else {
-                @inline(__always)
-                func sum<Rows: ImageTile, Terms: TermCount>(_: Rows.Type, _: Terms.Type) where Rows.T == T {
-                  lineTile(
-                    bases, tapWeights, active, start, step, valid - 1, x.run, panel, buffer, target, outputs,
-                    Rows.self, Terms.self)
-                }
-                let inThrees = termsAtOnce > 1 && x.run % ThreeTerms.count == 0
-                if width <= T.Vector.scalarCount {
-                  sum(NarrowTile<T>.self, OneTerm.self)
-                } else if valid <= 6 && tileRows > 6 {
-                  sum(SixRows<T>.self, OneTerm.self)
-                } else if inThrees {
-                  sum(Tile<T>.self, ThreeTerms.self)
-                } else {
-                  sum(Tile<T>.self, OneTerm.self)
-                }
-              }
-              if !isWhole { finish.putRows(buffer, outputs, valid, width) }
-              first += tileRows
-            }
-            column += columns
-          }
-          place.advance(g, positions)
         }
+        // The last place stands there some times more, for a tile that has rows left.
+        place.outputs(g, positions, line)
+        for row in positions..<positions + tileRows { line[row] = line[positions - 1] }
+        var column = 0
+        while column < x.columns {
+          let width = min(columns, x.columns - column)
+          let finish = ConvFinish<S>(x, column: x.firstColumn + column, width: width, room: room)
+          let panel = weights + column / columns * x.panelStride
+          // Whole tiles go to their places from registers.
+          let isWhole = active > 0 && (width == columns || width == T.Vector.scalarCount)
+          let target = isWhole ? finish : nil
+          var first = 0
+          while first < positions {
+            // The last tile of a line takes some places again where that fills it.
+            let refills = isWhole && step == 1 && width <= T.Vector.scalarCount && positions >= tileRows
+            let start = refills ? min(first, positions - tileRows) : first
+            let valid = min(tileRows, positions - start)
+            let outputs = UnsafePointer(line + start)
+            finish.fetch(outputs, valid, width)
+            if active == 0 {
+              for i in 0..<tileRows * columns { buffer[i] = 0 }
+            } else if width <= T.Vector.scalarCount && step == 1 && valid == tileRows {
+              narrowLineTile(bases, tapWeights, active, start, x.run, panel, buffer, target, outputs)
+            } else {
+              @inline(__always)
+              func sum<Rows: ImageTile, Terms: TermCount>(_: Rows.Type, _: Terms.Type) where Rows.T == T {
+                lineTile(
+                  bases, tapWeights, active, start, step, valid - 1, x.run, panel, buffer, target, outputs,
+                  Rows.self, Terms.self)
+              }
+              let inThrees = termsAtOnce > 1 && x.run % ThreeTerms.count == 0
+              if width <= T.Vector.scalarCount {
+                sum(NarrowTile<T>.self, OneTerm.self)
+              } else if valid <= 6 && tileRows > 6 {
+                sum(SixRows<T>.self, OneTerm.self)
+              } else if inThrees {
+                sum(Tile<T>.self, ThreeTerms.self)
+              } else {
+                sum(Tile<T>.self, OneTerm.self)
+              }
+            }
+            if !isWhole { finish.putRows(buffer, outputs, valid, width) }
+            first += tileRows
+          }
+          column += columns
+        }
+        place.advance(g, positions)
       }
     }
   }

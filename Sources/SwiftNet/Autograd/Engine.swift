@@ -159,19 +159,15 @@ public enum Engine {
     return results
   }
 
-  /// Notes deferred gradients that several edges get. A batch normalisation computes such a one on its way, for the others
-  /// too; where none is among them, a sum of sums is computed now, lest all that it is the sum of be held until the end of
-  /// a chain of residual blocks, and be added up anew in each.
+  /// Notes a deferred gradient that both inputs of an operation get. A batch normalisation computes such a one on its way,
+  /// for the other too; where neither comes from one, a sum of sums is computed now, lest all that it is the sum of be held
+  /// until the end of a chain of residual blocks, and be added up anew in each.
   private static func noteSpread(_ gradients: [Tensor?], _ node: GradNode) throws {
-    if gradients.count < 2 { return }
-    for (i, gradient) in gradients.enumerated() where i < node.edges.count {
-      guard let first = node.edges[i]?.node, let memory = gradient?.memory, memory.isDeferred else { continue }
-      for j in 0..<i where gradients[j]?.memory === memory {
-        guard let second = node.edges[j]?.node else { continue }
-        memory.noteSpread()
-        if !first.isBatchNorm, !second.isBatchNorm, memory.recipe?.readsMany == true { _ = try memory.pointer }
-      }
-    }
+    guard gradients.count == 2, node.edges.count == 2, let memory = gradients[0]?.memory, memory.isDeferred,
+      gradients[1]?.memory === memory, let first = node.edges[0]?.node, let second = node.edges[1]?.node
+    else { return }
+    memory.noteSpread()
+    if !first.isBatchNorm, !second.isBatchNorm, memory.recipe?.readsMany == true { _ = try memory.pointer }
   }
 
   private static func checkNumbers(_ gradients: [Tensor?], of node: GradNode) throws {
@@ -303,6 +299,7 @@ public enum Engine {
           try present.part(part).addInPlace(gradient)
           return present
         }
+        if let present { forget(present) }
         let (shape, dtype) = edge.node.outputs[edge.index]
         let sum: Tensor
         if let present {

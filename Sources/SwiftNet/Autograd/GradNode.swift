@@ -158,10 +158,13 @@ public struct BackwardContext {
   /// A saved tensor. Throws if it was changed in place since.
   public func saved(_ index: Int) throws -> Tensor { try node.saved[index].unpack(for: node) }
 
-  /// Forgets what the node saved, unless the graph is kept: a gradient that is computed after this may take the place of a
-  /// tensor that was read for the last time. What is still to be read has been asked for before.
-  func forgetSaved() {
+  /// Calls `body` with a saved tensor that is read for the last time: unless the graph is kept, the node holds it no
+  /// longer, and a gradient that is computed afterwards may take its place. What else is to be read has been asked for
+  /// before.
+  func readingLast<R>(_ index: Int, _ body: (Tensor) throws -> R) throws -> R {
+    let tensor = try saved(index)
     if !keepsGraph && !createsGraph { node.releaseSaved() }
+    return try body(tensor)
   }
 }
 

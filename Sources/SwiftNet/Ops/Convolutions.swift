@@ -177,12 +177,9 @@ extension Tensor {
       let needsBias = context.node.edges.count > 2 && context.needs(2)
       var (dw, db): (Tensor?, Tensor?)
       if context.needs(1) {
-        let x = try context.saved(1)
-        // The input's gradient may take the place of the input.
-        context.forgetSaved()
         let isPlain = !context.createsGraph && !w.dtype.isNarrow
         if needsBias && isPlain { db = try Tensor(empty: [w.shape[0]], dtype: w.dtype) }
-        dw = try x.convolutionWeightGradient(grad, options, w.shape, bias: db)
+        dw = try context.readingLast(1) { x in try x.convolutionWeightGradient(grad, options, w.shape, bias: db) }
       }
       if needsBias && db == nil { db = try grad.sumOverPlaces() }
       return [context.needs(0) ? try grad.convolutionDataGradient(w, options, size, taps: taps) : nil, dw, db]

@@ -35,13 +35,7 @@ extension Tensor {
       try out.recorded("Addmm", bias, matrix, weight, saving: [matrix, weight]) { context in
         let grad = try context.grad
         let w = context.needs(1) ? try context.saved(1) : nil
-        var dw: Tensor?
-        if context.needs(2) {
-          let x = try context.saved(0)
-          // The input's gradient may take the place of the input.
-          context.forgetSaved()
-          dw = try grad.transpose(0, 1).mm(x)
-        }
+        let dw = context.needs(2) ? try context.readingLast(0) { x in try grad.transpose(0, 1).mm(x) } : nil
         return [context.needs(0) ? grad : nil, try w.map { try grad.mm($0) }, dw]
       }
     } else {

@@ -18,13 +18,7 @@ extension Tensor {
     return try out.recorded("Mm", self, other, saving: [self, other]) { context in
       let grad = try context.grad.to(try context.saved(0).dtype)
       let right = context.needs(0) ? try context.saved(1) : nil
-      var second: Tensor?
-      if context.needs(1) {
-        let left = try context.saved(0)
-        // Its gradient may take its place.
-        context.forgetSaved()
-        second = try left.transpose(0, 1).mm(grad)
-      }
+      let second = context.needs(1) ? try context.readingLast(0) { left in try left.transpose(0, 1).mm(grad) } : nil
       return [try right.map { try grad.mm($0.transpose(0, 1)) }, second]
     }
   }

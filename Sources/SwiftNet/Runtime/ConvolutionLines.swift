@@ -46,7 +46,7 @@ func lineConvolutionForward(
   let linesPerChunk = max(
     1, min((lines + 31) / 32, (1 << 20) / (shape.output.width * run * pass.taps * columns) + 1))
   let chunks = (lines + linesPerChunk - 1) / linesPerChunk
-  let slots = try ScratchSlots(bytes: pass.taps * 16)
+  let slots = try ScratchSlots(bytes: (2 * pass.taps + shape.output.width + kernels.rows) * 8)
   parallelFor(chunks, grain: 1) { first, last in
     slots.with { scratch in
       for chunk in first..<last {

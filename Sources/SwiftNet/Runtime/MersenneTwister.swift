@@ -36,7 +36,7 @@ struct MersenneTwister {
     var done = 0
     while done < count {
       if left == 1, !tempers, count - done >= Self.size {
-        done += blocks(out + done, (count - done) / Self.size)
+        done += states(out + done, (count - done) / Self.size)
         continue
       }
       if left == 1 { renew() } else { left -= 1 }
@@ -56,7 +56,7 @@ struct MersenneTwister {
   }
 
   /// Whole states one behind the other, each made from the one before where it stands. Returns the number of words.
-  private mutating func blocks(_ out: UnsafeMutablePointer<UInt32>, _ count: Int) -> Int {
+  private mutating func states(_ out: UnsafeMutablePointer<UInt32>, _ count: Int) -> Int {
     state.withUnsafeMutableBufferPointer { s in
       guard let first = s.baseAddress else { return }
       var last = first
