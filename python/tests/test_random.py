@@ -200,3 +200,17 @@ def test_errors(call):
     with pytest.raises(Exception) as actual:
         call(swiftnet)
     assert actual.type is expected.type, (actual.value, expected.value)
+
+
+@pytest.mark.parametrize("before", [0, 5, 311])
+@pytest.mark.parametrize("count", [312, 624, 8193, 100_001])
+def test_the_state_after_many_numbers_at_once(count, before):
+    """Large masks take whole states of the generator, wherever the last draw has left it."""
+    states = []
+    for lib in (swiftnet, torch):
+        lib.manual_seed(count)
+        lib.rand(before)
+        lib.nn.functional.dropout(lib.ones(count), 0.3)
+        states.append((lib.get_rng_state().numpy(), lib.rand(7).numpy()))
+    for actual, expected in zip(*states, strict=True):
+        np.testing.assert_array_equal(actual, expected)
