@@ -97,7 +97,8 @@ public enum Engine {
       if edge.node.isLeaf { run.leaf(edge.node).pending += 1 } else { edge.node.pending += 1 }
     }
     for (edge, gradient) in roots {
-      try run.add(gradient, to: edge)
+      var gradient = gradient
+      try run.add(&gradient, to: edge)
       run.release(edge)
     }
     roots = []
@@ -135,21 +136,23 @@ public enum Engine {
         }
         var produced: [Tensor?] = []
         if gradients.contains(where: { $0 != nil }) {
+          (node.buffer, gradients) = (gradients, [])
           produced = try backward(
             BackwardContext(
-              node: node, gradients: gradients, createsGraph: createGraph, keepsGraph: retainGraph, wanted: wanted,
+              node: node, createsGraph: createGraph, keepsGraph: retainGraph, wanted: wanted,
               parts: createGraph || ThreadState.current.checksAnomaly ? nil : run))
+          node.buffer = []
         }
-        gradients = []
         if ThreadState.current.checksAnomaly { try checkNumbers(produced, of: node) }
         // What saves nothing may run again, as a conversion that several losses share.
         if !retainGraph, !node.saved.isEmpty { node.releaseSaved() }
         try noteSpread(produced, node)
         for (position, edge) in node.edges.enumerated() {
           guard let edge else { continue }
-          if position < produced.count, let gradient = produced[position] {
+          if position < produced.count, var gradient = produced[position] {
             produced[position] = nil
-            try run.add(try fitted(gradient, to: edge, from: node, position), to: edge)
+            gradient = try fitted(gradient, to: edge, from: node, position)
+            try run.add(&gradient, to: edge)
           }
           run.release(edge)
         }
@@ -271,7 +274,8 @@ public enum Engine {
       node.buffer[edge.index] = try body(present)
     }
 
-    func add(_ gradient: Tensor, to edge: GradNode.Edge) throws {
+    /// Adds a gradient to what has come for an edge. (A variable, so that one can tell whether anybody else holds it.)
+    func add(_ gradient: inout Tensor, to edge: GradNode.Edge) throws {
       try change(edge) { present in
         guard let present else { return gradient }
         if !own.isEmpty, own.contains(ObjectIdentifier(present)) {
@@ -279,6 +283,11 @@ public enum Engine {
           return present
         }
         let isThird = !pairs.isEmpty && pairs.remove(ObjectIdentifier(present)) != nil
+        if isThird, present.memory.isDeferred, isKnownUniquelyReferenced(&gradient), gradient.canTake(present) {
+          try gradient.addInPlace(present)
+          own.insert(ObjectIdentifier(gradient))
+          return gradient
+        }
         let sum = try present.adding(gradient)
         if sum.memory.isDeferred, !sum.requiresGrad {
           if isThird {
@@ -421,6 +430,14 @@ public enum Engine {
       gradient = try gradient.alias()
     }
     leaf.grad = gradient
+  }
+}
+
+extension Tensor {
+  /// Whether a gradient is a tensor of its own, computed, that another of the same form can be added to.
+  fileprivate func canTake(_ other: Tensor) -> Bool {
+    isKnownUniquelyReferenced(&memory) && isWhole && !isDeferred && !memory.isShared && !requiresGrad
+      && !other.requiresGrad && dtype == other.dtype && shape == other.shape && strides == other.strides
   }
 }
 

@@ -33,6 +33,7 @@ public final class GradNode {
   /// Used by the engine run that owns the node, nobody else.
   var run: Int = 0
   var pending = 0
+  /// The gradients of the outputs, as far as they have come.
   var buffer: [Tensor?] = []
 
   private static let counter = Atomic<Int>(0)
@@ -122,7 +123,6 @@ public final class GradNode {
 /// What a backward function sees: the gradients of the outputs, the saved tensors, and which inputs want one.
 public struct BackwardContext {
   let node: GradNode
-  let gradients: [Tensor?]
   /// Whether this backward records itself, for second derivatives.
   public let createsGraph: Bool
   /// Whether the graph is kept for another backward.
@@ -139,13 +139,20 @@ public struct BackwardContext {
 
   /// The gradient of an output; zeros if nothing flowed into it.
   public func grad(_ output: Int) throws -> Tensor {
-    if let gradient = gradients[output] { return gradient }
+    if let gradient = node.buffer[output] { return gradient }
     let (shape, dtype) = node.outputs[output]
     return try Tensor.zeros(shape, dtype: dtype)
   }
 
   /// The gradient of an output, or nil if nothing flowed into it.
-  public func gradIfAny(_ output: Int) -> Tensor? { gradients[output] }
+  public func gradIfAny(_ output: Int) -> Tensor? { node.buffer[output] }
+
+  /// The gradient of the first output, which the run then lets go of: nobody else may hold it.
+  func takeGrad() throws -> Tensor {
+    let gradient = try grad
+    node.buffer[0] = nil
+    return gradient
+  }
 
   /// Whether the gradient of an input is of use to this backward.
   public func needs(_ input: Int) -> Bool {
@@ -165,6 +172,18 @@ public struct BackwardContext {
     let tensor = try saved(index)
     if !keepsGraph && !createsGraph { node.releaseSaved() }
     return try body(tensor)
+  }
+
+  /// A tensor like a saved one and in its place, for a gradient that is written over it, element after element as it is
+  /// read for the last time. nil if the graph is kept, or somebody else holds those contents. As above, what else is to be
+  /// read has been asked for before.
+  func successor(of tensor: Tensor, saved index: Int) -> Tensor? {
+    guard !keepsGraph, !createsGraph, node.saved[index].own === tensor else { return nil }
+    node.releaseSaved()
+    guard tensor.isWhole, isKnownUniquelyReferenced(&tensor.memory), let storage = tensor.memory.successor() else {
+      return nil
+    }
+    return tensor.moved(to: storage)
   }
 }
 
@@ -220,6 +239,9 @@ public struct SavedTensor {
     guard let autograd = tensor.autograd else { return true }
     return autograd.gradNode == nil && autograd.base == nil && autograd.grad == nil
   }
+
+  /// The tensor, if it is one that only the graph has.
+  var own: Tensor? { history != nil || outputIndex != nil ? tensor : nil }
 
   /// Whether the saved data are in the given storage.
   func uses(_ storage: Storage) -> Bool { tensor.memory === storage || tensor.memory.isTwin(of: storage) }

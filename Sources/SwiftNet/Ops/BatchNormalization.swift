@@ -157,21 +157,22 @@ extension Tensor {
     let sums = ChannelSums(layout: layout, size: x.dtype.size)
     let needsParameters = [weightAt, biasAt].contains { $0.map(context.needs) ?? false }
     let isSummed = x.count > 0 && (training || needsParameters)
-    let grad = try NormGradient(try context.grad, of: data, isSummed: isSummed && layout.isRows)
+    var gradient = try context.takeGrad()
+    let grad = try NormGradient(&gradient, of: data, isSummed: isSummed && layout.isRows)
     let mask = try grad.mask()
     let (mean, inverse, w) = (try means.doubles(), try inverses.doubles(), try weight?.doubles())
     var results = [Tensor?](repeating: nil, count: count)
     let channels = x.shape[1]
     var first = [Double](repeating: 0, count: channels)
     var second = first
-    let (place, size) = (try x.normPlace, x.dtype.size)
+    let (kernel, size) = (try x.normPlace, x.dtype.size)
     let parameters = x.dtype.lane.dtype
     let laneSize = parameters.size
     var positions = 0
     if case .planes(_, _, let p) = layout { positions = p }
     if isSummed {
       let (source, g) = (try data.pointer(), try grad.tensor.pointer())
-      let (rows, plane) = (kernels.norm.gradientSumsRows[place], kernels.norm.gradientSumsPlane[place])
+      let (rows, plane) = (kernels.norm.gradientSumsRows[kernel], kernels.norm.gradientSumsPlane[kernel])
       (first, second) = mean.withUnsafeBufferPointer { mean in
         sums.run(
           rows: { at, n, out in
@@ -195,7 +196,9 @@ extension Tensor {
     }
     if let biasAt, context.needs(biasAt) { results[biasAt] = try Tensor.of(first, dtype: parameters) }
     guard context.needs(0) else { return results }
-    let dx = grad.isOwn ? grad.tensor : try Tensor(empty: x.shape, dtype: x.dtype, strides: data.strides)
+    let (source, g) = (try data.pointer(), try grad.tensor.pointer())
+    let place = grad.isOwn ? grad.tensor : context.successor(of: data, saved: 0) ?? grad.successor()
+    let dx = try place ?? Tensor(empty: x.shape, dtype: x.dtype, strides: data.strides)
     results[0] = dx
     if x.count == 0 { return results }
     let n = training ? Double(x.count / channels) : .infinity
@@ -206,8 +209,8 @@ extension Tensor {
     ]
     let packed = try coefficients.map { try Tensor.of($0, dtype: parameters) }
     let p = try packed.map { try $0.pointer() }
-    let (source, g, target) = (try data.pointer(), try grad.tensor.pointer(), try dx.mutablePointer())
-    let (rows, plane) = (kernels.norm.gradientRows[place], kernels.norm.gradientPlane[place])
+    let target = try dx.mutablePointer()
+    let (rows, plane) = (kernels.norm.gradientRows[kernel], kernels.norm.gradientPlane[kernel])
     sums.forEach(
       rows: { at, n in
         rows(
@@ -221,7 +224,7 @@ extension Tensor {
             mean: p[0] + c * laneSize, a: p[1] + c * laneSize, b: p[2] + c * laneSize, k: p[3] + c * laneSize),
           MatrixShape(rows: 1, columns: positions))
       })
-    withExtendedLifetime((packed, data, grad)) {}
+    withExtendedLifetime((packed, data, gradient, grad)) {}
     return results
   }
 

@@ -9,16 +9,21 @@ final class NormGradient {
   let tensor: Tensor
   /// The gradient of a ReLU behind the normalisation is not written at all.
   private let relu: PendingReluGradient?
-  private let plan: ElementwisePlan?
+  private var plan: ElementwisePlan?
   /// The recipe of the gradient, if the mask or the plan reads what it reads.
-  private let taken: TakenRecipe?
+  private var taken: TakenRecipe?
   /// The gradient, if it waits for other operations too: they get the contents that are computed here.
   private let others: Tensor?
   /// Whether nobody else reads the tensor: the gradient of x may take its place.
   let isOwn: Bool
+  /// Whether nobody else has the gradient itself.
+  private let isSole: Bool
 
-  /// - Parameter isSummed: whether backward takes sums of the gradient, in rows: only then pieces can be computed.
-  init(_ gradient: Tensor, of x: Tensor, isSummed: Bool) throws {
+  /// - Parameters:
+  ///   - gradient: a variable, so that one can tell whether anybody else holds it.
+  ///   - isSummed: whether backward takes sums of the gradient, in rows: only then pieces can be computed.
+  init(_ gradient: inout Tensor, of x: Tensor, isSummed: Bool) throws {
+    isSole = isKnownUniquelyReferenced(&gradient) && isKnownUniquelyReferenced(&gradient.memory)
     if gradient.memory.isSpread, gradient.strides != x.strides, gradient.memory.recipe?.readsMany == true {
       // What lies in another order cannot be computed for the others on the way.
       _ = try gradient.memory.pointer
@@ -44,7 +49,20 @@ final class NormGradient {
   }
 
   /// Called when all pieces are there.
-  func finish() throws { try others?.memory.adopt(tensor.memory) }
+  func finish() throws {
+    guard plan != nil else { return }
+    try others?.memory.adopt(tensor.memory)
+    // What the pieces were computed from is held no longer.
+    (plan, taken) = (nil, nil)
+  }
+
+  /// A tensor for the gradient of x, in the place of the one that was behind the ReLU: nil if somebody else may read that.
+  func successor() -> Tensor? {
+    guard isSole, let relu, let taken, isKnownUniquelyReferenced(&relu.gradient.memory),
+      let storage = relu.gradient.memory.successor(readBy: taken.storage)
+    else { return nil }
+    return relu.gradient.moved(to: storage)
+  }
 
   /// Valid while this is.
   func mask() throws -> NormMask { try relu?.mask() ?? NormMask() }

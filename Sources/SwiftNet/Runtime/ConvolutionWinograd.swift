@@ -450,7 +450,7 @@ func winogradWeightGradient(
   let planeSize = 36 * pointSize
   let panelSize = depthTaps * planeSize
   // Blocks of tiles: so many that adding to the sums, which are in the third-level cache, costs little.
-  let blockTiles = min(tiles, depthTaps == 1 ? 96 : 32)
+  let blockTiles = depthTaps == 1 ? gradientBlock(tiles) : min(tiles, 32)
   let blocks = (tiles + blockTiles - 1) / blockTiles
   let sourceStride = winogradTileStrides(channels).point
   let sourceSize = 36 * winogradPointStride(blockTiles, sourceStride)
@@ -617,6 +617,14 @@ func winogradWeightGradient(
     try sumChannels(gradient, shape, kernels: kernels, to: gradBias.assumingMemoryBound(to: Float.self))
   }
   return true
+}
+
+/// How many tiles a block has: 96; where there are few blocks, an even number of them is of one size, since each has sums
+/// of its own and two threads share them.
+private func gradientBlock(_ tiles: Int) -> Int {
+  if tiles <= 96 || tiles > 1024 { return min(tiles, 96) }
+  let blocks = (tiles + 255) / 256 * 2
+  return (tiles + blocks - 1) / blocks
 }
 
 /// Equal slices of the channels, 128 each or little less; nil where one will do.

@@ -83,6 +83,14 @@ public final class Storage: @unchecked Sendable {
     self.isShared = false
   }
 
+  private init(_ block: MemoryPool.Block, byteCount: Int) {
+    self.block = block
+    self.base = block.pointer
+    self.byteCount = byteCount
+    self.release = nil
+    self.isShared = false
+  }
+
   /// Contents to be computed when they are needed.
   init(byteCount: Int, recipe: ElementwiseRecipe) {
     self.byteCount = byteCount
@@ -189,6 +197,20 @@ public final class Storage: @unchecked Sendable {
     }
   }
 
+  /// A storage with the memory of this one, which has it no longer: for a result that is written over contents that
+  /// nobody reads again, but for a deferred storage that nobody reads either. nil if somebody may.
+  func successor(readBy reader: Storage? = nil) -> Storage? {
+    guard let block, !isDeferred, !isShared else { return nil }
+    if hasReaders.load(ordering: .acquiring) {
+      let known = reader.map { Unmanaged.passUnretained($0).toOpaque() }
+      guard Storage.usingReaders({ readers.allSatisfy { $0.toOpaque() == known } }) else { return nil }
+    }
+    self.block = nil
+    let storage = Storage(block, byteCount: byteCount)
+    storage.isArranged = isArranged
+    return storage
+  }
+
   private func take(_ computed: Storage, of recipe: ElementwiseRecipe) {
     base = computed.base
     block = computed.block
@@ -268,7 +290,7 @@ public final class Storage: @unchecked Sendable {
 /// A recipe that is being taken over, for as long as this object lives.
 final class TakenRecipe {
   let recipe: ElementwiseRecipe
-  private let storage: Storage
+  let storage: Storage
 
   /// nil if the contents are there.
   init?(_ storage: Storage) {
@@ -282,7 +304,15 @@ final class TakenRecipe {
 /// A version that several storages have in common.
 private final class SharedVersion {
   var value: Int
+  private weak var twin: Storage?
+  private var valueOfTwin = 0
+
   init(_ value: Int) { self.value = value }
+
+  func noteTwin(_ twin: Storage) { (self.twin, valueOfTwin) = (twin, value) }
+
+  /// The twin that was made last, unless the contents have changed since.
+  var lastTwin: Storage? { value == valueOfTwin ? twin : nil }
 }
 
 extension Storage {
@@ -291,12 +321,20 @@ extension Storage {
   /// again in one pass; a change of the original makes the twin's version differ as well.
   func twin() -> Storage? {
     takingRecipe { recipe in
-      guard let recipe, recipe.isRepeatable else { return nil }
-      let twin = Storage(byteCount: byteCount, recipe: recipe)
-      twin.isArranged = isArranged
-      twin.follow(self)
-      return twin
+      recipe?.repeated { recipe in
+        let twin = Storage(byteCount: byteCount, recipe: recipe)
+        twin.isArranged = isArranged
+        twin.follow(self)
+        sharedVersion?.noteTwin(twin)
+        return twin
+      }
     }
+  }
+
+  /// The twin of these contents, if they have one that is still to be computed.
+  var deferredTwin: Storage? {
+    guard let twin = sharedVersion?.lastTwin, twin.isDeferred else { return nil }
+    return twin
   }
 
   func noteSpread() { spread.store(true, ordering: .relaxed) }

@@ -76,6 +76,11 @@ public final class Tensor {
     return result
   }
 
+  /// The same view of another storage.
+  func moved(to storage: Storage) -> Tensor {
+    Tensor(storage: storage, dtype: dtype, shape: shape, strides: strides, offset: offset, count: count)
+  }
+
   /// Throws where an in-place operation is not allowed: on a tensor made in inference mode, outside of it; and on an
   /// expanded one, whose elements share their memory, unless it writes the same to all of them.
   func checkWritable(allowsOverlap: Bool = false) throws {
