@@ -58,6 +58,41 @@ def test_accumulation_and_retained_gradients():
     both(scenario)
 
 
+def test_retained_gradients_see_hooks_and_add_up():
+    def scenario(m):
+        x = leaf(m, 3)
+        y = x * 2
+        y.register_hook(lambda g: g * 2)
+        y.retain_grad()
+        y.register_hook(lambda g: g * 5)
+        loss = (y * 3).sum()
+        loss.backward(retain_graph=True)
+        loss.backward()
+        given = x * 1
+        given.retain_grad()
+        given.grad = m.ones(3, dtype=x.dtype)
+        (given * 3).sum().backward()
+        return y.grad, x.grad, given.grad
+
+    both(scenario)
+
+
+def test_retained_gradients_follow_a_change_in_place():
+    def scenario(m):
+        x = leaf(m, 3)
+        y, z, whole = x * 1, x * 1, x * 1
+        view = whole[1:]
+        for t in (y, z, view):
+            t.retain_grad()
+        y.mul_(2)
+        z[0] = 5.0
+        view.mul_(3)
+        ((y + z).sum() * 3 + (view * 3).sum()).backward()
+        return x.grad, y.grad, z.grad, view.grad
+
+    both(scenario)
+
+
 def test_deep_chain():
     x = swiftnet.ones(1, requires_grad=True)
     y = x

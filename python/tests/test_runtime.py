@@ -28,6 +28,18 @@ def run(program, **environment):
     return done.stdout
 
 
+def test_memory_of_arrays_is_let_go_at_the_end_of_the_interpreter():
+    program = (
+        "import numpy, swiftnet, sys\n"
+        "class Holder: pass\n"
+        "holder = Holder(); holder.itself = holder\n"
+        "holder.x = swiftnet.from_numpy(numpy.ones(3, numpy.float32)).requires_grad_()\n"
+        "y = holder.x * 2; y.register_hook(lambda g: g * 2); y.sum().backward()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_import_brings_in_only_what_is_needed():
     program = "import sys; before = set(sys.modules); import swiftnet; print(*set(sys.modules) - before)"
     loaded = {name.partition(".")[0] for name in run(program).split()}

@@ -116,16 +116,12 @@ extension Tensor {
     }
   }
 
-  /// Keeps the gradient of a tensor that is not a leaf.
+  /// Keeps the gradient of a tensor that is not a leaf: what its hooks have made of it, added to what is there.
   public func retainGrad() throws {
     try require(requiresGrad, "can't retain_grad on Tensor that has requires_grad=False")
     guard let node = gradNode, !meta.retainsGrad else { return }
     meta.retainsGrad = true
-    let meta = self.meta
-    _ = node.addHook(output: meta.outputIndex) { [weak meta] gradient in
-      meta?.grad = gradient
-      return nil
-    }
+    node.retainGradient(output: meta.outputIndex, in: meta)
   }
 
   /// Calls `hook` with the gradient of this tensor in backward; what it returns takes its place.
@@ -160,8 +156,7 @@ extension Tensor {
   /// Makes this tensor output `index` of a node.
   func setHistory(_ node: GradNode, index: Int = 0) {
     let meta = self.meta
-    meta.gradNode = node
-    meta.outputIndex = index
+    meta.setNode(node, output: index)
     meta.requiresGrad = false
     if let base = meta.base { meta.baseSequence = base.historySequence }
   }
@@ -171,8 +166,16 @@ extension Tensor {
     let node = GradNode(
       name: "AsStridedBackward0", edges: ShortList(edge), saved: ShortList(), outputs: ShortList((shape, dtype)),
       backward: asStridedBackward(base: base.geometry, view: geometry))
-    meta.gradNode = node
-    meta.outputIndex = 0
+    meta.setNode(node, output: 0)
     meta.baseSequence = base.historySequence
+  }
+}
+
+extension AutogradMeta {
+  /// Makes the tensor an output of a node. The gradient that it retains is from now on that of its new contents.
+  func setNode(_ node: GradNode, output: Int) {
+    if retainsGrad { gradNode?.endRetention(output: outputIndex) }
+    (gradNode, outputIndex) = (node, output)
+    if retainsGrad { node.retainGradient(output: output, in: self) }
   }
 }

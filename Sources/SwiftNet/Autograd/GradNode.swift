@@ -111,9 +111,25 @@ public final class GradNode {
 
   func addHook(output: Int, _ hook: @escaping Hook) -> Int {
     let id = GradNode.newHookIdentity()
-    hooks.append((output, id, hook))
+    hooks.insert((output, id, hook), at: hooks.firstIndex { $0.id == GradNode.retention } ?? hooks.endIndex)
     return id
   }
+
+  /// Adds the gradient of an output, when all hooks have seen it, to what a tensor retains.
+  func retainGradient(output: Int, in meta: AutogradMeta) {
+    hooks.append(
+      (
+        output, GradNode.retention,
+        { [weak meta] gradient in
+          if let meta { meta.grad = try meta.grad?.adding(gradient) ?? gradient }
+          return nil
+        }
+      ))
+  }
+
+  func endRetention(output: Int) { hooks.removeAll { $0.id == GradNode.retention && $0.output == output } }
+
+  private static let retention = -1
 
   static func newHookIdentity() -> Int { hookCounter.add(1, ordering: .relaxed).oldValue }
 

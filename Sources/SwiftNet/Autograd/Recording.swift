@@ -209,8 +209,7 @@ extension Tensor {
       base.setHistory(node)
     }
     let meta = self.meta
-    meta.gradNode = edge.node
-    meta.outputIndex = edge.index
+    meta.setNode(edge.node, output: edge.index)
     meta.requiresGrad = false
     if let base = meta.base { meta.baseSequence = base.historySequence }
   }

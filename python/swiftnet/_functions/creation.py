@@ -151,9 +151,9 @@ def keep(value):
 
 
 @ffi.def_extern()
-def swiftnet_release(context):
-    """Lets go of what a handle keeps alive; the library calls it."""
-    _arrays.pop(context, None)
+def swiftnet_release(context, arrays=_arrays):
+    """Lets go of what a handle keeps alive; the library calls it, even when the interpreter has cleared this module."""
+    arrays.pop(context, None)
 
 
 def as_tensor(data, dtype=None, device=None):
