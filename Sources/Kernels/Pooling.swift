@@ -171,10 +171,10 @@ private struct Maxima<V: PoolVector> {
 /// Bytes that are fetched ahead of what is read first: the last tap's, or the last candidate's.
 private let poolAhead = 4096
 
-/// Asks for the line of each of four vectors.
+/// Asks for the line of each of some vectors.
 @inline(__always)
-private func prefetchFour<V: PoolVector>(_ place: UnsafePointer<V.Scalar>, _: V.Type) {
-  for vector in 0..<4 {
+private func prefetch<V: PoolVector>(_ place: UnsafePointer<V.Scalar>, vectors: Int, _: V.Type) {
+  for vector in 0..<vectors {
     sn_prefetch(UnsafeRawPointer(place + vector * V.scalarCount) + poolAhead)
   }
 }
@@ -208,23 +208,20 @@ private func largest<V: PoolVector, M: PoolMark>(
     if keepsMarks { M.store(found.mark, marks + at, V.self) }
   }
   var i = 0
-  // Four vectors at a time: each comparison waits for the one before.
-  while i + 4 * lanes <= count {
-    if let last = taps.last { prefetchFour(source + (i + last.offset), V.self) }
-    var a = Maxima<V>(), b = Maxima<V>(), c = Maxima<V>(), d = Maxima<V>()
+  // Two vectors at a time: each comparison waits for the one before. (Of four, maxima and marks take all 16 registers of
+  // AVX2, and some of them lie in memory.)
+  while i + 2 * lanes <= count {
+    if let last = taps.last { prefetch(source + (i + last.offset), vectors: 2, V.self) }
+    var a = Maxima<V>(), b = Maxima<V>()
     for tap in taps {
       let from = source + (i + tap.offset)
       let number = V.marks(tap.mark)
       a.take(loadLanes(from, lanes, V.self), number, keepsMarks)
       b.take(loadLanes(from + lanes, lanes, V.self), number, keepsMarks)
-      c.take(loadLanes(from + 2 * lanes, lanes, V.self), number, keepsMarks)
-      d.take(loadLanes(from + 3 * lanes, lanes, V.self), number, keepsMarks)
     }
     put(a, i)
     put(b, i + lanes)
-    put(c, i + 2 * lanes)
-    put(d, i + 3 * lanes)
-    i += 4 * lanes
+    i += 2 * lanes
   }
   while i < count {
     // The last vector takes some places again.
@@ -235,6 +232,19 @@ private func largest<V: PoolVector, M: PoolMark>(
     i += lanes
   }
 }
+
+/// The same with and without marks, each compiled by itself.
+@inline(never)
+private func largestMarked<V: PoolVector, M: PoolMark>(
+  _ source: UnsafePointer<V.Scalar>, _ taps: UnsafeBufferPointer<Candidate>, _ count: Int,
+  _ out: UnsafeMutablePointer<V.Scalar>, _ marks: UnsafeMutablePointer<M>, _: V.Type
+) { largest(source, taps, count, out, marks, true, V.self) }
+
+@inline(never)
+private func largestAlone<V: PoolVector, M: PoolMark>(
+  _ source: UnsafePointer<V.Scalar>, _ taps: UnsafeBufferPointer<Candidate>, _ count: Int,
+  _ out: UnsafeMutablePointer<V.Scalar>, _ marks: UnsafeMutablePointer<M>, _: V.Type
+) { largest(source, taps, count, out, marks, false, V.self) }
 
 /// The places of a window's taps, seen from the first.
 @inline(__always)
@@ -277,9 +287,9 @@ private func maxPoolRows<V: PoolVector, M: PoolMark>(
       let (from, to) = (first + Int(width.starts[ow]) * channels, target + outputAt)
       let list = UnsafeBufferPointer(start: taps, count: window.count)
       if keepsMarks {
-        largest(from, list, (end - ow) * channels, to, marks + outputAt, true, V.self)
+        largestMarked(from, list, (end - ow) * channels, to, marks + outputAt, V.self)
       } else {
-        largest(from, list, (end - ow) * channels, to, marks, false, V.self)
+        largestAlone(from, list, (end - ow) * channels, to, marks, V.self)
       }
     }
   }
@@ -332,7 +342,7 @@ private func collect<V: PoolVector, M: PoolMark>(
   while i + 4 * lanes <= count {
     if candidateCount > 0 {
       let newest = candidates[candidateCount - 1].offset + i
-      prefetchFour(gradient + newest, V.self)
+      prefetch(gradient + newest, vectors: 4, V.self)
       sn_prefetch(UnsafeRawPointer(marks + newest) + poolAhead)
     }
     var a = V.zero, b = V.zero, c = V.zero, d = V.zero

@@ -1,8 +1,10 @@
 """Pooling: parity with torch.nn.functional."""
 
+import numpy as np
 import pytest
 import swiftnet
 import swiftnet.nn.functional as F
+import torch
 from nn_parity import arrays, compare, same_error
 
 MAX = [
@@ -125,3 +127,107 @@ def test_huge_arguments_do_not_crash():
             F.max_pool2d(x, **options)
     with pytest.raises((ValueError, RuntimeError, MemoryError)):
         F.adaptive_avg_pool2d(x, 2**40)
+
+
+def pooled(lib, y):
+    return lib.nn.functional.max_pool2d(y, 2, 1)
+
+
+def plain(lib, x, weight, bias):
+    return [pooled(lib, lib.nn.functional.conv2d(x, weight, bias))], []
+
+
+def strided(lib, x, weight, bias):
+    y = lib.nn.functional.conv2d(x, weight, bias, stride=(1, 2), padding=1)
+    return [lib.nn.functional.max_pool2d(y, 3, 2, 1)], []
+
+
+def without_bias(lib, x, weight, bias):
+    return [pooled(lib, lib.nn.functional.conv2d(x, weight))], []
+
+
+def read_again(lib, x, weight, bias):
+    y = lib.nn.functional.conv2d(x, weight, bias)
+    return [pooled(lib, y), y.sin()], []
+
+
+def with_hooks(lib, x, weight, bias):
+    seen = []
+    y = lib.nn.functional.conv2d(x, weight, bias)
+    y.retain_grad()
+    y.register_hook(lambda g: seen.append(g) or g * 2)
+    return [pooled(lib, y)], [lambda: y.grad, lambda: seen[0]]
+
+
+def after_a_change(lib, x, weight, bias):
+    images = x.detach().clone()
+    y = lib.nn.functional.conv2d(images, weight, bias)
+    with lib.no_grad():
+        images.zero_()
+    again = pooled(lib, y).detach()
+    return plain(lib, x, weight, bias)[0], [lambda: again]
+
+
+def changed_in_place(lib, x, weight, bias):
+    y = lib.nn.functional.conv2d(x, weight, bias)
+    return [pooled(lib, y.mul_(2).relu_())], []
+
+
+@pytest.mark.parametrize(
+    "network", [plain, strided, without_bias, read_again, with_hooks, after_a_change, changed_in_place]
+)
+@pytest.mark.parametrize("batch", [1, 2, 5])
+@pytest.mark.parametrize("of_input", [False, True])
+def test_training_through_a_pooled_convolution_of_few_terms(network, batch, of_input):
+    """It is computed some images at a time, forward and backward, if nothing else reads its result or the gradient."""
+    rng = np.random.default_rng(batch)
+    values = [rng.standard_normal(shape).astype("float32") for shape in ((batch, 3, 130, 150), (16, 3, 3, 3), (16,))]
+    found = []
+    for lib in (swiftnet, torch):
+        x, weight, bias = (lib.tensor(v) for v in values)
+        weight.requires_grad_()
+        bias.requires_grad_()
+        # (Not a leaf, which cannot change in place.)
+        leaf = x.requires_grad_(of_input)
+        x = leaf * 1
+        results, others = network(lib, x, weight, bias)
+        loss = sum((r * r.detach().cos()).sum() for r in results)
+        loss.backward(retain_graph=True)
+        loss.backward()
+        gradients = [t.grad for t in (leaf, weight, bias) if t.grad is not None]
+        found.append([t.detach().numpy() for t in [*results, *gradients, *[f() for f in others]]])
+    assert len(found[0]) == len(found[1])
+    for own, other in zip(*found, strict=True):
+        np.testing.assert_allclose(own, other, rtol=2e-4, atol=2e-4 * abs(other).max())
+
+
+def test_second_derivatives_through_a_pooled_convolution():
+    rng = np.random.default_rng(0)
+    values = [rng.standard_normal(shape).astype("float32") for shape in ((4, 2, 70, 80), (16, 2, 3, 3))]
+    found = []
+    for lib in (swiftnet, torch):
+        x, weight = (lib.tensor(v).requires_grad_() for v in values)
+        loss = (pooled(lib, lib.nn.functional.conv2d(x, weight)) ** 3).mean()
+        first = lib.autograd.grad(loss, [x, weight], create_graph=True)
+        sum((g**2).sum() for g in first).backward()
+        found.append([t.detach().numpy() for t in [*first, x.grad, weight.grad]])
+    for own, other in zip(*found, strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-3, atol=1e-4 * abs(other).max())
+
+
+def test_a_pooled_volume_is_never_there_as_a_whole():
+    """Neither the convolution's result nor its gradient."""
+    layers = swiftnet.nn.Sequential(swiftnet.nn.Conv3d(1, 16, 3), swiftnet.nn.MaxPool3d(2, 1))
+    x = swiftnet.randn(8, 1, 34, 34, 34)
+    size = 8 * 16 * 32**3 * 4
+    before = swiftnet.memory.statistics()["live"]
+    swiftnet.memory.reset_peak()
+    y = layers(x)
+    y.data_ptr()
+    assert swiftnet.memory.peak() - before < 1.6 * size
+    loss = y.sum()
+    before = swiftnet.memory.statistics()["live"]
+    swiftnet.memory.reset_peak()
+    loss.backward()
+    assert swiftnet.memory.peak() - before < 1.6 * size
+    assert layers[0].weight.grad.isfinite().all()

@@ -139,13 +139,14 @@ extension Tensor {
     _ weight: Tensor, _ bias: Tensor?, _ options: ConvolutionOptions, _ output: [Int]
   ) throws -> Tensor {
     let shape = ConvolutionShape(input: self.shape, weight: weight.shape, output: output, options)
-    if let pending = try pendingConvolution(shape, weight, bias, output) { return pending }
+    let waiting = try pendingConvolution(shape, weight, bias, output)
+    if let waiting, !ThreadState.current.isGradEnabled { return waiting }
     if ThreadState.current.isGradEnabled { PreparedFilters.drop(weight) }
-    let out = try Tensor(empty: output, dtype: dtype, strides: Shape.channelsLastStrides(output))
+    let out = try waiting ?? Tensor(empty: output, dtype: dtype, strides: Shape.channelsLastStrides(output))
     // The input matters to nothing but the gradient of the weight.
     let inputs = [self, weight] + (bias.map { [$0] } ?? [])
     var saved = try Tensor.save([weight] + (weight.requiresGrad ? [self] : []), forInputs: inputs)
-    let taps = saved != nil && requiresGrad ? try SeenTaps(shape, weight) : nil
+    let taps = waiting == nil && saved != nil && requiresGrad ? try SeenTaps(shape, weight) : nil
     let tapsAt = taps == nil ? nil : saved?.count
     if let taps {
       saved?.append(try SavedTensor(taps.weight))
@@ -154,7 +155,7 @@ extension Tensor {
         dtype, taps.shape, input: try pointer(), inputStrides: volumeStrides, weight: try taps.weight.pointer(),
         epilogue: ConvolutionEpilogue(bias: try bias?.pointer()), output: try out.mutablePointer())
       withExtendedLifetime(bias) {}
-    } else if out.count > 0 {
+    } else if out.count > 0 && waiting == nil {
       let filter = try noGrad { try weight.contiguous() }
       let bias = try noGrad { try bias?.to(dtype.isNarrow ? .float32 : dtype).contiguous() }
       let prepared = ThreadState.current.isGradEnabled ? nil : PreparedFilters.of(weight)
@@ -179,7 +180,10 @@ extension Tensor {
       if context.needs(1) {
         let isPlain = !context.createsGraph && !w.dtype.isNarrow
         if needsBias && isPlain { db = try Tensor(empty: [w.shape[0]], dtype: w.dtype) }
-        dw = try context.readingLast(1) { x in try x.convolutionWeightGradient(grad, options, w.shape, bias: db) }
+        let isLast = isPlain && !context.needs(0) && (!needsBias || db != nil)
+        dw = try context.readingLast(1) { x in
+          try x.convolutionWeightGradient(grad, options, w.shape, bias: db, isLast: isLast)
+        }
       }
       if needsBias && db == nil { db = try grad.sumOverPlaces() }
       return [context.needs(0) ? try grad.convolutionDataGradient(w, options, size, taps: taps) : nil, dw, db]
@@ -218,9 +222,9 @@ extension Tensor {
   }
 
   /// The gradient of a convolution's weight, from its input (self) and the gradient of its output. `bias` receives that
-  /// of the bias.
+  /// of the bias. `isLast`: nothing else reads the output's gradient after this.
   func convolutionWeightGradient(
-    _ grad: Tensor, _ options: ConvolutionOptions, _ weight: [Int], bias: Tensor? = nil
+    _ grad: Tensor, _ options: ConvolutionOptions, _ weight: [Int], bias: Tensor? = nil, isLast: Bool = false
   ) throws -> Tensor {
     let out = try Tensor(empty: weight, dtype: dtype)
     if count == 0 || grad.count == 0 {
@@ -230,10 +234,13 @@ extension Tensor {
       try narrowWeightGradient(
         ConvolutionShape(input: shape, weight: weight, output: grad.shape, options), grad, out)
     } else if out.count > 0 {
-      try SwiftNet.convolutionWeightGradient(
-        dtype, ConvolutionShape(input: shape, weight: weight, output: grad.shape, options), input: try pointer(),
-        inputStrides: volumeStrides, gradOutput: try grad.pointer(), gradOutputStrides: grad.volumeStrides,
-        gradWeight: try out.mutablePointer(), gradBias: try bias?.mutablePointer())
+      let sizes = ConvolutionShape(input: shape, weight: weight, output: grad.shape, options)
+      if try !isLast || !weightGradientByImages(grad, sizes, to: out, bias: bias) {
+        try SwiftNet.convolutionWeightGradient(
+          dtype, sizes, input: try pointer(), inputStrides: volumeStrides, gradOutput: try grad.pointer(),
+          gradOutputStrides: grad.volumeStrides, gradWeight: try out.mutablePointer(),
+          gradBias: try bias?.mutablePointer())
+      }
     }
     return try out.recorded("ConvolutionWeight", self, grad, saving: [self, grad]) { context in
       let (dw, x, g) = (try context.grad, try context.saved(0), try context.saved(1))

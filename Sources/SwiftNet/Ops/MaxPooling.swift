@@ -55,10 +55,8 @@ extension Tensor {
       strides: needsMarks ? plan.outputStrides : nil)
     if out.count > 0 {
       let x = try noGrad { try plan.laidOut(self, plan.inputStrides) }
-      plan.poolMaxima(
-        try x.pointer(), try out.mutablePointer(), needsMarks ? try marks.mutablePointer() : nil, dtype: dtype,
-        images: plan.input[0])
-      withExtendedLifetime(x) {}
+      try PendingPool(input: x, plan: plan).run(
+        into: try out.mutablePointer(), marks: needsMarks ? try marks.mutablePointer() : nil)
     }
     try out.recorded(name, self, saving: [marks]) { [try $0.grad.unpooled(try $0.saved(0), plan)] }
     return returnIndices ? [out, try marks.poolPlaces(plan)] : [out]
@@ -95,20 +93,14 @@ extension Tensor {
   /// The gradient of max pooling: each element goes to where the window's largest element was; sums where windows share
   /// one.
   private func unpooled(_ marks: Tensor, _ plan: PoolPlan) throws -> Tensor {
-    let out = try Tensor(empty: plan.input, dtype: dtype, strides: plan.inputStrides)
-    if out.count > 0 {
-      if count == 0 {
-        try out.fillUnrecorded(0)
-      } else {
-        let grad = try noGrad { try plan.laidOut(self, plan.outputStrides) }
-        let (source, target) = (try grad.pointer(), try out.mutablePointer())
-        let tapNumbers = try marks.pointer()
-        let kernel = kernels.pool.maxGradient[dtype.lane.rawValue]
-        parallelFor(plan.inputRows, grain: plan.grain) { start, end in
-          kernel(source, tapNumbers, target, plan.shape, start..<end)
-        }
-        withExtendedLifetime(grad) {}
-      }
+    let pending = PendingPoolGradient(
+      gradient: try noGrad { try plan.laidOut(self, plan.outputStrides) }, marks: marks, plan: plan)
+    let out: Tensor
+    if let waiting = try pending.waiting() {
+      out = waiting
+    } else {
+      out = try Tensor(empty: plan.input, dtype: dtype, strides: plan.inputStrides)
+      if out.count > 0 { try pending.run(into: try out.mutablePointer()) }
     }
     return try out.recorded("MaxPoolBackward", self, saving: [marks]) {
       [try $0.grad.picked(try $0.saved(0), plan)]
@@ -162,6 +154,15 @@ extension PoolPlan {
     let kernel = kernels.pool.max[dtype.lane.rawValue]
     let rows = images * (outputRows / input[0])
     parallelFor(rows, grain: grain) { start, end in kernel(source, target, marks, shape, start..<end) }
+  }
+
+  /// The gradients of some images from those of their windows.
+  func poolGradients(
+    _ source: UnsafeRawPointer, _ marks: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, dtype: DType, images: Int
+  ) {
+    let kernel = kernels.pool.maxGradient[dtype.lane.rawValue]
+    let rows = images * (inputRows / input[0])
+    parallelFor(rows, grain: grain) { start, end in kernel(source, marks, target, shape, start..<end) }
   }
 }
 

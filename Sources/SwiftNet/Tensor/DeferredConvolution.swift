@@ -13,9 +13,11 @@ final class PendingConvolution {
     let weight: Tensor
     /// Dense float32.
     let bias: Tensor?
+    /// Whether the weight is being trained: then nothing is kept that was made of it.
+    let isTrained: Bool
 
-    init(sizes: ConvolutionShape, weight: Tensor, bias: Tensor?) {
-      (self.sizes, self.weight, self.bias) = (sizes, weight, bias)
+    init(sizes: ConvolutionShape, weight: Tensor, bias: Tensor?, isTrained: Bool) {
+      (self.sizes, self.weight, self.bias, self.isTrained) = (sizes, weight, bias, isTrained)
     }
   }
 
@@ -58,7 +60,7 @@ final class PendingConvolution {
 
   func run(into output: UnsafeMutableRawPointer) throws {
     guard let filter else { return try runSteps(into: output) }
-    let filters = PreparedFilters.of(filter.weight)
+    let filters = filter.isTrained ? nil : PreparedFilters.of(filter.weight)
     if input.dtype.isNarrow {
       let weight = try noGrad { try filter.weight.contiguous() }
       try withEpilogue(filter) {
@@ -120,17 +122,26 @@ final class PendingConvolution {
 }
 
 extension Tensor {
-  /// The result of a convolution that is to be computed later, or nil if it should be computed at once.
+  /// The result of a convolution that is to be computed later, or nil if it should be computed at once. While gradients
+  /// are recorded nothing joins it; but one of few terms, which takes no longer than its results take into memory, waits for
+  /// a pooling.
   func pendingConvolution(_ sizes: ConvolutionShape, _ weight: Tensor, _ bias: Tensor?, _ shape: [Int]) throws
     -> Tensor?
   {
     let count = try Shape.count(shape)
-    guard dtype == .float32 || dtype.isNarrow, Deferral.isEnabled, !ThreadState.current.isGradEnabled, count > 0
-    else { return nil }
+    guard dtype == .float32 || dtype.isNarrow, Deferral.isEnabled, count > 0 else { return nil }
+    let isTrained = ThreadState.current.isGradEnabled
+    if isTrained {
+      guard dtype == .float32, sizes.groups == 1, sizes.inChannels * sizes.kernel.count <= 64,
+        ImageParts(images: shape[0], bytes: count / shape[0] * dtype.size) != nil
+      else { return nil }
+      PreparedFilters.drop(weight)
+    }
     // What this one reads is complete now: nothing joins it any more.
     _ = try pointer()
     let filter = PendingConvolution.Filter(
-      sizes: sizes, weight: try weight.alias(), bias: try noGrad { try bias?.to(.float32).contiguous().alias() })
+      sizes: sizes, weight: try weight.alias(), bias: try noGrad { try bias?.to(.float32).contiguous().alias() },
+      isTrained: isTrained)
     let pending = PendingConvolution(filter: filter, input: try alias(), shape: shape)
     return try Tensor.waiting(pending, strides: Shape.channelsLastStrides(shape))
   }
