@@ -66,8 +66,8 @@ final class ElementwiseRecipe {
     defer { withExtendedLifetime(taken) {} }
     var inner: [Int: ElementwiseProgram] = [:]
     for (index, leaf) in program.leaves.enumerated() {
-      guard case .tensor(let tensor) = leaf, tensor.count * 8 > count, tensor.memory.isDeferred || !tensor.memory.isSaved
-      else { continue }
+      guard case .tensor(let tensor) = leaf, tensor.count * 8 > count else { continue }
+      if !tensor.memory.isDeferred && tensor.memory.isSaved { continue }
       guard let twin = tensor.memory.deferredTwin.flatMap({ TakenRecipe($0) }), twin.recipe.isElementwise,
         twin.recipe.dtype == dtype, twin.recipe.program.lane == program.lane, twin.recipe.isAll(tensor)
       else { return nil }

@@ -85,7 +85,9 @@ struct PendingPoolGradient {
 extension Tensor {
   /// The gradient of a convolution's weight from its input (self) and a gradient of its output that still waits for the
   /// backward of max pooling: some images at a time, whose sums are added in order. False if it does not wait for that.
-  func weightGradientByImages(_ grad: Tensor, _ sizes: ConvolutionShape, to weight: Tensor, bias: Tensor?) throws -> Bool {
+  func weightGradientByImages(
+    _ grad: Tensor, _ sizes: ConvolutionShape, to weight: Tensor, bias: Tensor?
+  ) throws -> Bool {
     guard dtype == .float32, grad.memory.isDeferred else { return false }
     let sumCount = weight.count + (bias?.count ?? 0)
     return try grad.memory.whileComputing { recipe in
