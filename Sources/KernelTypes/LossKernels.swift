@@ -10,6 +10,8 @@ public struct CrossEntropySettings: Sendable {
   public var sampleStride: Int
   /// Distance between the gradients of samples: 1, or 0 if all have the same.
   public var gradientStride = 1
+  /// Of the gradients that the loss computes besides.
+  public var factor = 1.0
 
   public init(
     classes: Int, ignoreIndex: Int64 = -100, labelSmoothing: Double = 0, classStride: Int = 1,
@@ -23,12 +25,13 @@ public struct CrossEntropySettings: Sendable {
   }
 }
 
-/// `(scores, targets, class weights or nil, losses (double), log denominators (double), samples, settings)`: each
-/// sample's weighted loss, (1 - s) w[t] (-log p[t]) + s / C sum w[c] (-log p[c]), and the logarithm of its
-/// softmax's denominator for the backward pass. Targets must be in range or ignored.
+/// `(scores, targets, class weights or nil, losses (double), log denominators (double), score gradients or nil, samples,
+/// settings)`: each sample's weighted loss, (1 - s) w[t] (-log p[t]) + s / C sum w[c] (-log p[c]), and the logarithm of its
+/// softmax's denominator for the backward pass, or at once the gradient times the factor, which knows no weights and no
+/// smoothing. Targets must be in range or ignored.
 public typealias CrossEntropyKernel = (
   UnsafeRawPointer, UnsafePointer<Int64>, UnsafeRawPointer?, UnsafeMutablePointer<Double>,
-  UnsafeMutablePointer<Double>, Int, CrossEntropySettings
+  UnsafeMutablePointer<Double>, UnsafeMutableRawPointer?, Int, CrossEntropySettings
 ) -> Void
 
 /// `(scores, targets, class weights or nil, log denominators, gradients per sample (double), score gradients,

@@ -36,9 +36,11 @@ private func sampleLoss<T: BinaryFloatingPoint>(
 /// Vectors whose sum goes on in Double.
 private let classBlock = 64
 
-/// log sum exp of a line.
+/// The greatest number of a line, and the sum of e^(x - it), whose terms are written to `out` if that is given.
 @inline(__always)
-private func lineLogSumExp<P: LossPrecision>(_ x: UnsafePointer<P.V.Scalar>, _ n: Int, _ precision: P.Type) -> Double {
+private func lineSumExp<P: LossPrecision>(
+  _ x: UnsafePointer<P.V.Scalar>, _ n: Int, _ out: UnsafeMutablePointer<P.V.Scalar>?, _ precision: P.Type
+) -> (top: Double, sum: Double) {
   let top = greatest(x, n, P.V.self)
   let shift = P.V(repeating: top)
   var sum = P.V.wideZero
@@ -47,12 +49,30 @@ private func lineLogSumExp<P: LossPrecision>(_ x: UnsafePointer<P.V.Scalar>, _ n
     let size = min(classBlock * P.V.scalarCount, n - first)
     var part = P.V.zero
     columnBlocks(size, P.V.scalarCount) { i, count in
-      part = part + withoutTail(P.decay(loadLanes(x + (first + i), count, P.V.self) - shift), count)
+      let value = P.decay(loadLanes(x + (first + i), count, P.V.self) - shift)
+      if let out { storeLanes(value, out + (first + i), count) }
+      part = part + withoutTail(value, count)
     }
     sum = P.V.add(sum, part.widened)
     first += size
   }
-  return Double(top) + log(total(sum, P.V.self))
+  return (Double(top), total(sum, P.V.self))
+}
+
+/// The gradient of a sample's loss, times a factor, in the place of its exponentials: p[c], less 1 for the target.
+@inline(__always)
+private func finishGradient<V: FloatVector>(
+  _ line: UnsafeMutablePointer<V.Scalar>, _ target: Int64, _ sum: Double, _ s: CrossEntropySettings, _: V.Type
+) where V.Scalar: BinaryFloatingPoint {
+  if target == s.ignoreIndex {
+    for c in 0..<s.classes { line[c] = 0 }
+    return
+  }
+  line[Int(target)] -= V.Scalar(sum)
+  let scale = V(repeating: V.Scalar(s.factor / sum))
+  columnBlocks(s.classes, V.scalarCount) { c, count in
+    storeLanes(scale * loadLanes(line + c, count, V.self), line + c, count)
+  }
 }
 
 /// Fetches the vectors of all classes two steps on.
@@ -61,16 +81,18 @@ private func prefetchClasses<T>(_ x: UnsafePointer<T>, _ width: Int, _ s: CrossE
   for c in 0..<s.classes { sn_prefetch(x + (c * s.classStride + 2 * width)) }
 }
 
-/// The losses of samples beside each other. (A function of its own: in the closure that gets the scratch memory, calls
-/// of C functions are not inlined.)
+/// The losses of samples beside each other, and with `out` their gradients. `line` has two vectors more than there are
+/// classes. (A function of its own: in the closure that gets the scratch memory, calls of C functions are not inlined.)
 @inline(never)
 private func planesLoss<P: LossPrecision>(
   _ x: UnsafePointer<P.V.Scalar>, _ targets: UnsafePointer<Int64>, _ weights: UnsafePointer<P.V.Scalar>?,
-  _ losses: UnsafeMutablePointer<Double>, _ denominators: UnsafeMutablePointer<Double>, _ samples: Int,
-  _ s: CrossEntropySettings, _ line: UnsafeMutablePointer<P.V>, _ precision: P.Type
+  _ losses: UnsafeMutablePointer<Double>, _ denominators: UnsafeMutablePointer<Double>,
+  _ out: UnsafeMutablePointer<P.V.Scalar>?, _ samples: Int, _ s: CrossEntropySettings,
+  _ line: UnsafeMutablePointer<P.V>, _ precision: P.Type
 ) {
   let width = P.V.scalarCount
-  let lanes = UnsafeRawPointer(line).assumingMemoryBound(to: P.V.Scalar.self)
+  let lanes = UnsafeMutableRawPointer(line).assumingMemoryBound(to: P.V.Scalar.self)
+  let (own, sums) = (lanes + s.classes * width, lanes + (s.classes + 1) * width)
   columnBlocks(samples, width) { i, count in
     var top = P.V(-.infinity)
     prefetchClasses(x + i, width, s)
@@ -79,6 +101,35 @@ private func planesLoss<P: LossPrecision>(
       top = maximum(top, line[c])
     }
     var sum = P.V.zero
+    if let out {
+      // The targets' scores, before exponentials take their place.
+      for lane in 0..<count {
+        let target = targets[i + lane]
+        own[lane] = target == s.ignoreIndex ? 0 : lanes[Int(target) * width + lane]
+      }
+      for c in 0..<s.classes {
+        line[c] = P.decay(line[c] - top)
+        sum = sum + line[c]
+      }
+      storeLanes(P.V.add(P.wideLog(sum), top.widened), denominators + i, count, P.V.self)
+      line[s.classes + 1] = sum
+      for lane in 0..<count where targets[i + lane] != s.ignoreIndex {
+        lanes[Int(targets[i + lane]) * width + lane] -= sums[lane]
+      }
+      var scale = P.V(s.factor) / sum
+      if isIgnored(targets + i, count, s) {
+        for lane in 0..<count { sums[lane] = targets[i + lane] == s.ignoreIndex ? 0 : 1 }
+        let counts = line[s.classes + 1] .!= P.V.zero
+        scale = P.V.select(counts, scale, P.V.zero)
+        for c in 0..<s.classes { line[c] = P.V.select(counts, line[c], P.V.zero) }
+      }
+      for c in 0..<s.classes { storeLanes(scale * line[c], out + (c * s.classStride + i), count) }
+      for lane in 0..<count {
+        let counts = targets[i + lane] != s.ignoreIndex
+        losses[i + lane] = counts ? denominators[i + lane] - Double(own[lane]) : 0
+      }
+      return
+    }
     for c in 0..<s.classes { sum = sum + P.decay(line[c] - top) }
     storeLanes(P.V.add(P.wideLog(sum), top.widened), denominators + i, count, P.V.self)
     for lane in 0..<count {
@@ -107,18 +158,21 @@ private func withLine<V: FloatVector>(_ classes: Int, _ type: V.Type, _ body: (U
 
 @inline(__always)
 private func crossEntropy<P: LossPrecision>(_ precision: P.Type) -> CrossEntropyKernel {
-  { scores, targets, weights, losses, denominators, samples, s in
+  { scores, targets, weights, losses, denominators, gradients, samples, s in
     let x = scores.assumingMemoryBound(to: P.V.Scalar.self)
     let weights = weights?.assumingMemoryBound(to: P.V.Scalar.self)
+    let out = gradients?.assumingMemoryBound(to: P.V.Scalar.self)
     if s.classStride == 1 {
       for i in 0..<samples {
-        let line = x + i * s.sampleStride
-        denominators[i] = lineLogSumExp(line, s.classes, P.self)
+        let line = x + i * s.sampleStride, gradient = out.map { $0 + i * s.sampleStride }
+        let (top, sum) = lineSumExp(line, s.classes, gradient, P.self)
+        denominators[i] = top + log(sum)
         losses[i] = sampleLoss(line, 1, targets[i], weights, denominators[i], s)
+        if let gradient { finishGradient(gradient, targets[i], sum, s, P.V.self) }
       }
     } else {
-      withLine(s.classes, P.V.self) {
-        planesLoss(x, targets, weights, losses, denominators, samples, s, $0, P.self)
+      withLine(s.classes + 2, P.V.self) {
+        planesLoss(x, targets, weights, losses, denominators, out, samples, s, $0, P.self)
       }
     }
   }

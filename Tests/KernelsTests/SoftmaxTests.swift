@@ -109,7 +109,7 @@ final class SoftmaxTests: XCTestCase {
             var dx = [T](repeating: 77, count: size)
             weights.withUnsafeBytes { bytes in
               let weights = hasWeights ? bytes.baseAddress : nil
-              table.loss.crossEntropy[T.index](x, targets, weights, &losses, &denominators, samples, settings)
+              table.loss.crossEntropy[T.index](x, targets, weights, &losses, &denominators, nil, samples, settings)
               table.loss.crossEntropyGradient[T.index](
                 x, targets, weights, denominators, g, &dx, samples, settings)
             }
@@ -119,6 +119,21 @@ final class SoftmaxTests: XCTestCase {
             for i in 0..<size {
               XCTAssertEqual(Double(dx[i]), gradient[i], accuracy: 4 * T.tolerance, "gradient \(label)")
             }
+            if hasWeights || smoothing != 0 { continue }
+            // The loss and its gradient at once.
+            settings.factor = 0.7
+            (losses, dx) = ([Double](repeating: .nan, count: samples), [T](repeating: 77, count: size))
+            table.loss.crossEntropy[T.index](x, targets, nil, &losses, &denominators, &dx, samples, settings)
+            XCTAssertLessThan(relativeError(losses, expected), 2 * T.tolerance, "loss at once \(label)")
+            for i in 0..<samples {
+              for c in 0..<classes {
+                let at = c * classStride + i * sampleStride
+                XCTAssertEqual(
+                  Double(dx[at]), gradient[at] / g[i] * 0.7, accuracy: 4 * T.tolerance, "gradient at once \(label)")
+                dx[at] = 77
+              }
+            }
+            XCTAssertTrue(dx.allSatisfy { $0 == 77 }, "between the lines \(label)")
           }
         }
       }

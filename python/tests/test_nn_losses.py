@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import swiftnet
 import swiftnet.nn.functional as F
+import torch
 from nn_parity import arrays, compare, same_error
 
 warnings.filterwarnings("ignore", category=UserWarning)
@@ -282,3 +283,66 @@ def test_target_errors():
     )
     with pytest.raises(TypeError):
         F.mse_loss(swiftnet.ones(3), 3)
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (40, 1000), (3, 7, 9, 11), (2, 21, 40, 30)])
+@pytest.mark.parametrize("order", ["contiguous", "channels last"])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_cross_entropy_and_its_gradient_at_once(shape, order, reduction):
+    """The gradient comes from the pass forward: times any factor, more than once, and together with other gradients."""
+    rng = np.random.default_rng(len(shape))
+    values = rng.standard_normal(shape).astype("float32") * 4
+    targets = rng.integers(0, shape[1], (shape[0], *shape[2:]))
+    targets[rng.random(targets.shape) < 0.2] = -100
+    found = []
+    for lib in (swiftnet, torch):
+        x = lib.tensor(values)
+        if order == "channels last" and x.ndim == 4:
+            x = x.contiguous(memory_format=lib.channels_last)
+        x.requires_grad_()
+        target = lib.tensor(targets)
+        results = []
+        for factor in (1, 0.4):
+            loss = lib.nn.functional.cross_entropy(x, target, reduction=reduction) * factor
+            x.grad = None
+            loss.backward(retain_graph=True)
+            results.append(x.grad.clone())
+            loss.backward()
+            results += [x.grad.clone(), loss.detach()]
+        both = lib.nn.functional.cross_entropy(x, target, reduction=reduction)
+        x.grad = None
+        (both + both * 2 + (x**2).mean()).backward()
+        results.append(x.grad)
+        again = lib.nn.functional.cross_entropy(x, target, reduction=reduction)
+        first = lib.autograd.grad(again, x, create_graph=True)[0]
+        results += [first.detach(), lib.autograd.grad((first**2).sum(), x)[0]]
+        found.append([t.numpy() for t in results])
+    for own, other in zip(*found, strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-4, atol=1e-5 * max(abs(other).max(), 1e-3))
+
+
+def test_cross_entropy_of_scores_that_are_no_numbers():
+    for special in (float("nan"), float("inf"), -float("inf")):
+        found = []
+        for lib in (swiftnet, torch):
+            values = np.zeros((4, 3, 20), "float32")
+            values[1, 2, 5] = values[2, 0, 7] = special
+            x = lib.tensor(values).requires_grad_()
+            target = lib.zeros(4, 20, dtype=lib.int64)
+            target[2, 8] = -100
+            target[1, 6] = -100
+            loss = lib.nn.functional.cross_entropy(x, target, reduction="sum")
+            loss.backward()
+            found.append([loss.item(), x.grad.numpy()])
+        np.testing.assert_equal(found[0][0], found[1][0])
+        np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-5, atol=1e-6)
+
+
+def test_cross_entropy_where_no_sample_counts():
+    found = []
+    for lib in (swiftnet, torch):
+        x = lib.ones(3, 4, requires_grad=True)
+        loss = lib.nn.functional.cross_entropy(x, lib.full((3,), -100))
+        loss.backward()
+        found.append([loss.item(), x.grad.numpy()])
+    np.testing.assert_equal(found[0], found[1])

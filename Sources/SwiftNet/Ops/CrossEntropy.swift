@@ -40,7 +40,8 @@ extension Tensor {
     return try loss.to(dtype)
   }
 
-  /// The fused loss, whose backward needs one pass over the scores.
+  /// The fused loss, whose backward needs one pass over the scores. Where all samples count alike, its gradient but for a
+  /// factor is computed at once, with the same exponentials, and backward has nothing to do if that factor is 1.
   private func crossEntropy(
     _ target: ClassTarget, _ weight: Tensor?, _ reduction: LossReduction, _ labelSmoothing: Double
   ) throws -> Tensor {
@@ -48,19 +49,25 @@ extension Tensor {
     let kernel = kernels.loss.crossEntropy[dtype.lane.rawValue]
     let losses = try Tensor(empty: target.shape, dtype: .float64)
     let denominators = try Tensor(empty: [losses.count], dtype: .float64)
-    let (size, settings) = (dtype.size, layout.settings(target.ignoreIndex, labelSmoothing))
-    let (x, w) = (try layout.scores.pointer(), try weight?.pointer())
+    let divisor = reduction == .mean ? try target.totalWeight(weight) : 1
+    let isEven = reduction != .none && weight == nil && labelSmoothing == 0 && needsRecording([self])
+    let slopes =
+      isEven ? try Tensor(empty: layout.scores.shape, dtype: dtype, strides: layout.scores.strides) : nil
+    let size = dtype.size
+    var settings = layout.settings(target.ignoreIndex, labelSmoothing)
+    settings.factor = 1 / divisor
+    let (x, w, y) = (try layout.scores.pointer(), try weight?.pointer(), try slopes?.mutablePointer())
     let t = try target.classes.pointer().assumingMemoryBound(to: Int64.self)
     let l = try losses.mutablePointer().assumingMemoryBound(to: Double.self)
     let d = try denominators.mutablePointer().assumingMemoryBound(to: Double.self)
-    layout.forEachBlock { at, first, count in kernel(x + at * size, t + first, w, l + first, d + first, count, settings)
+    layout.forEachBlock { at, first, count in
+      kernel(x + at * size, t + first, w, l + first, d + first, y.map { $0 + at * size }, count, settings)
     }
-    let divisor = reduction == .mean ? try target.totalWeight(weight) : 1
     let out = try noGrad { () -> Tensor in
       if reduction == .none { return try losses.to(dtype) }
       return try (try losses.sum() / .float(divisor)).to(dtype)
     }
-    let saved = [self, target.classes, denominators] + (weight.map { [$0] } ?? [])
+    let saved = [self, target.classes, slopes ?? denominators] + (weight.map { [$0] } ?? [])
     let (shape, ignoreIndex) = (target.shape, target.ignoreIndex)
     return try out.recorded("CrossEntropy", self, saving: saved) { context in
       let classes = try context.saved(1)
@@ -74,6 +81,12 @@ extension Tensor {
           }, [try context.saved(0)])
       }
       let grad = try context.grad
+      if isEven {
+        let factor = try grad.item().double
+        return try context.readingLast(2) { slopes in
+          [factor == 1 && !context.keepsGraph ? slopes : try slopes * .float(factor)]
+        }
+      }
       let factors =
         reduction == .none
         ? try grad.to(.float64).contiguous()
