@@ -189,9 +189,12 @@ def openvino_evaluation(library, name, images, threads, half=False):
 def measure_memory(library_name, name, kind=""):
     """Bytes that three steps add to what the process holds after import: run in a process of its own."""
     import libraries
+    import numpy as np
     from measure import force, peak_bytes
 
     library = getattr(libraries, library_name)()
+    # What draws the inputs is the benchmark's, not the library's.
+    np.random.default_rng()
     before = peak_bytes()
     step = training_step(library, name, kind == "builtin")
     for _ in range(3):

@@ -128,7 +128,7 @@ func stridedTile<Rows: ProductTile>(
 
 extension ProductTile {
   @inline(__always)
-  fileprivate mutating func add<Terms: TermCount>(
+  mutating func add<Terms: TermCount>(
     _ count: Int, _: Terms.Type, _ a: UnsafePointer<T>, _ aStride: Int, _ b: UnsafePointer<T>, _ bStride: Int,
     _ ahead: Int
   ) {

@@ -39,6 +39,36 @@ extension Double: StreamedScalar {
 /// How many tiles ahead rows of b are fetched.
 private let tilesAhead = 4
 
+/// A tile whose rows can leave it one by one.
+private protocol OpenTile: ProductTile {
+  func forEach(_ body: (Int, T.Vector, T.Vector) -> Void)
+}
+
+extension SixRows: OpenTile {}
+extension Tile: OpenTile {}
+
+/// Some rows of a tile's columns, from the registers to where they belong.
+@inline(never)
+private func wideTile<Rows: OpenTile>(
+  _ panel: UnsafePointer<Rows.T>, _ b: UnsafePointer<Rows.T>, _ bStride: Int, _ k: Int, _ ahead: Int,
+  _ c: UnsafeMutablePointer<Rows.T>, _ cStride: Int, _ rows: Int, _ streams: Bool, _: Rows.Type
+) where Rows.T: StreamedScalar {
+  let half = Rows.T.Vector.scalarCount
+  var tile = Rows()
+  tile.add(k, OneTerm.self, panel, tileRows, b, bStride, ahead)
+  tile.forEach { row, l, r in
+    if row >= rows { return }
+    let to = c + row * cStride
+    if streams {
+      Rows.T.stream(l, to)
+      Rows.T.stream(r, to + half)
+    } else {
+      store(l, to)
+      store(r, to + half)
+    }
+  }
+}
+
 /// Columns `first` to `end` of the product:
 ///
 ///     for each block of columns (its rows of b are in the first-level cache after the first tile)
@@ -46,38 +76,26 @@ private let tilesAhead = 4
 @inline(__always)
 private func wideProduct<T: StreamedScalar>(_ x: WideArguments, _ first: Int, _ end: Int, _: T.Type) {
   let columns = T.tileColumns
-  let half = T.Vector.scalarCount
-  let b = x.b.assumingMemoryBound(to: T.self), c = x.c.assumingMemoryBound(to: T.self)
-  TileBuffer<T>.with { buffer in
-    var column = first
-    while column < end {
-      // The last tile takes some columns again.
-      let at = min(column, end - columns)
-      let streams = x.streams && at == column
-      var row = 0
-      while row < x.m {
-        let panel = x.a.assumingMemoryBound(to: T.self) + row * x.k
-        let rows = min(tileRows, x.m - row)
-        let ahead = row == 0 ? tilesAhead * columns : 0
-        if rows <= 6 && tileRows > 6 {
-          stridedTile(panel, tileRows, b + at, x.bRowStride, x.k, ahead, buffer, columns, false, SixRows<T>.self)
-        } else {
-          stridedTile(panel, tileRows, b + at, x.bRowStride, x.k, ahead, buffer, columns, false, Tile<T>.self)
-        }
-        for i in 0..<rows {
-          let from = buffer + i * columns, to = c + ((row + i) * x.cRowStride + at)
-          if streams {
-            T.stream(load(from), to)
-            T.stream(load(from + half), to + half)
-          } else {
-            store(load(from) as T.Vector, to)
-            store(load(from + half) as T.Vector, to + half)
-          }
-        }
-        row += rows
+  let a = x.a.assumingMemoryBound(to: T.self), b = x.b.assumingMemoryBound(to: T.self)
+  let c = x.c.assumingMemoryBound(to: T.self)
+  var column = first
+  while column < end {
+    // The last tile takes some columns again.
+    let at = min(column, end - columns)
+    let streams = x.streams && at == column
+    var row = 0
+    while row < x.m {
+      let rows = min(tileRows, x.m - row)
+      let ahead = row == 0 ? tilesAhead * columns : 0
+      let (panel, to) = (a + row * x.k, c + (row * x.cRowStride + at))
+      if rows <= 6 && tileRows > 6 {
+        wideTile(panel, b + at, x.bRowStride, x.k, ahead, to, x.cRowStride, rows, streams, SixRows<T>.self)
+      } else {
+        wideTile(panel, b + at, x.bRowStride, x.k, ahead, to, x.cRowStride, rows, streams, Tile<T>.self)
       }
-      column += columns
+      row += rows
     }
+    column += columns
   }
   if x.streams { sn_stream_fence() }
 }
