@@ -28,7 +28,7 @@ public struct CrossEntropySettings: Sendable {
 /// `(scores, targets, class weights or nil, losses (double), log denominators (double), score gradients or nil, samples,
 /// settings)`: each sample's weighted loss, (1 - s) w[t] (-log p[t]) + s / C sum w[c] (-log p[c]), and the logarithm of its
 /// softmax's denominator for the backward pass, or at once the gradient times the factor, which knows no weights and no
-/// smoothing. Targets must be in range or ignored.
+/// smoothing (float32 only). Targets must be in range or ignored.
 public typealias CrossEntropyKernel = (
   UnsafeRawPointer, UnsafePointer<Int64>, UnsafeRawPointer?, UnsafeMutablePointer<Double>,
   UnsafeMutablePointer<Double>, UnsafeMutableRawPointer?, Int, CrossEntropySettings

@@ -81,7 +81,7 @@ private func prefetchClasses<T>(_ x: UnsafePointer<T>, _ width: Int, _ s: CrossE
   for c in 0..<s.classes { sn_prefetch(x + (c * s.classStride + 2 * width)) }
 }
 
-/// The losses of samples beside each other, and with `out` their gradients. `line` has two vectors more than there are
+/// The losses of samples beside each other, and with `out` (float32 only) their gradients. `line` has two vectors more than there are
 /// classes. (A function of its own: in the closure that gets the scratch memory, calls of C functions are not inlined.)
 @inline(never)
 private func planesLoss<P: LossPrecision>(
@@ -101,7 +101,7 @@ private func planesLoss<P: LossPrecision>(
       top = maximum(top, line[c])
     }
     var sum = P.V.zero
-    if let out {
+    if P.hasSpecialLoops, let out {
       // The targets' scores, before exponentials take their place.
       for lane in 0..<count {
         let target = targets[i + lane]
@@ -161,7 +161,7 @@ private func crossEntropy<P: LossPrecision>(_ precision: P.Type) -> CrossEntropy
   { scores, targets, weights, losses, denominators, gradients, samples, s in
     let x = scores.assumingMemoryBound(to: P.V.Scalar.self)
     let weights = weights?.assumingMemoryBound(to: P.V.Scalar.self)
-    let out = gradients?.assumingMemoryBound(to: P.V.Scalar.self)
+    let out = P.hasSpecialLoops ? gradients?.assumingMemoryBound(to: P.V.Scalar.self) : nil
     if s.classStride == 1 {
       for i in 0..<samples {
         let line = x + i * s.sampleStride, gradient = out.map { $0 + i * s.sampleStride }

@@ -31,7 +31,14 @@ func broadcast<V: Lanes>(_ operand: Operand, _ type: V.Type) -> V {
 @inline(__always)
 func loadTail<V: Lanes>(_ operand: Operand, _ offset: Int, _ count: Int, _ value: V) -> V {
   if operand.isScalar { return value }
-  return loadTail(operand.pointer + offset, count, V.self)
+  return loadLastTail(operand.pointer + offset, count, V.self)
+}
+
+/// As `loadTail`, for the end of a long run, where a call costs little: one function for all operations, each of which
+/// would hold it otherwise.
+@inline(never)
+private func loadLastTail<V: Lanes>(_ pointer: UnsafeRawPointer, _ count: Int, _ type: V.Type) -> V {
+  loadTail(pointer, count, type)
 }
 
 @inline(__always)
@@ -69,7 +76,7 @@ func map1<V: Lanes>(
     offset += step
   }
   let rest = n % V.scalarCount
-  if rest > 0 { storeTail(body(loadTail(a.pointer + offset, rest, V.self)), out + offset, rest) }
+  if rest > 0 { storeTail(body(loadLastTail(a.pointer + offset, rest, V.self)), out + offset, rest) }
 }
 
 @inline(__always)

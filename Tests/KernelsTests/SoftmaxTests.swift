@@ -119,7 +119,7 @@ final class SoftmaxTests: XCTestCase {
             for i in 0..<size {
               XCTAssertEqual(Double(dx[i]), gradient[i], accuracy: 4 * T.tolerance, "gradient \(label)")
             }
-            if hasWeights || smoothing != 0 { continue }
+            if hasWeights || smoothing != 0 || T.self != Float.self { continue }
             // The loss and its gradient at once.
             settings.factor = 0.7
             (losses, dx) = ([Double](repeating: .nan, count: samples), [T](repeating: 77, count: size))

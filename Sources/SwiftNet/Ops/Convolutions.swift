@@ -223,6 +223,7 @@ extension Tensor {
 
   /// The gradient of a convolution's weight, from its input (self) and the gradient of its output. `bias` receives that
   /// of the bias. `isLast`: nothing else reads the output's gradient after this.
+  @inline(never)
   func convolutionWeightGradient(
     _ grad: Tensor, _ options: ConvolutionOptions, _ weight: [Int], bias: Tensor? = nil, isLast: Bool = false
   ) throws -> Tensor {

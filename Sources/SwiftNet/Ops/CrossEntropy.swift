@@ -50,7 +50,8 @@ extension Tensor {
     let losses = try Tensor(empty: target.shape, dtype: .float64)
     let denominators = try Tensor(empty: [losses.count], dtype: .float64)
     let divisor = reduction == .mean ? try target.totalWeight(weight) : 1
-    let isEven = reduction != .none && weight == nil && labelSmoothing == 0 && needsRecording([self])
+    let isEven =
+      dtype == .float32 && reduction != .none && weight == nil && labelSmoothing == 0 && needsRecording([self])
     let slopes =
       isEven ? try Tensor(empty: layout.scores.shape, dtype: dtype, strides: layout.scores.strides) : nil
     let size = dtype.size

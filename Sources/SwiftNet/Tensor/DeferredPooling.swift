@@ -40,11 +40,15 @@ struct PendingPool {
 
 /// The gradient of max pooling's input, which waits until somebody reads it: the weight's gradient of a convolution reads
 /// some images at a time, while they are in the cache.
-struct PendingPoolGradient {
+final class PendingPoolGradient {
   /// In the memory order of the plan, as the marks.
   let gradient: Tensor
   let marks: Tensor
   let plan: PoolPlan
+
+  init(gradient: Tensor, marks: Tensor, plan: PoolPlan) {
+    (self.gradient, self.marks, self.plan) = (gradient, marks, plan)
+  }
 
   func run(into output: UnsafeMutableRawPointer) throws { try run(0..<plan.input[0], into: output) }
 
