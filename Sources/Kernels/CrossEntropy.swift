@@ -81,8 +81,9 @@ private func prefetchClasses<T>(_ x: UnsafePointer<T>, _ width: Int, _ s: CrossE
   for c in 0..<s.classes { sn_prefetch(x + (c * s.classStride + 2 * width)) }
 }
 
-/// The losses of samples beside each other, and with `out` (float32 only) their gradients. `line` has two vectors more than there are
-/// classes. (A function of its own: in the closure that gets the scratch memory, calls of C functions are not inlined.)
+/// The losses of samples beside each other, and with `out` (float32 only) their gradients. `line` has two vectors more
+/// than there are classes. (A function of its own: in the closure that gets the scratch memory, calls of C functions are
+/// not inlined.)
 @inline(never)
 private func planesLoss<P: LossPrecision>(
   _ x: UnsafePointer<P.V.Scalar>, _ targets: UnsafePointer<Int64>, _ weights: UnsafePointer<P.V.Scalar>?,

@@ -58,6 +58,36 @@ def test_accumulation_and_retained_gradients():
     both(scenario)
 
 
+@pytest.mark.parametrize("shape", [(3,), (64, 1024)])
+def test_a_gradient_that_somebody_holds_is_not_the_leafs_own(shape):
+    """Changes of `grad` in place (clipping, zeroing, the next backward) reach nobody else."""
+
+    def scenario(m):
+        def leaf():
+            return m.ones(shape, requires_grad=True)
+
+        seen = []
+        hooked, retained, watched, first, second, asked = (leaf() for _ in range(6))
+        y = hooked.clone()
+        y.register_hook(lambda g: seen.append(g))
+        (y * 3).sum().backward()
+        z = retained.clone()
+        z.retain_grad()
+        (z * 3).sum().backward()
+        watched.register_hook(lambda g: seen.append(g))
+        (watched * 3).sum().backward()
+        given = m.ones(shape)
+        (first + second).backward(given)
+        w = asked.clone()
+        w.retain_grad()
+        (w * 3).sum().backward(inputs=[asked, w])
+        for t in (hooked, retained, watched, first, asked):
+            t.grad.zero_()
+        return *seen, z.grad, second.grad, given, w.grad
+
+    both(scenario)
+
+
 def test_retained_gradients_see_hooks_and_add_up():
     def scenario(m):
         x = leaf(m, 3)
@@ -73,6 +103,22 @@ def test_retained_gradients_see_hooks_and_add_up():
         given.grad = m.ones(3, dtype=x.dtype)
         (given * 3).sum().backward()
         return y.grad, x.grad, given.grad
+
+    both(scenario)
+
+
+def test_inputs_that_are_no_leaves_retain_their_gradients():
+    def scenario(m):
+        x = leaf(m, 3)
+        y = x * 2
+        loss = (y * 3).sum()
+        loss.backward(inputs=[y], retain_graph=True)
+        once, alone = y.grad.clone(), int(x.grad is None)
+        loss.backward()
+        z = x * 2
+        z.retain_grad()
+        (z * 3).sum().backward(inputs=[x, z])
+        return once, alone, int(y.retains_grad), y.grad, x.grad, z.grad
 
     both(scenario)
 

@@ -164,13 +164,13 @@ def test_what_a_chain_of_blocks_keeps_for_backward():
     loss.backward()
 
 
-def blocks(lib, weights, x, change=None):
+def blocks(lib, weights, x):
     """Residual blocks by hand, and what they computed on the way."""
     outputs, y = [], x
     for i in range(0, len(weights), 3):
         c = lib.nn.functional.conv2d(y, weights[i])
         n = lib.nn.functional.batch_norm(c, None, None, weights[i + 1], weights[i + 2], training=True)
-        y = change(i // 3, y + n) if change else lib.relu(y + n)
+        y = lib.relu(y + n)
         outputs += [c, n, y]
     return outputs
 
@@ -206,20 +206,21 @@ def test_blocks_are_computed_again_for_backward():
 
 def test_blocks_that_change_in_place_are_not_computed_from_what_they_were():
     def use(lib, weights, x):
-        side = []
+        def block(weight, of, scale, shift):
+            c = lib.nn.functional.conv2d(of, weight)
+            return lib.nn.functional.batch_norm(c, None, None, scale, shift, training=True)
 
-        def change(i, y):
-            if i == 1:
-                # Saves y, but no backward runs through it.
-                side.append(lib.nn.functional.conv2d(y, weights[0]))
-                y.data_ptr()
-                with lib.no_grad():
-                    y.mul_(2)
-            return y
-
-        last = blocks(lib, weights, x, change)[-1]
-        (last**2).sum().backward()
-        return [last]
+        y = x + block(weights[0], x, *weights[1:3])
+        # Keeps y for a backward that never runs: as what it is computed from.
+        unused = lib.nn.functional.conv2d(y, weights[3])
+        with lib.no_grad():
+            y.mul_(2)
+        # The sum, kept in the same way, reads y as it is now.
+        out = lib.nn.functional.conv2d(y + block(weights[6], x, *weights[7:9]), weights[3])
+        out.square().sum().backward()
+        for w in weights:
+            w.grad = lib.zeros_like(w) if w.grad is None else w.grad
+        return [out, unused]
 
     compare_chain(use)
 

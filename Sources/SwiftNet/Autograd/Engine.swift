@@ -21,13 +21,15 @@ public enum Engine {
     _ outputs: [Tensor], gradients: [Tensor?], retainGraph: Bool = false, createGraph: Bool = false,
     inputs: [Tensor]? = nil
   ) throws {
+    // What is no leaf retains its gradient, from now on, as in PyTorch.
+    for input in inputs ?? [] where !input.isLeaf { try input.retainGrad() }
     let captured = try run(
       outputs, gradients: gradients, retainGraph: retainGraph, createGraph: createGraph, inputs: inputs ?? [],
       accumulates: inputs == nil)
     guard let inputs else { return }
     for (tensor, gradient) in zip(inputs, captured) {
-      if let gradient {
-        try accumulate(gradient, into: tensor.meta, strides: tensor.strides, createGraph: createGraph)
+      if tensor.isLeaf, var gradient {
+        try accumulate(&gradient, into: tensor.meta, strides: tensor.strides, createGraph: createGraph)
       }
     }
   }
@@ -117,9 +119,9 @@ public enum Engine {
           if stopsAtInputs { continue }
         }
         if node.isLeaf {
-          if accumulates, let leaf = node.leaf, let gradient = gradients[0] {
+          if accumulates, let leaf = node.leaf, var gradient = gradients[0] {
             gradients = []
-            try accumulate(gradient, into: leaf.meta, strides: leaf.strides, createGraph: createGraph)
+            try accumulate(&gradient, into: leaf.meta, strides: leaf.strides, createGraph: createGraph)
             for (_, hook) in leaf.meta.postAccumulateHooks { try hook() }
           }
           continue
@@ -398,9 +400,11 @@ public enum Engine {
     return gradient.dtype == dtype ? gradient : try gradient.to(dtype)
   }
 
-  private static func accumulate(_ gradient: Tensor, into leaf: AutogradMeta, strides: [Int], createGraph: Bool) throws
-  {
-    var gradient = gradient
+  /// - Parameter gradient: a variable, so that one can tell whether anybody else holds it: a hook, `retain_grad`, or who
+  ///   gave it to `backward`.
+  private static func accumulate(
+    _ gradient: inout Tensor, into leaf: AutogradMeta, strides: [Int], createGraph: Bool
+  ) throws {
     let existing = leaf.grad
     if let existing {
       if createGraph {
@@ -415,9 +419,8 @@ public enum Engine {
       return
     }
     // The gradient itself becomes `grad` if nobody else holds it and it lies in memory as the leaf does.
-    if !isKnownUniquelyReferenced(&gradient.memory) || gradient.strides != strides
-      || gradient.requiresGrad
-    {
+    let isOwn = isKnownUniquelyReferenced(&gradient) && isKnownUniquelyReferenced(&gradient.memory)
+    if !isOwn || gradient.strides != strides || gradient.requiresGrad {
       let copy = try noGrad {
         let copy = try Tensor(
           empty: gradient.shape, dtype: gradient.dtype,

@@ -165,14 +165,14 @@ extension Tensor {
     let channels = x.shape[1]
     var first = [Double](repeating: 0, count: channels)
     var second = first
-    let (kernel, size) = (try x.normPlace, x.dtype.size)
+    let (place, size) = (try x.normPlace, x.dtype.size)
     let parameters = x.dtype.lane.dtype
     let laneSize = parameters.size
     var positions = 0
     if case .planes(_, _, let p) = layout { positions = p }
     if isSummed {
       let (source, g) = (try data.pointer(), try grad.tensor.pointer())
-      let (rows, plane) = (kernels.norm.gradientSumsRows[kernel], kernels.norm.gradientSumsPlane[kernel])
+      let (rows, plane) = (kernels.norm.gradientSumsRows[place], kernels.norm.gradientSumsPlane[place])
       (first, second) = mean.withUnsafeBufferPointer { mean in
         sums.run(
           rows: { at, n, out in
@@ -197,8 +197,8 @@ extension Tensor {
     if let biasAt, context.needs(biasAt) { results[biasAt] = try Tensor.of(first, dtype: parameters) }
     guard context.needs(0) else { return results }
     let (source, g) = (try data.pointer(), try grad.tensor.pointer())
-    let place = grad.isOwn ? grad.tensor : context.successor(of: data, saved: 0) ?? grad.successor()
-    let dx = try place ?? Tensor(empty: x.shape, dtype: x.dtype, strides: data.strides)
+    let taken = grad.isOwn ? grad.tensor : context.successor(of: data, saved: 0) ?? grad.successor()
+    let dx = try taken ?? Tensor(empty: x.shape, dtype: x.dtype, strides: data.strides)
     results[0] = dx
     if x.count == 0 { return results }
     let n = training ? Double(x.count / channels) : .infinity
@@ -210,7 +210,7 @@ extension Tensor {
     let packed = try coefficients.map { try Tensor.of($0, dtype: parameters) }
     let p = try packed.map { try $0.pointer() }
     let target = try dx.mutablePointer()
-    let (rows, plane) = (kernels.norm.gradientRows[kernel], kernels.norm.gradientPlane[kernel])
+    let (rows, plane) = (kernels.norm.gradientRows[place], kernels.norm.gradientPlane[place])
     sums.forEach(
       rows: { at, n in
         rows(

@@ -135,7 +135,6 @@ extension Tensor {
       guard dtype == .float32, sizes.groups == 1, sizes.inChannels * sizes.kernel.count <= 64,
         ImageParts(images: shape[0], bytes: count / shape[0] * dtype.size) != nil
       else { return nil }
-      PreparedFilters.drop(weight)
     }
     // What this one reads is complete now: nothing joins it any more.
     _ = try pointer()
