@@ -81,3 +81,35 @@ def test_channels_beside_maps():
             results[-1] += [(y * scale - y).contiguous(memory_format=m.channels_last) for y in (x, last)]
         for expected, actual in zip(*results, strict=True):
             assert to_torch(actual).equal(expected), channels
+
+
+RESIZED = {
+    "bilinear": lambda m, x: m.nn.functional.interpolate(x, size=(7, 4), mode="bilinear"),
+    "bicubic": lambda m, x: m.nn.functional.interpolate(x, size=(7, 4), mode="bicubic"),
+    "nearest": lambda m, x: m.nn.functional.interpolate(x, scale_factor=2),
+    "zeros": lambda m, x: m.nn.functional.pad(x, (1, 2, 0, 1)),
+    "replicated": lambda m, x: m.nn.functional.pad(x, (1, 0, 2, 1), mode="replicate"),
+    "mirrored": lambda m, x: m.nn.functional.pad(x, (1, 0, 2, 1) if x.shape[2] > 2 else (0,) * 4, mode="reflect"),
+}
+
+
+@pytest.mark.parametrize("name", RESIZED)
+def test_maps_of_another_size_keep_their_order(name):
+    """Slices of channels and of lines too, and single positions, whose order only strides tell."""
+    results = []
+    for m in (torch, swiftnet):
+        x = m.arange(2 * 8 * 6 * 5, dtype=m.float64).reshape(2, 8, 6, 5)
+        last = x.contiguous(memory_format=m.channels_last)
+        one = x[:, :, :1, :1].contiguous()
+        views = [x, x[:, 2:5], last, last[:, 2:5], last[:, :, 1:5], one, one.contiguous(memory_format=m.channels_last)]
+        found = []
+        for v in views:
+            v = v.detach().requires_grad_()
+            y = RESIZED[name](m, v)
+            (y**2).sum().backward()
+            found.append((y.stride(), y.detach(), v.grad))
+        results.append(found)
+    for (expected_order, *expected), (order, *actual) in zip(*results, strict=True):
+        assert tuple(order) == tuple(expected_order)
+        for a, e in zip(actual, expected, strict=True):
+            np.testing.assert_allclose(a.numpy(), e.numpy(), rtol=1e-12, atol=1e-9)

@@ -67,7 +67,9 @@ extension Tensor {
       let cut = try padded(pairs.map { (Swift.min($0.before, 0), Swift.min($0.after, 0)) }, 0)
       return try cut.padded(padding.map { Swift.max($0, 0) }, mode)
     }
-    var result = self
+    // What selects planes makes row-major tensors: channels that vary fastest are to stay so.
+    let channelsLast = rank >= 4 && Shape.suggestsChannelsLast(shape, strides)
+    var result = channelsLast ? try movedim([1], [-1]) : self
     for d in shape.indices where pairs[d] != (0, 0) {
       let n = shape[d]
       let (before, after) = pairs[d]
@@ -86,9 +88,10 @@ extension Tensor {
       let index = try Tensor(empty: [n + before + after], dtype: .int64)
       let out = try index.mutablePointer().assumingMemoryBound(to: Int64.self)
       for i in 0..<index.count { out[i] = Int64(mode.source(of: i - before, n)) }
-      result = try result.indexSelect(d, index)
+      result = try result.indexSelect(channelsLast ? (d == 1 ? rank - 1 : Swift.max(d - 1, 0)) : d, index)
     }
-    return result === self ? try clone() : result
+    if pairs.allSatisfy({ $0 == (0, 0) }) { return try clone() }
+    return channelsLast ? try result.movedim([-1], [1]) : result
   }
 
   private func padded(_ pairs: [(before: Int, after: Int)], _ value: Scalar) throws -> Tensor {
@@ -96,7 +99,7 @@ extension Tensor {
     let outShape = shape.indices.map { shape[$0] + pairs[$0].before + pairs[$0].after }
     let out = try Tensor(
       empty: outShape, dtype: dtype,
-      strides: isChannelsLast && !isContiguous ? Shape.channelsLastStrides(outShape) : nil)
+      strides: Shape.suggestsChannelsLast(shape, strides) ? Shape.channelsLastStrides(outShape) : nil)
     try out.fillUnrecorded(value)
     var target = try out.alias()
     try noGrad {

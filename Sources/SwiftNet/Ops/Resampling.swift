@@ -34,8 +34,8 @@ extension Tensor {
   func mapped(_ rows: SparseRows, along d: Int) throws -> Tensor {
     var shape = self.shape
     shape[d] = rows.outputSize
-    let channelsLast = !isContiguous && isChannelsLast
-    let x = channelsLast ? self : try noGrad { try contiguous() }
+    let channelsLast = Shape.suggestsChannelsLast(self.shape, strides)
+    let x = try noGrad { channelsLast ? try self.channelsLast() : try contiguous() }
     let out = try Tensor(
       empty: shape, dtype: dtype, strides: channelsLast ? Shape.channelsLastStrides(shape) : nil)
     let inner = shape[(d + 1)...].reduce(1, *) * (channelsLast ? shape[1] : 1)
