@@ -112,6 +112,8 @@ public struct PoolShape: Sendable {
   public var width: PoolAxis
   /// The divisor of an average instead of the window's count, or 0.
   public var divisorOverride: Int
+  /// Whether the gradient of an average is added to what the input's gradient holds already.
+  public var addsToGradient = false
 
   /// Bytes of a mark, the number of a tap: ((depth) · taps + height) · taps + width.
   public var markSize: Int { depth.taps * height.taps * width.taps <= 256 ? 1 : 4 }
@@ -151,8 +153,8 @@ public typealias MaxPoolGradientKernel = (
   UnsafeRawPointer, UnsafeRawPointer, UnsafeMutableRawPointer, PoolShape, Range<Int>
 ) -> Void
 
-/// `(input, output, shape, rows)`: forward over output rows, backward (from output gradient to input gradient)
-/// over input rows.
+/// `(input, output, shape, rows)`: forward over output rows, backward (from output gradient to input gradient, written or
+/// added to) over input rows.
 public typealias AveragePoolKernel = (UnsafeRawPointer, UnsafeMutableRawPointer, PoolShape, Range<Int>) ->
   Void
 

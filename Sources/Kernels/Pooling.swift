@@ -488,7 +488,10 @@ private func averagePoolGradient<V: PoolVector>(_ vector: V.Type) -> AveragePool
               }
             }
           }
-          for place in 0..<places { storeLanes(sum, target + (inputAt + place * channels + c), count) }
+          for place in 0..<places {
+            let at = target + (inputAt + place * channels + c)
+            storeLanes(shape.addsToGradient ? loadLanes(at, count, V.self) + sum : sum, at, count)
+          }
         }
         w = next
       }

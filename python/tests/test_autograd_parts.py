@@ -300,6 +300,50 @@ def test_sums_of_gradients_leave_those_alone_that_somebody_holds():
     assert (x.grad == 12).all()
 
 
+def pyramid(lib, x, size):
+    """Means over regions of several sizes, beside x itself, joined."""
+    F = lib.nn.functional
+    means = [F.adaptive_avg_pool2d(x, bins) for bins in (1, 2, (3, 4), 6)]
+    means += [F.avg_pool2d(x, 3, 2, 1), F.avg_pool2d(x, 2, divisor_override=3)]
+    parts = [F.interpolate(m * (i + 1), size=size, mode="bilinear", align_corners=True) for i, m in enumerate(means)]
+    return lib.cat([x, *parts], 1)
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 12, 13), (1, 3, 7, 7), (2, 16, 2, 5), (0, 4, 6, 6)])
+@pytest.mark.parametrize("order", ["contiguous_format", "channels_last"])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+def test_means_add_to_what_has_come_for_their_input(shape, order, dtype):
+    if shape[0] == 0 and dtype == "bfloat16":
+        pytest.skip("PyTorch averages no empty bfloat16 images")
+    found = []
+    for lib in (swiftnet, torch):
+        values = np.random.default_rng(3).standard_normal(shape)
+        x = lib.tensor(values, dtype=getattr(lib, dtype)).contiguous(memory_format=getattr(lib, order)).requires_grad_()
+        seen = []
+        for y in (x, x * 1):
+            if y is not x:
+                y.register_hook(seen.append)
+            (pyramid(lib, y, shape[2:]) ** 2).sum().backward()
+        again = lib.autograd.grad((pyramid(lib, x, shape[2:]) ** 3).sum(), x, create_graph=True)[0]
+        second = lib.autograd.grad((again**2).sum(), x)[0]
+        found.append([np.asarray(g.detach().double().numpy()) for g in (x.grad, *seen, again, second)])
+    tolerance = {"float64": 1e-10, "float32": 1e-3, "bfloat16": 0.1}[dtype]
+    for own, other in zip(*found, strict=True):
+        np.testing.assert_allclose(own, other, rtol=tolerance, atol=tolerance * max(1, np.abs(other).max(initial=0)))
+
+
+def test_means_need_no_gradient_of_the_size_of_their_input():
+    """The second one takes the first, the others are added to it."""
+    x = swiftnet.randn(2, 32, 48, 48).contiguous(memory_format=swiftnet.channels_last).requires_grad_()
+    y = x * 1
+    loss = sum((swiftnet.nn.functional.adaptive_avg_pool2d(y, bins) ** 2).sum() for bins in range(1, 7))
+    loss.item()
+    before = swiftnet.memory.statistics()["live"]
+    swiftnet.memory.reset_peak()
+    loss.backward()
+    assert swiftnet.memory.peak() - before < 2.5 * x.numel() * 4
+
+
 def backward_of_layer(layer, x, retain_graph):
     """The gradient, and what backward needed beside what was there, in sizes of x."""
     x.grad = None

@@ -285,7 +285,9 @@ public enum Engine {
           return present
         }
         let isThird = !pairs.isEmpty && pairs.remove(ObjectIdentifier(present)) != nil
-        if isThird, present.memory.isDeferred, isKnownUniquelyReferenced(&gradient), gradient.canTake(present) {
+        // Where more than one is still to come, they can be added in place to what the second has taken.
+        let takes = isThird ? present.memory.isDeferred : edge.node.pending > 2
+        if takes, isKnownUniquelyReferenced(&gradient), gradient.canTake(present) {
           try gradient.addInPlace(present)
           own.insert(ObjectIdentifier(gradient))
           return gradient
@@ -324,6 +326,17 @@ public enum Engine {
         own.insert(ObjectIdentifier(sum))
         return sum
       }
+    }
+
+    func addInPlace(
+      to edge: GradNode.Edge, dtype: DType, strides: [Int], _ body: (Tensor) throws -> Void
+    ) throws -> Bool {
+      let node = edge.node
+      let present = node.isLeaf ? leaf(node).sum : node.buffer.isEmpty ? nil : node.buffer[edge.index]
+      guard let present, own.contains(ObjectIdentifier(present)), present.dtype == dtype, present.strides == strides
+      else { return false }
+      try body(present)
+      return true
     }
 
     /// Notes that one of the gradients for the edge's node has arrived.
@@ -437,10 +450,12 @@ public enum Engine {
 }
 
 extension Tensor {
-  /// Whether a gradient is a tensor of its own, computed, that another of the same form can be added to.
+  /// Whether a gradient is a tensor of its own, computed, that another of the same form can be added to. (In another order
+  /// in memory only what is computed already.)
   fileprivate func canTake(_ other: Tensor) -> Bool {
     isKnownUniquelyReferenced(&memory) && isWhole && !isDeferred && !memory.isShared && !requiresGrad
-      && !other.requiresGrad && dtype == other.dtype && shape == other.shape && strides == other.strides
+      && !other.requiresGrad && dtype == other.dtype && shape == other.shape
+      && (strides == other.strides || !other.isDeferred)
   }
 }
 

@@ -208,9 +208,22 @@ protocol PartCollector: AnyObject {
   /// Adds the gradient of a part, whose geometry is given within the whole laid out row-major from 0, to what has come
   /// for the edge.
   func add(_ gradient: Tensor, at part: Geometry, to edge: GradNode.Edge) throws
+
+  /// Calls `body` with the sum of what has come for the edge, to add one more gradient to it in place; without effect, and
+  /// false, unless that is computed, nobody else holds it, and it has this dtype and these strides.
+  func addInPlace(
+    to edge: GradNode.Edge, dtype: DType, strides: [Int], _ body: (Tensor) throws -> Void
+  ) throws -> Bool
 }
 
 extension BackwardContext {
+  /// Adds the gradient of the only input to what has come for it, in place: `body` gets a tensor of this dtype and these
+  /// strides. False, and nothing is done, if there is no such sum.
+  func addsInPlace(_ dtype: DType, _ strides: [Int], _ body: (Tensor) throws -> Void) throws -> Bool {
+    guard let parts, let edge = node.edges[0] else { return false }
+    return try parts.addInPlace(to: edge, dtype: dtype, strides: strides, body)
+  }
+
   /// What backward of a view of its only input returns: the gradient where the view lies, zeros elsewhere.
   func scattered(_ part: Geometry, into whole: Geometry) throws -> [Tensor?] {
     let gradient = try grad

@@ -46,34 +46,42 @@ extension Tensor {
   }
 
   private func averaged(_ plan: PoolPlan, _ name: String) throws -> Tensor {
-    let out = try run(
-      kernels.pool.average[dtype.lane.rawValue], plan, from: plan.inputStrides, to: plan.output, plan.outputStrides,
-      rows: plan.outputRows)
-    return try out.recorded(name, self) { [try $0.grad.averagedBack(plan, name)] }
+    let out = try Tensor(empty: plan.output, dtype: dtype, strides: plan.outputStrides)
+    try run(kernels.pool.average[dtype.lane.rawValue], plan, from: plan.inputStrides, into: out, rows: plan.outputRows)
+    return try out.recorded(name, self) { context in
+      let gradient = try context.grad
+      let isAdded = try context.addsInPlace(gradient.dtype, plan.inputStrides) {
+        var plan = plan
+        plan.shape.addsToGradient = true
+        try gradient.runBack(plan, into: $0)
+      }
+      return isAdded ? [nil] : [try gradient.averagedBack(plan, name)]
+    }
   }
 
   private func averagedBack(_ plan: PoolPlan, _ name: String) throws -> Tensor {
-    let out = try run(
-      kernels.pool.averageGradient[dtype.lane.rawValue], plan, from: plan.outputStrides, to: plan.input,
-      plan.inputStrides, rows: plan.inputRows)
+    let out = try Tensor(empty: plan.input, dtype: dtype, strides: plan.inputStrides)
+    try runBack(plan, into: out)
     return try out.recorded(name + "Backward", self) { [try $0.grad.averaged(plan, name)] }
   }
 
+  private func runBack(_ plan: PoolPlan, into out: Tensor) throws {
+    let kernel = kernels.pool.averageGradient[dtype.lane.rawValue]
+    try run(kernel, plan, from: plan.outputStrides, into: out, rows: plan.inputRows)
+  }
+
   private func run(
-    _ kernel: AveragePoolKernel, _ plan: PoolPlan, from strides: [Int], to shape: [Int], _ outputStrides: [Int],
-    rows: Int
-  ) throws -> Tensor {
-    let out = try Tensor(empty: shape, dtype: dtype, strides: outputStrides)
-    if out.count == 0 { return out }
+    _ kernel: AveragePoolKernel, _ plan: PoolPlan, from strides: [Int], into out: Tensor, rows: Int
+  ) throws {
+    if out.count == 0 { return }
     if count == 0 {
-      try out.fillUnrecorded(0)
-      return out
+      if !plan.shape.addsToGradient { try out.fillUnrecorded(0) }
+      return
     }
     let x = try noGrad { try plan.laidOut(self, strides) }
     let (source, target) = (try x.pointer(), try out.mutablePointer())
     parallelFor(rows, grain: plan.grain) { start, end in kernel(source, target, plan.shape, start..<end) }
     withExtendedLifetime(x) {}
-    return out
   }
 
   /// The p-norm of each window: (Σ xᵖ)^(1/p), or the largest (p = ∞) or least (p = -∞) magnitude. PyTorch:
