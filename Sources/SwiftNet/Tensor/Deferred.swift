@@ -77,7 +77,7 @@ final class ElementwiseRecipe {
     if inner.isEmpty { return program.steps.count <= Deferral.maximumRepeatedSteps ? try body(self) : nil }
     var whole = ElementwiseProgram(lane: program.lane, leaves: [], steps: [])
     _ = whole.take(program, roundTo: dtype, replacing: inner)
-    guard whole.steps.count <= Deferral.maximumRepeatedSteps, whole.leaves.count <= Deferral.maximumLeaves
+    guard whole.steps.count <= Deferral.maximumRepeatedSteps, whole.leaves.count <= Deferral.maximumRepeatedLeaves
     else { return nil }
     // To read several tensors in another order costs more than to keep the result.
     for case .tensor(let tensor) in whole.leaves where tensor.count * 8 > count && tensor.strides != strides {
@@ -113,11 +113,13 @@ public enum Deferral {
   static let threshold = 1 << 14
   /// Longer programs gain nothing, and keep their operands alive for long.
   static let maximumSteps = 24
-  static let maximumLeaves = 12
+  static let maximumLeaves = 14
   /// A recipe that was taken over this often is computed at the next use.
   static let maximumUses = 4
   /// Longer programs are computed once, and their result kept for backward.
   static let maximumRepeatedSteps = 12
+  /// Fewer than any program may have: backward reads such contents together with gradients.
+  static let maximumRepeatedLeaves = 12
   /// Recipes that wait for each other are computed from within one another: without a bound a long chain that nobody
   /// reads would overflow the stack at last.
   static let maximumDepth = 32
