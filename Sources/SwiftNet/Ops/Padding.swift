@@ -91,7 +91,9 @@ extension Tensor {
       result = try result.indexSelect(channelsLast ? (d == 1 ? rank - 1 : Swift.max(d - 1, 0)) : d, index)
     }
     if pairs.allSatisfy({ $0 == (0, 0) }) { return try clone() }
-    return channelsLast ? try result.movedim([-1], [1]) : result
+    if !channelsLast { return result }
+    // A tensor of its own, no view.
+    return try noGrad { try result.movedim([-1], [1]) }.recorded("Pad", result) { [try $0.grad.movedim([1], [-1])] }
   }
 
   private func padded(_ pairs: [(before: Int, after: Int)], _ value: Scalar) throws -> Tensor {
