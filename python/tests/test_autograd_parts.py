@@ -313,8 +313,6 @@ def pyramid(lib, x, size):
 @pytest.mark.parametrize("order", ["contiguous_format", "channels_last"])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
 def test_means_add_to_what_has_come_for_their_input(shape, order, dtype):
-    if shape[0] == 0 and dtype == "bfloat16":
-        pytest.skip("PyTorch averages no empty bfloat16 images")
     found = []
     for lib in (swiftnet, torch):
         values = np.random.default_rng(3).standard_normal(shape)
@@ -327,7 +325,7 @@ def test_means_add_to_what_has_come_for_their_input(shape, order, dtype):
         again = lib.autograd.grad((pyramid(lib, x, shape[2:]) ** 3).sum(), x, create_graph=True)[0]
         second = lib.autograd.grad((again**2).sum(), x)[0]
         found.append([np.asarray(g.detach().double().numpy()) for g in (x.grad, *seen, again, second)])
-    tolerance = {"float64": 1e-10, "float32": 1e-3, "bfloat16": 0.1}[dtype]
+    tolerance = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.03}[dtype]
     for own, other in zip(*found, strict=True):
         np.testing.assert_allclose(own, other, rtol=tolerance, atol=tolerance * max(1, np.abs(other).max(initial=0)))
 

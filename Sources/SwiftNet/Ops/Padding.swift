@@ -88,7 +88,7 @@ extension Tensor {
       let index = try Tensor(empty: [n + before + after], dtype: .int64)
       let out = try index.mutablePointer().assumingMemoryBound(to: Int64.self)
       for i in 0..<index.count { out[i] = Int64(mode.source(of: i - before, n)) }
-      result = try result.indexSelect(channelsLast ? (d == 1 ? rank - 1 : Swift.max(d - 1, 0)) : d, index)
+      result = try result.indexSelect(channelsLast ? (d == 1 ? rank : d) - 1 : d, index)
     }
     if pairs.allSatisfy({ $0 == (0, 0) }) { return try clone() }
     if !channelsLast { return result }
