@@ -1,5 +1,3 @@
-import Synchronization
-
 /// The memory of tensors. Freed blocks are kept and given out again, so that a training step that repeats finds
 /// the pages of the step before: no page faults, no clearing by the kernel.
 ///
@@ -36,7 +34,7 @@ public final class MemoryPool: @unchecked Sendable {
   }
 
   private var state = State()
-  private let lock = Atomic<Bool>(false)
+  private let lock = SpinLock()
   private let physicalMemory: Int
   /// With SWIFTNET_MEMORY_POOL=0 in the environment every block comes from the system, exactly as large as asked for,
   /// and goes back at once: what a memory checker needs to see.
@@ -45,16 +43,9 @@ public final class MemoryPool: @unchecked Sendable {
   private init() {
     physicalMemory = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
     pthread_atfork(
-      { MemoryPool.shared.acquire() }, { MemoryPool.shared.release() }, { MemoryPool.shared.release() })
+      { MemoryPool.shared.lock.acquire() }, { MemoryPool.shared.lock.release() },
+      { MemoryPool.shared.lock.release() })
   }
-
-  private func acquire() {
-    while !lock.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged {
-      sched_yield()
-    }
-  }
-
-  private func release() { lock.store(false, ordering: .releasing) }
 
   /// Class and capacity of a small request: powers of two from 64, in four steps each.
   private static func sizeClass(_ bytes: Int) -> (index: Int, capacity: Int) {
@@ -74,11 +65,11 @@ public final class MemoryPool: @unchecked Sendable {
     if !keepsBlocks { return try allocateUnpooled(bytes) }
     if bytes <= MemoryPool.largeLimit {
       let (index, capacity) = MemoryPool.sizeClass(bytes)
-      acquire()
+      lock.acquire()
       let cached = state.small[index].popLast()
       if cached != nil { state.statistics.cached -= capacity }
       count(capacity, isNew: cached == nil)
-      release()
+      lock.release()
       if let cached { return Block(pointer: cached, capacity: capacity) }
       var pointer: UnsafeMutableRawPointer?
       if posix_memalign(&pointer, MemoryPool.alignment, capacity) == 0, let pointer {
@@ -90,18 +81,18 @@ public final class MemoryPool: @unchecked Sendable {
     try checkPossible(bytes)
     let capacity = LargeBlocks.rounded(bytes)
     for attempt in 0..<2 {
-      acquire()
+      lock.acquire()
       if let pointer = state.large.takeFree(capacity) {
         count(capacity, isNew: false)
-        release()
+        lock.release()
         return Block(pointer: pointer, capacity: capacity)
       }
       if let pointer = state.large.takeFresh(capacity) {
         count(capacity, isNew: true)
-        release()
+        lock.release()
         return Block(pointer: pointer, capacity: capacity)
       }
-      release()
+      lock.release()
       if attempt == 0 { empty() }
     }
     throw outOfMemory(bytes)
@@ -113,17 +104,17 @@ public final class MemoryPool: @unchecked Sendable {
     guard posix_memalign(&pointer, MemoryPool.alignment, max(bytes, 1)) == 0, let pointer else {
       throw outOfMemory(bytes)
     }
-    acquire()
+    lock.acquire()
     count(bytes, isNew: true)
-    release()
+    lock.release()
     return Block(pointer: pointer, capacity: bytes)
   }
 
   func deallocate(_ block: Block) {
-    acquire()
+    lock.acquire()
     state.statistics.live -= block.capacity
     if !keepsBlocks {
-      release()
+      lock.release()
       free(block.pointer)
       return
     }
@@ -133,7 +124,7 @@ public final class MemoryPool: @unchecked Sendable {
     } else {
       state.large.put(block)
     }
-    release()
+    lock.release()
   }
 
   private func count(_ capacity: Int, isNew: Bool) {
@@ -143,9 +134,9 @@ public final class MemoryPool: @unchecked Sendable {
   }
 
   private func uncount(_ capacity: Int) {
-    acquire()
+    lock.acquire()
     state.statistics.live -= capacity
-    release()
+    lock.release()
   }
 
   private func outOfMemory(_ bytes: Int) -> SwiftNetError {
@@ -154,12 +145,12 @@ public final class MemoryPool: @unchecked Sendable {
 
   /// Returns all cached memory to the system.
   public func empty() {
-    acquire()
+    lock.acquire()
     let small = state.small
     let large = state.large.removeFree()
     state.small = Array(repeating: [], count: small.count)
     state.statistics.cached = 0
-    release()
+    lock.release()
     for list in small {
       for pointer in list { free(pointer) }
     }
@@ -167,8 +158,8 @@ public final class MemoryPool: @unchecked Sendable {
   }
 
   public var statistics: Statistics {
-    acquire()
-    defer { release() }
+    lock.acquire()
+    defer { lock.release() }
     var statistics = state.statistics
     statistics.cached += state.large.freeBytes
     return statistics
@@ -176,9 +167,9 @@ public final class MemoryPool: @unchecked Sendable {
 
   /// Starts `peak` anew from what is live now.
   public func resetPeak() {
-    acquire()
+    lock.acquire()
     state.statistics.peak = state.statistics.live
-    release()
+    lock.release()
   }
 }
 

@@ -1,9 +1,8 @@
 import KernelTypes
-import Synchronization
 
 /// The filters of a convolution in the forms in which kernels read them, kept with the weight for evaluation: there the
 /// same filters serve image after image. Dropped when the weight changes.
-final class PreparedFilters: Sendable {
+final class PreparedFilters: @unchecked Sendable {
   /// Which form, and the numbers that decide it.
   struct Form: Hashable {
     enum Kind {
@@ -30,13 +29,11 @@ final class PreparedFilters: Sendable {
   private let shape: [Int]
   private let strides: [Int]
   private let dtype: DType
-  private let kept = Mutex(Kept())
-
-  private struct Kept {
-    var forms: [Form: Scratch] = [:]
-    /// The convolutions with these filters that were computed last.
-    var convolutions: [(key: ConvolutionKey, convolution: RowConvolution)] = []
-  }
+  /// Held where what is kept is read or changed.
+  private let lock = SpinLock()
+  private var forms: [Form: Scratch] = [:]
+  /// The convolutions with these filters that were computed last.
+  private var convolutions: [(key: ConvolutionKey, convolution: RowConvolution)] = []
 
   private init(_ weight: Tensor) {
     version = weight.memory.version
@@ -49,13 +46,14 @@ final class PreparedFilters: Sendable {
       && strides == weight.strides
   }
 
-  private static let lock = Mutex<Void>(())
+  /// Held where a weight's are exchanged.
+  private static let weightLock = SpinLock()
 
   /// Those of a weight as it is now. Of several views of one memory, those of the last one are kept.
   static func of(_ weight: Tensor) -> PreparedFilters? {
     // Others may change the numbers without a word.
     if weight.memory.isShared { return nil }
-    return lock.withLock { _ in
+    return weightLock.withLock {
       if let known = weight.memory.prepared, known.isOf(weight) { return known }
       let made = PreparedFilters(weight)
       weight.memory.prepared = made
@@ -65,30 +63,30 @@ final class PreparedFilters: Sendable {
 
   /// Gives up what is kept of a weight that is being trained.
   static func drop(_ weight: Tensor) {
-    lock.withLock { _ in
+    weightLock.withLock {
       if weight.memory.prepared != nil { weight.memory.prepared = nil }
     }
   }
 
   /// The form, made by `make` if it is not there.
   private func form(_ form: Form, bytes: Int, make: (UnsafeMutableRawPointer) throws -> Void) throws -> Scratch {
-    if let known = kept.withLock({ $0.forms[form] }) { return known }
+    if let known = lock.withLock({ forms[form] }) { return known }
     let made = try Scratch(bytes: bytes)
     try make(made.pointer)
-    kept.withLock { $0.forms[form] = made }
+    lock.withLock { forms[form] = made }
     return made
   }
 
   /// A convolution with these filters that was kept under a key.
   func convolution(_ key: ConvolutionKey) -> RowConvolution? {
-    kept.withLock { kept in kept.convolutions.first { $0.key == key }?.convolution }
+    lock.withLock { convolutions.first { $0.key == key }?.convolution }
   }
 
   /// Keeps a convolution, one of a few: images of other sizes may be evaluated in turns.
   func keep(_ convolution: RowConvolution, as key: ConvolutionKey) {
-    kept.withLock { kept in
-      if kept.convolutions.count == 4 { kept.convolutions.removeFirst() }
-      kept.convolutions.append((key, convolution))
+    lock.withLock {
+      if convolutions.count == 4 { convolutions.removeFirst() }
+      convolutions.append((key, convolution))
     }
   }
 

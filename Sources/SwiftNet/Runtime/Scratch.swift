@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Memory of the pool that lives as long as this object.
 final class Scratch {
   private let block: MemoryPool.Block
@@ -21,7 +19,7 @@ final class ScratchSlots: @unchecked Sendable {
   private let bytes: Int
   private let taken: UnsafeMutablePointer<Bool>
   private let count: Int
-  private let lock = Atomic<Bool>(false)
+  private let lock = SpinLock()
 
   init(bytes: Int) throws {
     count = ThreadPool.shared.threadCount
@@ -43,24 +41,16 @@ final class ScratchSlots: @unchecked Sendable {
       slot = claim()
     }
     body(memory.pointer + slot * bytes)
-    acquire()
-    taken[slot] = false
-    lock.store(false, ordering: .releasing)
+    lock.withLock { taken[slot] = false }
   }
 
   private func claim() -> Int {
-    acquire()
-    defer { lock.store(false, ordering: .releasing) }
-    for slot in 0..<count where !taken[slot] {
-      taken[slot] = true
-      return slot
-    }
-    return -1
-  }
-
-  private func acquire() {
-    while !lock.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged {
-      sched_yield()
+    lock.withLock {
+      for slot in 0..<count where !taken[slot] {
+        taken[slot] = true
+        return slot
+      }
+      return -1
     }
   }
 }

@@ -1,4 +1,3 @@
-import CIntrinsics
 import Synchronization
 
 /// A block of memory that tensors share. It counts the changes made to it, so that backward can tell whether a
@@ -45,7 +44,7 @@ public final class Storage: @unchecked Sendable {
   private var block: MemoryPool.Block?
   /// What foreign memory wants to be called at its end.
   private let release: (() -> Void)?
-  private let isComputing = Atomic<Bool>(false)
+  private let computing = SpinLock()
   /// Tells these contents from others: 0 until somebody asks, and again when they are about to change.
   private let number = Atomic<Int>(0)
   private static let lastNumber = Atomic<Int>(0)
@@ -60,7 +59,7 @@ public final class Storage: @unchecked Sendable {
   }
 
   /// Held for the moment in which `kept` or `takers` is read or changed.
-  private let isKeptInUse = Atomic<Bool>(false)
+  private let keptLock = SpinLock()
   /// How many are about to take the recipe over.
   private var takers = 0
 
@@ -137,11 +136,7 @@ public final class Storage: @unchecked Sendable {
   var isDeferred: Bool { isPending.load(ordering: .acquiring) }
 
   private func usingKept<R>(_ body: () -> R) -> R {
-    while !isKeptInUse.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged {
-      sn_spin_pause()
-    }
-    defer { isKeptInUse.store(false, ordering: .releasing) }
-    return body()
+    keptLock.withLock(body)
   }
 
   /// Memory that somebody else owns; `release` is called when no tensor uses it any more.
@@ -170,11 +165,7 @@ public final class Storage: @unchecked Sendable {
   /// Calls `body` with the recipe, or with nil if the contents are there, while nobody else computes them: for those who
   /// read a part without the rest. Whoever is about to change what the recipe reads waits meanwhile.
   func whileComputing<R>(_ body: (ElementwiseRecipe?) throws -> R) throws -> R {
-    while !isComputing.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged {
-      sched_yield()
-    }
-    defer { isComputing.store(false, ordering: .releasing) }
-    return try body(recipe)
+    try computing.withLock { try body(recipe) }
   }
 
   private func compute() throws {
@@ -224,16 +215,11 @@ public final class Storage: @unchecked Sendable {
     if isOver { forget(recipe) }
   }
 
-  /// Held for the moment in which a list of readers is read or changed. (A mutex would do; but of one that threads wait
-  /// for, ThreadSanitizer sees no more than a system call.)
-  private static let areReadersInUse = Atomic<Bool>(false)
+  /// Held for the moment in which a list of readers is read or changed.
+  private static let readersLock = SpinLock()
 
   private static func usingReaders<R>(_ body: () -> R) -> R {
-    while !areReadersInUse.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged {
-      sched_yield()
-    }
-    defer { areReadersInUse.store(false, ordering: .releasing) }
-    return body()
+    readersLock.withLock(body)
   }
 
   /// Puts this storage into the lists of those that its recipe reads.
