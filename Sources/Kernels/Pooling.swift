@@ -488,9 +488,14 @@ private func averagePoolGradient<V: PoolVector>(_ vector: V.Type) -> AveragePool
               }
             }
           }
-          for place in 0..<places {
-            let at = target + (inputAt + place * channels + c)
-            storeLanes(shape.addsToGradient ? loadLanes(at, count, V.self) + sum : sum, at, count)
+          let first = target + (inputAt + c)
+          if shape.addsToGradient {
+            for place in 0..<places {
+              let at = first + place * channels
+              storeLanes(loadLanes(at, count, V.self) + sum, at, count)
+            }
+          } else {
+            for place in 0..<places { storeLanes(sum, first + place * channels, count) }
           }
         }
         w = next
