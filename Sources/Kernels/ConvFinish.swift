@@ -78,12 +78,7 @@ struct ConvFinish<S: ImageNumber> {
     _ sum: V, _ factors: (scale: V, shift: V), _ place: Int, _ residual: UnsafePointer<S>?, _ relu: Bool
   ) {
     // Not `multiplyAdd`, which means pairs in one of the modules that share this file.
-    #if SN_FMA
-      var value = factors.shift
-      value.addProduct(sum, factors.scale)
-    #else
-      var value = sum * factors.scale + factors.shift
-    #endif
+    var value = T.fused(sum, factors.scale, plus: factors.shift)
     if let residual { value += S.load(residual + place) }
     if relu { value = clampedAtZero(value, T.self) }
     S.store(value, out + place)

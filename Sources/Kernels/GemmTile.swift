@@ -6,6 +6,9 @@ protocol ProductScalar: BinaryFloatingPoint, SIMDScalar {
   associatedtype Vector: SIMD where Vector.Scalar == Self
   /// The elements of two vectors in turn: a0 b0 a1 b1 …; the first halves' and the second halves'.
   static func riffle(_ a: Vector, _ b: Vector) -> (Vector, Vector)
+  /// a · b + c, in one rounding where the instruction set has it, as one instruction: what Swift's `addProduct` does lane
+  /// by lane, the optimizer may leave in pieces, and then takes the vectors that come there to pieces from the start.
+  static func fused(_ a: Vector, _ b: Vector, plus c: Vector) -> Vector
   /// Whether `spread` is there.
   static var spreads: Bool { get }
   /// Which lane each lane takes.
@@ -72,8 +75,14 @@ extension Double {
     private static var laneNumbers: SIMD16<Int32> { SIMD16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) }
     @inline(__always)
     static func spread(_ vector: Vector, _ lanes: SIMD16<Int32>) -> Vector { sn_permute_f16(vector, lanes) }
+    @inline(__always)
+    static func fused(_ a: Vector, _ b: Vector, plus c: Vector) -> Vector { sn_fma_f16(a, b, c) }
   }
-  extension Double: ProductScalar { typealias Vector = SIMD8<Double> }
+  extension Double: ProductScalar {
+    typealias Vector = SIMD8<Double>
+    @inline(__always)
+    static func fused(_ a: Vector, _ b: Vector, plus c: Vector) -> Vector { sn_fma_d8(a, b, c) }
+  }
   /// 12 rows of two vectors fill 24 of the 32 vector registers; two more hold a row of b.
   let tileRows = 12
   let termsAtOnce = 1
@@ -97,16 +106,28 @@ extension Double {
     private static var laneNumbers: SIMD8<Int32> { SIMD8(0, 1, 2, 3, 4, 5, 6, 7) }
     @inline(__always)
     static func spread(_ vector: Vector, _ lanes: SIMD8<Int32>) -> Vector { sn_permute_f8(vector, lanes) }
+    @inline(__always)
+    static func fused(_ a: Vector, _ b: Vector, plus c: Vector) -> Vector { sn_fma_f8(a, b, c) }
   }
-  extension Double: ProductScalar { typealias Vector = SIMD4<Double> }
+  extension Double: ProductScalar {
+    typealias Vector = SIMD4<Double>
+    @inline(__always)
+    static func fused(_ a: Vector, _ b: Vector, plus c: Vector) -> Vector { sn_fma_d4(a, b, c) }
+  }
   /// 6 rows of two vectors fill 12 of the 16 vector registers.
   let tileRows = 6
   /// A term of this tile has 12 multiplications beside 8 loads. Two threads that share a core have three instructions per
   /// cycle each, so that every other instruction of the loop costs time: it takes four terms in a row.
   let termsAtOnce = 4
 #else
-  extension Float: ProductScalar { typealias Vector = SIMD4<Float> }
-  extension Double: ProductScalar { typealias Vector = SIMD2<Double> }
+  extension Float: ProductScalar {
+    typealias Vector = SIMD4<Float>
+    @inline(__always) static func fused(_ a: Vector, _ b: Vector, plus c: Vector) -> Vector { a * b + c }
+  }
+  extension Double: ProductScalar {
+    typealias Vector = SIMD2<Double>
+    @inline(__always) static func fused(_ a: Vector, _ b: Vector, plus c: Vector) -> Vector { a * b + c }
+  }
   let tileRows = 6
   let termsAtOnce = 1
 #endif

@@ -41,6 +41,10 @@ SN_INLINE sn_float16 sn_fma_f16(sn_float16 a, sn_float16 b, sn_float16 c) {
 SN_INLINE sn_double8 sn_fma_d8(sn_double8 a, sn_double8 b, sn_double8 c) {
   return __builtin_elementwise_fma(a, b, c);
 }
+SN_INLINE sn_float8 sn_fma_f8(sn_float8 a, sn_float8 b, sn_float8 c) { return __builtin_elementwise_fma(a, b, c); }
+SN_INLINE sn_double4 sn_fma_d4(sn_double4 a, sn_double4 b, sn_double4 c) {
+  return __builtin_elementwise_fma(a, b, c);
+}
 
 /// Truncation; lanes out of range are unspecified.
 SN_INLINE sn_int16 sn_int_from_f16(sn_float16 x) { return __builtin_convertvector(x, sn_int16); }
