@@ -1,6 +1,6 @@
 /// Winograd's algorithm F(4×4, 3×3) in float32: tiles of 4×4 outputs from 6×6 inputs by 36 multiplications per
 /// pair of channels instead of 144. With kernels of 2×2 taps, tiles of 4×4 outputs from 5×5 inputs by the same points
-/// but the fifth.
+/// but the fifth. Images of 2×2 places have an algorithm of their own, see `WinogradTiling.isTwoByTwo`.
 public struct WinogradKernels {
   /// Channels of the source must be a multiple of this.
   public var lanes = 1
@@ -8,9 +8,12 @@ public struct WinogradKernels {
   public var wideImages = WinogradImageKernels()
   public var narrowImages = WinogradImageKernels()
   public var transformFilter: WinogradFilterKernel = { _, _, _, _, _ in }
+  /// For images of 2×2 places.
+  public var transformFilterForTwo: WinogradFilterKernel = { _, _, _, _, _ in }
   public var multiply: WinogradMultiplyKernel = { _ in }
   public var accumulate: WinogradAccumulateKernel = { _ in }
   public var transformFilterGradient: WinogradFilterGradientKernel = { _, _, _ in }
+  public var transformFilterGradientForTwo: WinogradFilterGradientKernel = { _, _, _ in }
   public var transformTaps: WinogradTapsKernel = { _, _, _, _ in }
   public var transformTapsGradient: WinogradTapsKernel = { _, _, _, _ in }
 
@@ -48,6 +51,12 @@ public struct WinogradTiling {
 
   /// Of the kernel along each axis, 2 or 3.
   public var taps: Int
+  /// Whether images have two rows and two columns, around which three taps see nothing but padding. Then along an axis
+  /// three products do, at the points 0, 1 and the last one, as for two taps:
+  ///
+  ///     y₀ = w₁ x₀ + w₂ x₁ = w₁ (x₀ + x₁) + (w₂ - w₁) x₁
+  ///     y₁ = w₀ x₀ + w₁ x₁ = w₁ (x₀ + x₁) + (w₀ - w₁) x₀
+  public var isTwoByTwo = false
   /// Whether the last point is needed along each axis: not where the last tap is zero.
   public var hasLastDown: Bool
   public var hasLastAcross: Bool
@@ -66,6 +75,12 @@ public struct WinogradTiling {
     lastColumns = columns - 4 * (tilesAcross - 1)
     wholeDown = rows / 4
     wholeAcross = columns / 4
+  }
+
+  /// Of images of 2×2 places.
+  public init(twoByTwo images: Int) {
+    self.init(images: images, rows: 2, columns: 2, taps: 2)
+    isTwoByTwo = true
   }
 
   public var count: Int { images * tilesDown * tilesAcross }

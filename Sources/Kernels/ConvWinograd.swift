@@ -55,14 +55,20 @@ func winogradSource<S: ImageNumber>(
             to, pointStride, middle)
           continue
         }
+        @inline(__always)
+        func address(_ i: Int, _ j: Int) -> UnsafePointer<S> {
+          let h = high + i * x.dilationHeight, w = low + j * x.dilationWidth
+          let isThere = h >= 0 && h < x.height && w >= 0 && w < x.width
+          return isThere ? plane + (h * x.heightStride + w * x.widthStride) : zeros
+        }
+        if x.tiling.isTwoByTwo {
+          // Around them there is one place of padding.
+          winogradSourceOfTwo(
+            (address(1, 1), address(1, 2), address(2, 1), address(2, 2)), x.channels, to, pointStride)
+          continue
+        }
         for i in 0..<6 {
-          let h = high + i * x.dilationHeight
-          let start = plane + h * x.heightStride
-          for j in 0..<6 {
-            let w = low + j * x.dilationWidth
-            let isThere = h >= 0 && h < x.height && w >= 0 && w < x.width
-            from[i * 6 + j] = isThere ? start + w * x.widthStride : zeros
-          }
+          for j in 0..<6 { from[i * 6 + j] = address(i, j) }
         }
         winogradSourceTile(
           from, (rows + taps - 1, columns + taps - 1), x.channels, 4 * step, to, pointStride, middle)
@@ -71,11 +77,18 @@ func winogradSource<S: ImageNumber>(
   }
 }
 
-/// G g Gᵀ for a panel of filters; `flipped` turns each filter by half a turn, for the data gradient.
-func winogradFilter(
+/// G g Gᵀ for a panel of filters; `flipped` turns each filter by half a turn, for the data gradient. `isForTwo`: for images
+/// of 2×2 places.
+@inline(__always)
+private func winogradFilter(
   _ panel: UnsafePointer<Float>, _ channels: Int, _ part: (first: Int, count: Int), _ flipped: Bool,
-  _ out: UnsafeMutablePointer<Float>
+  _ out: UnsafeMutablePointer<Float>, isForTwo: Bool
 ) {
+  @inline(__always)
+  func transform(_ a: V, _ b: V, _ c: V) -> Vectors6 {
+    isForTwo ? filterTransformForTwo(a, b, c) : filterTransform(a, b, c)
+  }
+  let points = isForTwo ? 3 : 6
   let lanes = V.scalarCount
   let panel = panel + part.first * Float.tileColumns
   let stride = channels * Float.tileColumns
@@ -84,25 +97,20 @@ func winogradFilter(
   var offset = 0
   while offset < size {
     @inline(__always) func g(_ i: Int) -> V { load(panel + (flipped ? 8 - i : i) * stride + offset) }
-    let c0 = filterTransform(g(0), g(3), g(6))
-    let c1 = filterTransform(g(1), g(4), g(7))
-    let c2 = filterTransform(g(2), g(5), g(8))
+    let c0 = transform(g(0), g(3), g(6))
+    let c1 = transform(g(1), g(4), g(7))
+    let c2 = transform(g(2), g(5), g(8))
     @inline(__always)
     func row(_ i: Int, _ a: V, _ b: V, _ c: V) {
-      let t = filterTransform(a, b, c)
-      let to = out + i * 6 * pointStride + offset
-      store(t.0, to)
-      store(t.1, to + pointStride)
-      store(t.2, to + 2 * pointStride)
-      store(t.3, to + 3 * pointStride)
-      store(t.4, to + 4 * pointStride)
-      store(t.5, to + 5 * pointStride)
+      putPoints(transform(a, b, c), points, out + i * 6 * pointStride + offset, pointStride)
     }
     row(0, c0.0, c1.0, c2.0)
     row(1, c0.1, c1.1, c2.1)
-    row(2, c0.2, c1.2, c2.2)
-    row(3, c0.3, c1.3, c2.3)
-    row(4, c0.4, c1.4, c2.4)
+    if !isForTwo {
+      row(2, c0.2, c1.2, c2.2)
+      row(3, c0.3, c1.3, c2.3)
+      row(4, c0.4, c1.4, c2.4)
+    }
     row(5, c0.5, c1.5, c2.5)
     offset += lanes
   }
@@ -209,7 +217,9 @@ func winogradProducts<S: ImageNumber>(
           var half = 0
           while half < width {
             let from = products + (tile * columns + half)
-            if x.tiling.taps == 3 {
+            if x.tiling.isTwoByTwo {
+              winogradOutputOfTwo(from, pointStride, (rows, across), results + half)
+            } else if x.tiling.taps == 3 {
               winogradOutputTile(
                 from, pointStride, (tileDown, tileAcross), (rows, across), results + half, middle)
             } else {
@@ -267,11 +277,13 @@ func winogradGradient<S: ImageNumber>(
         while channel < (channels <= lanes ? lanes : columns) {
           let present = channel < channels
           @inline(__always) func d(_ i: Int) -> V { present ? S.load(from[i] + channel) : V() }
+          // Of images of 2×2 places it is the same.
+          let points = x.tiling.isTwoByTwo ? 3 : 6
           for j in 0..<4 {
             putPoints(
-              gradientTransform((d(j), d(4 + j), d(8 + j), d(12 + j)), rows), 6, middle + j * lanes, 4 * lanes)
+              gradientTransform((d(j), d(4 + j), d(8 + j), d(12 + j)), rows), points, middle + j * lanes, 4 * lanes)
           }
-          winogradGradientAcross(middle, across, out + (tile * columns + channel), pointStride)
+          winogradGradientAcross(middle, across, out + (tile * columns + channel), pointStride, points: points)
           channel += lanes
         }
       }
@@ -367,10 +379,13 @@ private func pairsTile<Rows: ProductTile>(
   tile.put(out, columns, adding: false)
 }
 
-/// Gᵀ U G for a panel.
-func winogradFilterGradient(
-  _ sums: UnsafePointer<Float>, _ channels: Int, _ out: UnsafeMutablePointer<Float>
+/// Gᵀ U G for a panel; `isForTwo`: for images of 2×2 places.
+@inline(__always)
+private func winogradFilterGradient(
+  _ sums: UnsafePointer<Float>, _ channels: Int, _ out: UnsafeMutablePointer<Float>, isForTwo: Bool
 ) {
+  @inline(__always)
+  func adjoint(_ u: Vectors6) -> (V, V, V) { isForTwo ? filterAdjointForTwo(u) : filterAdjoint(u) }
   let lanes = V.scalarCount
   let size = channels * Float.tileColumns
   let pointStride = winogradPointStride(channels, Float.tileColumns)
@@ -378,13 +393,16 @@ func winogradFilterGradient(
   while offset < size {
     @inline(__always)
     func column(_ j: Int) -> (V, V, V) {
-      @inline(__always) func u(_ i: Int) -> V { load(sums + (i * 6 + j) * pointStride + offset) }
-      return filterAdjoint((u(0), u(1), u(2), u(3), u(4), u(5)))
+      @inline(__always)
+      func u(_ i: Int) -> V {
+        isForTwo && (2..<5).contains(i) ? V() : load(sums + (i * 6 + j) * pointStride + offset)
+      }
+      return isForTwo && (2..<5).contains(j) ? (V(), V(), V()) : adjoint((u(0), u(1), u(2), u(3), u(4), u(5)))
     }
     let a = column(0), b = column(1), c = column(2), d = column(3), e = column(4), f = column(5)
     @inline(__always)
     func row(_ i: Int, _ u: Vectors6) {
-      let t = filterAdjoint(u)
+      let t = adjoint(u)
       store(t.0, out + (i * 3) * size + offset)
       store(t.1, out + (i * 3 + 1) * size + offset)
       store(t.2, out + (i * 3 + 2) * size + offset)
@@ -448,12 +466,14 @@ func registerWinograd(_ table: inout WinogradKernels) {
   table.lanes = V.scalarCount
   table.wideImages = imageKernels(Float.self)
   table.narrowImages = imageKernels(BrainFloat.self)
-  table.transformFilter = { winogradFilter($0, $1, $2, $3, $4) }
+  table.transformFilter = { winogradFilter($0, $1, $2, $3, $4, isForTwo: false) }
+  table.transformFilterForTwo = { winogradFilter($0, $1, $2, $3, $4, isForTwo: true) }
   table.multiply = { winogradMultiply($0) }
   table.accumulate = { winogradAccumulate($0) }
   table.transformTaps = { winogradTaps($0, $1, $2, $3) }
   table.transformTapsGradient = { winogradTapsGradient($0, $1, $2, $3) }
-  table.transformFilterGradient = { winogradFilterGradient($0, $1, $2) }
+  table.transformFilterGradient = { winogradFilterGradient($0, $1, $2, isForTwo: false) }
+  table.transformFilterGradientForTwo = { winogradFilterGradient($0, $1, $2, isForTwo: true) }
 }
 
 @inline(__always)

@@ -103,6 +103,16 @@ func filterAdjoint(_ u: Vectors6) -> (Float.Vector, Float.Vector, Float.Vector) 
   )
 }
 
+/// G g for images of two places along the axis, see `WinogradTiling.isTwoByTwo`: points 0, 1 and the last one.
+@inline(__always)
+func filterTransformForTwo(_ g0: Float.Vector, _ g1: Float.Vector, _ g2: Float.Vector) -> Vectors6 {
+  (g2 - g1, g1, V(), V(), V(), g0 - g1)
+}
+
+/// Its adjoint.
+@inline(__always)
+func filterAdjointForTwo(_ u: Vectors6) -> (Float.Vector, Float.Vector, Float.Vector) { (u.5, u.1 - u.0 - u.5, u.0) }
+
 /// Room for 36 vectors.
 struct WinogradPointBuffer {
   private var a = SixRows<Float>(), b = SixRows<Float>(), c = SixRows<Float>()
@@ -201,6 +211,26 @@ func winogradSourceTile<S: ImageNumber>(
   }
 }
 
+/// The same for 2×2 inputs, see `WinogradTiling.isTwoByTwo`.
+@inline(never)
+func winogradSourceOfTwo<S: ImageNumber>(
+  _ from: (UnsafePointer<S>, UnsafePointer<S>, UnsafePointer<S>, UnsafePointer<S>), _ channels: Int,
+  _ out: UnsafeMutablePointer<Float>, _ pointStride: Int
+) where S.Wide == Float {
+  for channel in stride(from: 0, to: channels, by: V.scalarCount) {
+    let a = S.load(from.0 + channel), b = S.load(from.1 + channel)
+    let c = S.load(from.2 + channel), d = S.load(from.3 + channel)
+    let to = out + channel
+    @inline(__always)
+    func row(_ point: Int, _ left: V, _ right: V) {
+      putPoints((right, left + right, V(), V(), V(), left), 3, to + point * 6 * pointStride, pointStride)
+    }
+    row(0, c, d)
+    row(1, a + c, b + d)
+    row(5, a, b)
+  }
+}
+
 /// Stores those of six points along an axis that so many points need: the first ones and the last.
 @inline(__always)
 func putPoints(_ t: Vectors6, _ points: Int, _ out: UnsafeMutablePointer<Float>, _ stride: Int) {
@@ -294,6 +324,29 @@ func winogradTapsOutputTile(
   }
 }
 
+/// The same for 2×2 outputs, see `WinogradTiling.isTwoByTwo`; those which count to [row][column][tile columns].
+@inline(never)
+func winogradOutputOfTwo(
+  _ products: UnsafePointer<Float>, _ pointStride: Int, _ count: (down: Int, across: Int),
+  _ out: UnsafeMutablePointer<Float>
+) {
+  let columns = Float.tileColumns
+  @inline(__always)
+  func down(_ point: Int) -> (V, V) {
+    let m = products + point * pointStride
+    let shared: V = load(m + 6 * pointStride)
+    return (shared + load(m), shared + load(m + 30 * pointStride))
+  }
+  let first = down(0), shared = down(1), last = down(5)
+  store(shared.0 + first.0, out)
+  if count.across > 1 { store(shared.0 + last.0, out + columns) }
+  if count.down > 1 {
+    let row = out + count.across * columns
+    store(shared.1 + first.1, row)
+    if count.across > 1 { store(shared.1 + last.1, row + columns) }
+  }
+}
+
 /// Aᵀ m A of a tile with all of its 16 outputs, from `place` on, straight into the image. `width` is a multiple of the
 /// vector.
 @inline(never)
@@ -332,13 +385,14 @@ func winogradWholeOutput<S: ImageNumber>(
 /// The second half of A dY Aᵀ: along the rows.
 @inline(__always)
 func winogradGradientAcross(
-  _ middle: UnsafeMutablePointer<Float>, _ outputs: Int, _ out: UnsafeMutablePointer<Float>, _ pointStride: Int
+  _ middle: UnsafeMutablePointer<Float>, _ outputs: Int, _ out: UnsafeMutablePointer<Float>, _ pointStride: Int,
+  points: Int = 6
 ) {
   let lanes = V.scalarCount
-  for i in 0..<6 {
+  for i in 0..<6 where i == 5 || i < points - 1 {
     let m = middle + i * 4 * lanes
     let t = gradientTransform((load(m), load(m + lanes), load(m + 2 * lanes), load(m + 3 * lanes)), outputs)
-    putPoints(t, 6, out + i * 6 * pointStride, pointStride)
+    putPoints(t, points, out + i * 6 * pointStride, pointStride)
   }
 }
 

@@ -282,6 +282,27 @@ final class ConvolutionTests: XCTestCase {
       ], winograd: true)
   }
 
+  /// Images of 2×2 places, which need nine products: cut by columns and by tiles, grids of dilated convolutions, some of
+  /// them shorter, groups, volumes, some channels at a time.
+  func testWinogradOfTwoByTwoPlaces() throws {
+    try check(
+      [
+        shape(1, 16, 16, [2, 2], kernel: [3, 3], padding: 1),
+        shape(9, 32, 136, [2, 2], kernel: [3, 3], padding: 1),
+        shape(31, 48, 40, [2, 2], kernel: [3, 3], padding: 1),
+        shape(270, 16, 33, [2, 2], kernel: [3, 3], padding: 1),
+        shape(5, 256, 288, [2, 2], kernel: [3, 3], padding: 1),
+        shape(3, 32, 32, [4, 4], kernel: [3, 3], padding: 2, dilation: 2),
+        shape(2, 32, 48, [3, 4], kernel: [3, 3], padding: 2, dilation: 2),
+        shape(2, 16, 32, [5, 6], kernel: [3, 3], padding: 3, dilation: 3),
+        shape(4, 128, 128, [2, 2], kernel: [3, 3], padding: 1, groups: 2),
+        shape(3, 16, 32, [4, 2, 2], kernel: [3, 3, 3], padding: 1),
+        // Not these: more padding, or a side of another length.
+        shape(3, 32, 32, [2, 2], kernel: [3, 3], padding: 2),
+        shape(3, 32, 32, [2, 3], kernel: [3, 3], padding: 1),
+      ], winograd: true)
+  }
+
   /// Stride 2 as four convolutions with stride 1: kernels of three and four taps, odd sizes, every padding.
   func testWinogradWithStride() throws {
     try check(

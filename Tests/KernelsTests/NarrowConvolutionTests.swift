@@ -83,6 +83,7 @@ final class NarrowConvolutionTests: XCTestCase {
         shape(1, 16, 160, [6, 7], kernel: 3, padding: 1),
         shape(2, 128, 144, [6, 7], kernel: 3, padding: 1, groups: 2),
         shape(1, 16, 32, [5, 10, 9], kernel: 3, padding: 1),
+        shape(5, 32, 48, [2, 2], kernel: 3, padding: 1),
       ].enumerated() {
         let r = ReferenceConvolution(s, seed: UInt64(index + 1), rounded: rounded)
         let label = "\(table.name) \(s)"

@@ -24,6 +24,9 @@ struct WinogradConvolution {
   private let blockMultiple: Int
   private let tiling: WinogradTiling
 
+  private var transformFilter: WinogradFilterKernel {
+    tiling.isTwoByTwo ? table.winograd.transformFilterForTwo : table.winograd.transformFilter
+  }
   private var source: Extents { gradient ? shape.output : shape.input }
   private var result: Extents { gradient ? shape.input : shape.output }
   /// Whether the tiles are few, so that the work is cut by columns.
@@ -202,7 +205,8 @@ struct WinogradConvolution {
     let depthTaps = shape.kernel.depth
     let ring = (depthTaps - 1) * shape.dilation.depth + 1
     let slots = try ScratchSlots(bytes: max(ring * sourceSize + productSize, 9 * depthTaps * panelSize) * 4)
-    let form = PreparedFilters.Form(.winograd, [gradient ? 1 : 0, tileColumns, x.group] + x.layout.form)
+    let form = PreparedFilters.Form(
+      .winograd, [gradient ? 1 : 0, tiling.isTwoByTwo ? 1 : 0, tileColumns, x.group] + x.layout.form)
     let filters = try PreparedFilters.get(prepared, form, bytes: panels * depthTaps * filterSize * 4) { transformed in
       let target = transformed.assumingMemoryBound(to: Float.self)
       parallelFor(panels, grain: 1) { first, last in
@@ -210,7 +214,7 @@ struct WinogradConvolution {
           for panel in first..<last {
             packFilters(x, panel, scratch)
             for tap in 0..<depthTaps {
-              table.winograd.transformFilter(
+              transformFilter(
                 scratch.assumingMemoryBound(to: Float.self) + tap * 9 * panelSize, channels, (0, channels), gradient,
                 target + (panel * depthTaps + tap) * filterSize)
             }
@@ -284,7 +288,7 @@ struct WinogradConvolution {
           if kept == nil { packFilters(x, panel, packed) }
           for first in stride(from: 0, to: channels, by: part) {
             let count = min(part, channels - first)
-            table.winograd.transformFilter(packed, channels, (first, count), gradient, filters)
+            transformFilter(packed, channels, (first, count), gradient, filters)
             multiply(
               [UnsafePointer(transformed.of(Float.self) + first)], [UnsafePointer(filters)], tileStride: tileStride,
               pointStride: pointStride, 0, tiles, channels: count, panel, adding: first > 0, to: products)
@@ -328,9 +332,11 @@ extension ConvolutionShape {
 
   /// Tiles of one plane of all stacks, as the longest grid of a dilated convolution needs them.
   func winogradTiling(_ result: Extents) -> WinogradTiling {
-    WinogradTiling(
-      images: stacks(result) * grids, rows: (result.height + dilation.height - 1) / dilation.height,
-      columns: (result.width + dilation.width - 1) / dilation.width)
+    let images = stacks(result) * grids
+    let rows = (result.height + dilation.height - 1) / dilation.height
+    let columns = (result.width + dilation.width - 1) / dilation.width
+    if rows == 2 && columns == 2 && gridPadding == (1, 1) { return WinogradTiling(twoByTwo: images) }
+    return WinogradTiling(images: images, rows: rows, columns: columns)
   }
 
   /// The images that a dilated convolution falls into: each of every dilation-th row and column.
@@ -360,9 +366,9 @@ struct WinogradCost {
     let pairs = Double(tiling.points * planes) * Double(rows) / Double(max(1, tiles))
     let products = Int(pairs) * channels * panels(columns) * 2 * shape.kernel.depth
     // A transform of one vector of channels takes about as long as 250 (input, output) or 200 (filter)
-    // multiplications.
-    let transforms = tiles * (channels + columns) / lanes * 250
-    let filters = channels * panels(columns) * 2 * 200 * shape.kernel.depth
+    // multiplications; where an image has four places, a quarter of that.
+    let transforms = tiles * (channels + columns) / lanes * (tiling.isTwoByTwo ? 60 : 250)
+    let filters = channels * panels(columns) * 2 * (tiling.isTwoByTwo ? 50 : 200) * shape.kernel.depth
     return Double(products + transforms + filters)
   }
 
@@ -502,9 +508,10 @@ func winogradWeightGradient(
     columns: columns, columnStride: (filterChannels ?? channels) * taps, run: channels, runStride: taps, taps: taps,
     tapStride: 1,
     merged: 1, groupStride: 0)
+  let filterGradient = tiling.isTwoByTwo ? winograd.transformFilterGradientForTwo : winograd.transformFilterGradient
   func finish(_ panel: Int, _ sums: UnsafePointer<Float>, _ scratch: UnsafeMutablePointer<Float>) {
     for tap in 0..<depthTaps {
-      winograd.transformFilterGradient(sums + tap * planeSize, channels, scratch + tap * 9 * channels * width)
+      filterGradient(sums + tap * planeSize, channels, scratch + tap * 9 * channels * width)
     }
     kernels.unpackFilters(layout, scratch, panel, 1, channels, gradWeight)
   }
