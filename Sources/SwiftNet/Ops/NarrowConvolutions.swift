@@ -181,7 +181,7 @@ extension Tensor {
       let taps = try Tensor(
         empty: [shape.outChannels, shape.groupInChannels, kernel.depth, kernel.height, kernel.width], dtype: dtype)
       try narrowWeightGradient(part.shape, grad, taps)
-      return part.scatter(try taps.pointer(), of: shape, size: dtype.size, into: try out.mutablePointer())
+      return try part.scatter(try taps.pointer(), of: shape, size: dtype.size, into: try out.mutablePointer())
     }
     switch way(shape, gradient: false) {
     case .pairs(let pairs):

@@ -1,3 +1,4 @@
+import CIntrinsics
 import KernelTypes
 
 /// Convolution with any strides (elements; N, C, D, H, W) of the input. The weight is contiguous (O, I/groups,
@@ -103,7 +104,7 @@ func convolutionWeightGradient(
     try convolutionWeightGradient(
       type, part.shape, input: input, inputStrides: inputStrides, gradOutput: gradOutput,
       gradOutputStrides: gradOutputStrides, gradWeight: taps.pointer, gradBias: gradBias, using: table)
-    return part.scatter(taps.pointer, of: shape, size: type.size, into: gradWeight)
+    return try part.scatter(taps.pointer, of: shape, size: type.size, into: gradWeight)
   }
   if try winogradWeightGradient(
     shape, input: input, inputStrides: inputStrides, gradOutput: gradOutput,
@@ -157,32 +158,35 @@ struct KernelPart {
       .part, [first.depth, first.height, first.width, shape.kernel.depth, shape.kernel.height, shape.kernel.width])
   }
 
-  /// Copies the taps of some filters: from their places in the whole kernel to those in the part, or back.
+  /// Copies the taps of `count` filters: from their places in the whole kernel to those in the part, or back.
   private func copyTaps<T>(
-    _ filters: Range<Int>, of whole: ConvolutionShape, from: UnsafePointer<T>, to: UnsafeMutablePointer<T>,
-    gathering: Bool
+    _ count: Int, of whole: ConvolutionShape, from: UnsafePointer<T>, to: UnsafeMutablePointer<T>, gathering: Bool
   ) {
     let (part, full) = (shape.kernel, whole.kernel)
-    for filter in filters {
-      for d in 0..<part.depth {
-        for h in 0..<part.height {
-          let inPart = ((filter &* part.depth &+ d) &* part.height &+ h) &* part.width
-          let row = (filter &* full.depth &+ first.depth &+ d) &* full.height &+ first.height &+ h
-          let inWhole = row &* full.width &+ first.width
-          let source = from + (gathering ? inWhole : inPart), target = to + (gathering ? inPart : inWhole)
-          for w in 0..<part.width { target[w] = source[w] }
+    let firstTap = (first.depth * full.height + first.height) * full.width + first.width
+    let (step, partStep) = (full.count, part.count)
+    for d in 0..<part.depth {
+      for h in 0..<part.height {
+        for w in 0..<part.width {
+          let inWhole = firstTap + (d * full.height + h) * full.width + w
+          let inPart = (d * part.height + h) * part.width + w
+          if gathering {
+            for filter in 0..<count { to[filter &* partStep &+ inPart] = from[filter &* step &+ inWhole] }
+          } else {
+            for filter in 0..<count { to[filter &* step &+ inWhole] = from[filter &* partStep &+ inPart] }
+          }
         }
       }
     }
   }
 
   private func copyTaps(
-    _ filters: Range<Int>, of whole: ConvolutionShape, size: Int, from: UnsafeRawPointer,
-    to: UnsafeMutableRawPointer, gathering: Bool
+    _ count: Int, of whole: ConvolutionShape, size: Int, from: UnsafeRawPointer, to: UnsafeMutableRawPointer,
+    gathering: Bool
   ) {
     func run<T>(_: T.Type) {
       copyTaps(
-        filters, of: whole, from: from.assumingMemoryBound(to: T.self), to: to.assumingMemoryBound(to: T.self),
+        count, of: whole, from: from.assumingMemoryBound(to: T.self), to: to.assumingMemoryBound(to: T.self),
         gathering: gathering)
     }
     switch size {
@@ -192,24 +196,50 @@ struct KernelPart {
     }
   }
 
+  /// Filters whose taps are copied at a time, which stay in the first-level cache meanwhile.
+  private func block(_ whole: ConvolutionShape) -> Int { 16 * max(1, 256 / whole.kernel.count) }
+
   func gather(
     _ weight: UnsafeRawPointer, of whole: ConvolutionShape, size: Int, into taps: UnsafeMutableRawPointer
   ) {
     let filters = shape.outChannels * shape.groupInChannels
-    parallelFor(filters, grain: 1 << 13) { start, end in
-      copyTaps(start..<end, of: whole, size: size, from: weight, to: taps, gathering: true)
+    let block = block(whole)
+    parallelFor(filters, grain: 16 * block) { start, end in
+      for filter in stride(from: start, to: end, by: block) {
+        copyTaps(
+          min(block, end - filter), of: whole, size: size, from: weight + filter * whole.kernel.count * size,
+          to: taps + filter * shape.kernel.count * size, gathering: true)
+      }
     }
   }
 
-  /// The other taps get zeros.
+  /// The other taps get zeros. Filters are put together in the cache, where the zeros stay between the taps; a megabyte
+  /// and more goes past it from there, since the optimizer reads it much later.
   func scatter(
     _ taps: UnsafeRawPointer, of whole: ConvolutionShape, size: Int, into weight: UnsafeMutableRawPointer
-  ) {
+  ) throws {
     let filters = shape.outChannels * shape.groupInChannels
+    let block = block(whole)
     let filterBytes = whole.kernel.count * size
-    parallelFor(filters, grain: 1 << 13) { start, end in
-      memset(weight + start * filterBytes, 0, (end - start) * filterBytes)
-      copyTaps(start..<end, of: whole, size: size, from: taps, to: weight, gathering: false)
+    let isLarge = filters * filterBytes >= 1 << 20
+    let slots = try ScratchSlots(bytes: block * filterBytes)
+    parallelFor(filters, grain: 16 * block) { start, end in
+      slots.with { place in
+        memset(place, 0, block * filterBytes)
+        for filter in stride(from: start, to: end, by: block) {
+          let count = min(block, end - filter)
+          copyTaps(
+            count, of: whole, size: size, from: taps + filter * shape.kernel.count * size, to: place,
+            gathering: false)
+          let target = weight + filter * filterBytes
+          if isLarge {
+            sn_stream_copy(target, place, count * filterBytes)
+          } else {
+            target.copyMemory(from: place, byteCount: count * filterBytes)
+          }
+        }
+      }
+      if isLarge { sn_stream_fence() }
     }
   }
 }

@@ -15,7 +15,7 @@ func pointwiseWeightGradient(
     kernels.rows <= 6 && shape.inChannels >= 128 && shape.outChannels >= 16
     && shape.outputPixels >= max(2048, 8 * max(shape.inChannels, shape.outChannels))
   let isStrided = shape.stride != one
-  guard type == .float32, shape.groups == 1, isDeep || (shape.inChannels >= 512 && !isStrided), shape.kernel == one,
+  guard type == .float32, shape.groups == 1, isDeep || (shape.inChannels >= 2048 && !isStrided), shape.kernel == one,
     shape.padding == Extents(0, 0, 0)
   else { return false }
   // With a stride, the places that are read are copied.

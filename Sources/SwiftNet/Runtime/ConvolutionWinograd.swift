@@ -259,8 +259,8 @@ struct WinogradConvolution {
   private func runByColumns(_ x: Arguments, _ prepared: PreparedFilters?) throws {
     let (pointStride, tileStride) = winogradTileStrides(channels)
     let transformed = try Scratch(bytes: tiles * tileStride * 4)
-    // 128 channels of 32 columns at 36 points: 590 kB.
-    let part = 128
+    // 128 channels of 32 columns at 36 points, or 512 at nine: 590 kB.
+    let part = tiling.isTwoByTwo ? 512 : 128
     let productSize = productSize(tiles)
     let filterSize = 36 * winogradPointStride(min(part, channels), tileColumns)
     let slots = try ScratchSlots(bytes: (productSize + 9 * panelSize + filterSize) * 4)
