@@ -84,6 +84,14 @@ public enum ElementwiseOp: Int, CaseIterable, Sendable {
   /// min(max(a, b), c)
   case clampTensor
 
+  // What programs make of several steps, see `ElementwiseProgram.merged`.
+  /// max(a + p * b, 0)
+  case addRelu
+  /// max(a + p * b * c, 0)
+  case addcmulRelu
+  /// max(a + p * b * c + d, 0)
+  case addcmulAddRelu
+
   /// The spelling in the C ABI and in messages.
   public var name: String { self == .where ? "where" : String(describing: self) }
 }

@@ -3,6 +3,13 @@ import KernelTypes
 // Rational and piecewise linear activations as vectors.
 
 @inline(__always) private func relu<V: FloatVector>(_ x: V) -> V { V.select(x .< V.zero, V.zero, x) }
+@inline(__always) private func addRelu<V: FloatVector>(_ a: V, _ b: V, _ s: Parameters<V>) -> V { relu(add(a, b, s)) }
+@inline(__always) private func addProductRelu<V: FloatVector>(_ a: V, _ b: V, _ c: V, _ s: Parameters<V>) -> V {
+  relu(addProduct(a, b, c, s))
+}
+@inline(__always) private func addProductAddRelu<V: FloatVector>(
+  _ a: V, _ b: V, _ c: V, _ d: V, _ s: Parameters<V>
+) -> V { relu(addProduct(a, b, c, s) + d) }
 @inline(__always) private func relu6<V: FloatVector>(_ x: V) -> V { bounded(x, V.zero, V(6)) }
 
 /// min(max(x, low), high) for bounds that are numbers; NaN stays.
@@ -130,6 +137,9 @@ private enum Softplus: MathFunction {
 
 func registerActivations(_ table: inout ElementwiseKernels) {
   table.unary(.relu, relu, relu)
+  table.binary(.addRelu, addRelu, addRelu)
+  table.ternary(.addcmulRelu, addProductRelu, addProductRelu)
+  table.quaternary(.addcmulAddRelu, addProductAddRelu, addProductAddRelu)
   table.unary(.relu6, relu6, relu6)
   table.unary(.leakyRelu, leakyRelu, leakyRelu)
   table.binary(.prelu, prelu, prelu)

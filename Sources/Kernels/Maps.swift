@@ -140,6 +140,30 @@ func map3<V: Lanes>(
   }
 }
 
+@inline(__always)
+func map4<V: Lanes>(
+  _ operands: UnsafePointer<Operand>, _ out: UnsafeMutableRawPointer, _ n: Int, _ body: (V, V, V, V) -> V
+) {
+  let a = operands[0], b = operands[1], c = operands[2], d = operands[3]
+  if n <= 0 { return }
+  let a0 = broadcast(a, V.self), b0 = broadcast(b, V.self), c0 = broadcast(c, V.self), d0 = broadcast(d, V.self)
+  let step = MemoryLayout<V>.stride
+  let rest = n % V.scalarCount
+  var offset = 0
+  for _ in 0..<(n / V.scalarCount) {
+    let result = body(
+      loadVector(a, offset, a0), loadVector(b, offset, b0), loadVector(c, offset, c0), loadVector(d, offset, d0))
+    out.storeBytes(of: result, toByteOffset: offset, as: V.self)
+    offset += step
+  }
+  if rest > 0 {
+    let result = body(
+      loadTail(a, offset, rest, a0), loadTail(b, offset, rest, b0), loadTail(c, offset, rest, c0),
+      loadTail(d, offset, rest, d0))
+    storeTail(result, out + offset, rest)
+  }
+}
+
 /// Scalar loops, for functions that come from the C library or branch a lot. `In` is the lane's type and `T`
 /// the type of the arithmetic.
 @inline(__always)
@@ -227,6 +251,21 @@ extension ElementwiseKernels {
     self[op, .f64] = ElementwiseKernel { a, out, n, s in
       let parameters = Parameters<Doubles>(s)
       map3(a, out, n) { d($0, $1, $2, parameters) }
+    }
+  }
+
+  @inline(__always)
+  mutating func quaternary(
+    _ op: ElementwiseOp, _ f: @escaping (Floats, Floats, Floats, Floats, Parameters<Floats>) -> Floats,
+    _ d: @escaping (Doubles, Doubles, Doubles, Doubles, Parameters<Doubles>) -> Doubles
+  ) {
+    self[op, .f32] = ElementwiseKernel { a, out, n, s in
+      let parameters = Parameters<Floats>(s)
+      map4(a, out, n) { f($0, $1, $2, $3, parameters) }
+    }
+    self[op, .f64] = ElementwiseKernel { a, out, n, s in
+      let parameters = Parameters<Doubles>(s)
+      map4(a, out, n) { d($0, $1, $2, $3, parameters) }
     }
   }
 

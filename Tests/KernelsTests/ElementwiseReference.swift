@@ -253,6 +253,15 @@ func realReferences() -> [(ElementwiseOp, RealOperation)] {
 
   ternary(.where) { $0 != 0 ? $1 : $2 }
   ternary(.addcmul, Scalars(0.5)) { $0 + 0.5 * $1 * $2 }
+  ternary(.addcmulRelu, Scalars(0.5)) { max($0 + 0.5 * $1 * $2, 0) }
+  binary(.addRelu, Scalars(0.5)) { max($0 + 0.5 * $1, 0) }
+  table.append(
+    (
+      .addcmulAddRelu,
+      RealOperation(
+        operands: 4, domain: { coarse($1) }, scalars: Scalars(0.5), tolerance: (1e-6, 2e-15),
+        formula: { a, _ in max(a[0] + 0.5 * a[1] * a[2] + a[3], 0) })
+    ))
   ternary(.addcdiv, Scalars(0.5), third: positive) { $0 + 0.5 * $1 / $2 }
   ternary(.lerp) { $0 + $2 * ($1 - $0) }
   ternary(.clampTensor) { min(max($0, $1), $2) }

@@ -389,3 +389,38 @@ def test_operand_changed_by_another_thread(read):
         actual = read(result)
         other.join()
         np.testing.assert_allclose(actual, expected, rtol=1e-5)
+
+
+def at_once(value):
+    """The same tensor, computed."""
+    value.data_ptr()
+    return value
+
+
+def as_it_comes(value):
+    return value
+
+
+MERGED = [
+    lambda c, m, x, z, s, t: m.addcmul(t, x, s).relu(),
+    lambda c, m, x, z, s, t: c(c(m.addcmul(t, x, s)) + z).relu(),
+    lambda c, m, x, z, s, t: c(z + c(m.addcmul(t, x, s, value=0.5))).relu(),
+    lambda c, m, x, z, s, t: c(c(m.addcmul(t, x, s)) + c(m.addcmul(s, z, t))).relu(),
+    lambda c, m, x, z, s, t: c(m.add(c(m.addcmul(t, x, s)), z, alpha=0.5)).relu(),
+    lambda c, m, x, z, s, t: c(c(c(x + z).relu()) * 2 - z).relu(),
+    # Others need what would be merged.
+    lambda c, m, x, z, s, t: (lambda y: c(c(y.relu()) + y))(c(x + z)),
+    lambda c, m, x, z, s, t: (lambda y: c(c(c(y + z).relu()) * y))(c(m.addcmul(t, x, s))),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("shape, small", [((4, 16, 31, 33), (1, 16, 1, 1)), ((190, 181), (181,)), ((30011,), (1,))])
+@pytest.mark.parametrize("index", range(len(MERGED)))
+def test_merged_steps_give_the_same_numbers(index, shape, small, dtype):
+    """Batch normalization, a residual and ReLU are one step of a program, with the rounding of all three."""
+    x, z = (values(swiftnet, *shape, offset=k).to(getattr(swiftnet, dtype)) for k in range(2))
+    s, t = (values(swiftnet, *small, offset=k).to(getattr(swiftnet, dtype)) for k in (2, 3))
+    x[..., 0] = float("nan")
+    merged, single = (MERGED[index](compute, swiftnet, x, z, s, t) for compute in (as_it_comes, at_once))
+    np.testing.assert_array_equal(merged.double().numpy(), single.double().numpy())

@@ -120,6 +120,61 @@ struct ElementwiseProgram {
   }
 }
 
+extension ElementwiseProgram {
+  /// The same program with what batch normalization, a residual and ReLU make of an element in one step: between steps a
+  /// tile goes through the first-level cache, and while a step finds everything there, nothing comes from memory.
+  func merged() -> ElementwiseProgram {
+    if steps.count < 2 || lane == .i64 { return self }
+    var uses = [Int](repeating: 0, count: steps.count)
+    for step in steps {
+      for case .step(let earlier) in step.sources { uses[earlier] += 1 }
+    }
+    /// The step that a source is, if it is such an operation and nobody else needs its result.
+    func only(_ source: Source, _ op: ElementwiseOp) -> Int? {
+      guard case .step(let index) = source, steps[index].op == op, uses[index] == 1, steps[index].roundTo == nil
+      else { return nil }
+      return index
+    }
+    var isMerged = [Bool](repeating: false, count: steps.count)
+    var merged: [(op: ElementwiseOp, sources: [Source], scalars: Scalars)?] = steps.map { _ in nil }
+    for (index, step) in steps.enumerated() where step.op == .relu && step.roundTo == nil {
+      if let product = only(step.sources[0], .addcmul) {
+        merged[index] = (.addcmulRelu, steps[product].sources, steps[product].scalars)
+        isMerged[product] = true
+      } else if let sum = only(step.sources[0], .add) {
+        isMerged[sum] = true
+        let addends = steps[sum].sources
+        // Of two products the later one.
+        let products = [0, 1].compactMap { side in only(addends[side], .addcmul).map { (step: $0, side: side) } }
+        if steps[sum].scalars.p == 1, let last = products.max(by: { $0.step < $1.step }) {
+          merged[index] = (
+            .addcmulAddRelu, steps[last.step].sources + [addends[1 - last.side]], steps[last.step].scalars
+          )
+          isMerged[last.step] = true
+        } else {
+          merged[index] = (.addRelu, addends, steps[sum].scalars)
+        }
+      }
+    }
+    if !isMerged.contains(true) { return self }
+    var result = ElementwiseProgram(lane: lane, leaves: leaves, steps: [])
+    var places = [Int](repeating: 0, count: steps.count)
+    for (index, step) in steps.enumerated() where !isMerged[index] {
+      places[index] = result.steps.count
+      let sources = (merged[index]?.sources ?? step.sources).map { source in
+        if case .step(let earlier) = source { Source.step(places[earlier]) } else { source }
+      }
+      var moved = step
+      moved.sources = sources
+      if let one = merged[index], let kernel = kernels.elementwise[one.op, lane] {
+        moved = Step(one.op, kernel: kernel, sources: sources, scalars: one.scalars, roundTo: nil)
+      }
+      result.steps.append(moved)
+    }
+    return result
+  }
+}
+
 extension Tensor {
   /// Whether all elements are one in memory, as after `expand`.
   var isOneValue: Bool {

@@ -61,6 +61,7 @@ final class ElementwisePlan {
   /// - Parameter walk: strides of a dense tensor of the same shape, in whose order the elements are computed; the
   ///   result's where nothing else is said.
   init(_ program: ElementwiseProgram, _ shape: [Int], _ strides: [Int], walk: [Int]? = nil, _ out: Tensor?) throws {
+    let program = program.merged()
     self.program = program
     laneSize = program.lane.size
     transpose = laneSize == 4 ? kernels.gemm.f32.transpose : kernels.gemm.f64.transpose
