@@ -279,6 +279,8 @@ final class ConvolutionTests: XCTestCase {
         // The weight gradient takes some channels at a time.
         shape(2, 320, 264, [7, 6], kernel: [3, 3], padding: 1),
         shape(1, 256, 256, [28, 4], kernel: [3, 3], padding: 1),
+        // More channels than the transformed tiles stay in the cache with.
+        shape(4, 432, 160, [31, 31], kernel: [3, 3], padding: 1),
       ], winograd: true)
   }
 

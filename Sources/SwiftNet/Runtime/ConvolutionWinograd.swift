@@ -143,10 +143,17 @@ struct WinogradConvolution {
     36 * winogradProductStride(tiles, table.gemm.f32.rows, tileColumns)
   }
 
-  /// The direct form [tap][channels][columns] of one panel of filters.
-  private func packFilters(_ x: Arguments, _ panel: Int, _ packed: UnsafeMutableRawPointer) {
+  /// The direct form [tap][channels][columns] of one panel of filters, or of some of their channels.
+  private func packFilters(
+    _ x: Arguments, _ panel: Int, _ packed: UnsafeMutableRawPointer, channels part: Range<Int>? = nil
+  ) {
+    let part = part ?? 0..<channels
+    var layout = x.layout
+    layout.run = part.count
     // The kernel writes a panel at its number times its size.
-    table.gemm.f32.packFilters(x.layout, x.weight, panel, 1, packed - panel * x.layout.taps * panelSize * 4)
+    table.gemm.f32.packFilters(
+      layout, x.weight + part.lowerBound * layout.runStride * 4, panel, 1,
+      packed - panel * layout.taps * part.count * tileColumns * 4)
   }
 
   /// The plane of the source that a plane of the kernel sees from one of the result; nil in the padding.
@@ -257,13 +264,19 @@ struct WinogradConvolution {
   /// Few tiles and large filters: the tiles are transformed once; then a task takes a block of columns, whose
   /// filters it transforms a few channels at a time, so that they never leave the second-level cache.
   private func runByColumns(_ x: Arguments, _ prepared: PreparedFilters?) throws {
-    let (pointStride, tileStride) = winogradTileStrides(channels)
-    let transformed = try Scratch(bytes: tiles * tileStride * 4)
     // 128 channels of 32 columns at 36 points, or 512 at nine: 590 kB.
     let part = tiling.isTwoByTwo ? 512 : 128
+    // Of many channels, which would not stay in the third-level cache for the next panel, some at a time.
+    let most = max(1, (12 << 20) / (tiles * 36 * 4 * part)) * part
+    let slabs = (channels + most - 1) / most
+    let slab = slabs == 1 ? channels : (channels / slabs + part - 1) / part * part
+    let (pointStride, tileStride) = winogradTileStrides(slab)
+    let transformed = try Scratch(bytes: tiles * tileStride * 4)
     let productSize = productSize(tiles)
-    let filterSize = 36 * winogradPointStride(min(part, channels), tileColumns)
-    let slots = try ScratchSlots(bytes: (productSize + 9 * panelSize + filterSize) * 4)
+    let filterSize = 36 * winogradPointStride(min(part, slab), tileColumns)
+    let packedSize = 9 * slab * tileColumns
+    let slots = try ScratchSlots(bytes: (productSize + packedSize + filterSize) * 4)
+    let sums = slab < channels ? try Scratch(bytes: x.panels * productSize * 4) : nil
     // Where filters are kept, in the direct form: transformed they are four times as large, and come from memory.
     let form = PreparedFilters.Form(.winogradPanels, [gradient ? 1 : 0, tileColumns, x.group] + x.layout.form)
     let kept = try prepared.map {
@@ -273,27 +286,34 @@ struct WinogradConvolution {
         }
       }
     }
-    parallelFor(tiles, grain: 4) { first, last in
-      var images = x.images
-      table.winograd.images(type).transformSource(
-        &images, first, last - first, transformed.of(Float.self) + first * tileStride, tileStride, pointStride)
-    }
-    parallelFor(x.panels, grain: 1) { start, end in
-      slots.with { scratch in
-        let products = scratch.assumingMemoryBound(to: Float.self)
-        let room = products + productSize
-        let filters = room + 9 * panelSize
-        for panel in start..<end {
-          let packed = kept.map { $0.of(Float.self) + panel * 9 * panelSize } ?? room
-          if kept == nil { packFilters(x, panel, packed) }
-          for first in stride(from: 0, to: channels, by: part) {
-            let count = min(part, channels - first)
-            transformFilter(packed, channels, (first, count), gradient, filters)
-            multiply(
-              [UnsafePointer(transformed.of(Float.self) + first)], [UnsafePointer(filters)], tileStride: tileStride,
-              pointStride: pointStride, 0, tiles, channels: count, panel, adding: first > 0, to: products)
+    for slabStart in stride(from: 0, to: channels, by: slab) {
+      let slabChannels = slabStart..<min(slabStart + slab, channels)
+      parallelFor(tiles, grain: 4) { first, last in
+        var images = x.images
+        images.pointer += slabStart * type.size
+        images.channels = slabChannels.count
+        table.winograd.images(type).transformSource(
+          &images, first, last - first, transformed.of(Float.self) + first * tileStride, tileStride, pointStride)
+      }
+      parallelFor(x.panels, grain: 1) { start, end in
+        slots.with { scratch in
+          let room = scratch.assumingMemoryBound(to: Float.self)
+          let filters = room + productSize + packedSize
+          for panel in start..<end {
+            let products = sums.map { $0.of(Float.self) + panel * productSize } ?? room
+            let packed = kept.map { $0.of(Float.self) + panel * 9 * panelSize } ?? room + productSize
+            if kept == nil { packFilters(x, panel, packed, channels: slabChannels) }
+            let (packedChannels, packedStart) = kept == nil ? (slabChannels.count, slabStart) : (channels, 0)
+            for first in stride(from: slabStart, to: slabChannels.upperBound, by: part) {
+              let count = min(part, slabChannels.upperBound - first)
+              transformFilter(packed, packedChannels, (first - packedStart, count), gradient, filters)
+              multiply(
+                [UnsafePointer(transformed.of(Float.self) + (first - slabStart))], [UnsafePointer(filters)],
+                tileStride: tileStride, pointStride: pointStride, 0, tiles, channels: count, panel, adding: first > 0,
+                to: products)
+            }
+            if slabChannels.upperBound == channels { finish(x, products, 0, tiles, 0, panel) }
           }
-          finish(x, products, 0, tiles, 0, panel)
         }
       }
     }
