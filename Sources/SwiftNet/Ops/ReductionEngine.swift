@@ -195,16 +195,23 @@ struct ReductionEngine {
     let target = accumulators + first
     parameters.withUnsafeBufferPointer { values in
       let parameter = values.baseAddress.map { $0 + first }
-      withUnsafeTemporaryAllocation(byteCount: ReductionEngine.columns * 8, alignment: 64) { scratch in
+      // Of another dtype, some rows are converted at a time: a kernel begins with sums of its own.
+      let rowBytes = width * lane.size
+      let rowsAtOnce = isLane && columnStride == 1 ? 0 : max(1, (1 << 15) / max(rowBytes, 1))
+      withUnsafeTemporaryAllocation(byteCount: rowsAtOnce * rowBytes, alignment: 64) { scratch in
         let tile = scratch.baseAddress.unsafelyUnwrapped
         reduced.forEachRun(start, n) { offset, stride, _, count in
           if isLane, columnStride == 1 {
             column(origin + offset &* size, count, stride &* size, width, target, parameter)
             return
           }
-          for i in 0..<count {
-            load(origin + (offset &+ i &* stride) &* size, columnStride, tile, width)
-            column(tile, 1, 0, width, target, parameter)
+          for first in Swift.stride(from: 0, to: count, by: rowsAtOnce) {
+            let rows = min(rowsAtOnce, count - first)
+            for row in 0..<rows {
+              load(
+                origin + (offset &+ (first &+ row) &* stride) &* size, columnStride, tile + row &* rowBytes, width)
+            }
+            column(tile, rows, rowBytes, width, target, parameter)
           }
         }
       }
