@@ -80,7 +80,10 @@ struct ElementwiseProgram {
       withExtendedLifetime(plan) {}
       return
     }
-    parallelFor(count, grain: ElementwiseProgram.grain) { start, end in plan.runTiles(start, end, nil) }
+    let isConversion = plan.isConversion
+    parallelFor(count, grain: ElementwiseProgram.grain) { start, end in
+      if isConversion { plan.convert(start, end) } else { plan.runTiles(start, end, nil) }
+    }
     withExtendedLifetime(plan) {}
   }
 

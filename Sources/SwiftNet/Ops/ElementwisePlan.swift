@@ -279,6 +279,22 @@ final class ElementwisePlan {
     for (index, view) in views.enumerated() { leaves.append(makeView(index, view, merged[index])) }
   }
 
+  /// Whether the whole program is the conversion of dense elements from or to lane values: one kernel does it, without a
+  /// tile between.
+  var isConversion: Bool {
+    guard program.steps.count == 1, program.steps[0].op == .copy, !hasRounding, leaves.count == 1,
+      output.kind == .contiguous
+    else { return false }
+    return leaves[0].kind == .contiguous ? !writesDirectly : leaves[0].kind == .converted && writesDirectly
+  }
+
+  /// Of such a program, the elements `start..<end`.
+  func convert(_ start: Int, _ end: Int) {
+    let leaf = leaves[0]
+    let from = leaf.pointer + start &* leaf.dtype.size, to = outputPointer + start &* output.dtype.size
+    if writesDirectly { loads[0]?(from, 1, to, end - start) } else { store(from, to, 1, end - start) }
+  }
+
   /// Runs the steps over the elements `start..<end` of the iteration; each tile of results goes to `sink`, or to the
   /// output without one. (Everything is read through unsafe buffers: counting references would cost more than a step.)
   func runTiles(_ start: Int, _ end: Int, _ sink: ((UnsafeRawPointer, Int) -> Void)?) {
