@@ -179,6 +179,7 @@ def layers():
         ("max pooling 3×3, stride 2", lambda library: library.nn.MaxPool2d(3, 2, 1), True),
         ("average pooling 2×2", lambda library: library.nn.AvgPool2d(2), True),
         ("adaptive average pooling to 1", lambda library: library.nn.AdaptiveAvgPool2d(1), True),
+        ("bilinear interpolation, ×2", lambda library: library.nn.Upsample(scale_factor=2, mode="bilinear"), True),
         ("leaky relu", lambda library: library.nn.LeakyReLU(), True),
         ("dropout", lambda library: library.nn.Dropout(0.5), True),
     ]:

@@ -11,6 +11,7 @@ public final class KernelTable: @unchecked Sendable {
   public var gemm = GemmKernels()
   public var thin = ThinKernels()
   public var pool = PoolKernels()
+  public var resampling = ResamplingKernels()
   public var norm = NormKernels()
   public var softmax = SoftmaxKernels()
   public var optimizers = OptimizerKernels()

@@ -25,6 +25,7 @@ public func makeKernelTable() -> KernelTable {
   registerGemm(&table.gemm)
   registerThinProducts(&table.thin)
   registerPooling(&table.pool)
+  registerResampling(&table.resampling)
   registerNormalization(&table.norm)
   registerSoftmax(&table.softmax)
   registerSorting(&table.sort)

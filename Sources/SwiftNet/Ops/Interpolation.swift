@@ -49,14 +49,22 @@ extension Tensor {
         size, mode: mode, scales: scales, alignCorners: alignCorners, antialias: antialias
       ).to(dtype)
     }
-    var result = self
-    // The dimension that shrinks most goes first in memory traffic; the order does not matter for the result.
-    for d in size.indices {
+    let maps = size.indices.map { d -> SparseRows? in
       let n = shape[d + 2]
-      if n == size[d], scales == nil || mode == .nearest || alignCorners { continue }
+      if n == size[d], scales == nil || mode == .nearest || alignCorners { return nil }
       let axis = InterpolationAxis(
         inputSize: n, outputSize: size[d], factor: scales?[d], alignCorners: alignCorners)
-      result = try result.mapped(axis.rows(mode, antialias: antialias), along: d + 2)
+      return axis.rows(mode, antialias: antialias)
+    }
+    var result = self
+    var d = 0
+    while d < maps.count {
+      let next = d + 1 < maps.count ? maps[d + 1] : nil
+      if let map = maps[d] {
+        result = try result.mapped(map, then: next, along: d + 2)
+        if next != nil { d += 1 }
+      }
+      d += 1
     }
     return result === self ? try self * 1.0 : result
   }

@@ -1,0 +1,70 @@
+import KernelTypes
+
+// Interpolation: a place of the result is a sum of few places of the source. Loop order: output, vectors of adjacent
+// numbers (channels, or whole rows of the image), entries. Where numbers of one line have no neighbours to share a weight
+// with (the last dimension of row-major images), outputs are taken one by one.
+
+/// `count` vectors of one output from number `at` on.
+@inline(__always)
+private func sum<T: ProductScalar>(
+  _ source: UnsafePointer<T>, _ places: UnsafePointer<Int>, _ weights: UnsafePointer<T>, _ entries: Int, _ inner: Int,
+  _ at: Int
+) -> T.Vector {
+  var total = load(source + (places[0] * inner + at)) * T.Vector(repeating: weights[0])
+  for entry in 1..<max(entries, 1) {
+    total = T.fused(
+      load(source + (places[entry] * inner + at)), T.Vector(repeating: weights[entry]), plus: total)
+  }
+  return total
+}
+
+@inline(__always)
+private func mapLine<T: ProductScalar>(_ arguments: UnsafePointer<LineMap>, _: T.Type) {
+  let x = arguments.pointee
+  let source = x.source.assumingMemoryBound(to: T.self)
+  let weights = x.weights.assumingMemoryBound(to: T.self)
+  var target = x.target.assumingMemoryBound(to: T.self)
+  let inner = x.inner, lanes = T.Vector.scalarCount
+  if inner == 1 {
+    for output in x.outputs {
+      var total: T = 0
+      for entry in x.starts[output]..<x.starts[output + 1] { total += weights[entry] * source[x.places[entry]] }
+      target[output - x.outputs.lowerBound] = total
+    }
+    return
+  }
+  for output in x.outputs {
+    let first = x.starts[output], entries = x.starts[output + 1] - first
+    let places = x.places + first, factors = weights + first
+    if entries == 0 {
+      for i in 0..<inner { target[i] = 0 }
+    } else if inner < lanes {
+      for i in 0..<inner {
+        var total = factors[0] * source[places[0] * inner + i]
+        for entry in 1..<max(entries, 1) { total += factors[entry] * source[places[entry] * inner + i] }
+        target[i] = total
+      }
+    } else {
+      var at = 0
+      while at + 2 * lanes <= inner {
+        let a = sum(source, places, factors, entries, inner, at)
+        let b = sum(source, places, factors, entries, inner, at + lanes)
+        store(a, target + at)
+        store(b, target + (at + lanes))
+        at += 2 * lanes
+      }
+      while at < inner {
+        // The last vector takes some numbers again.
+        let place = min(at, inner - lanes)
+        store(sum(source, places, factors, entries, inner, place), target + place)
+        at += lanes
+      }
+    }
+    target += inner
+  }
+}
+
+func registerResampling(_ table: inout ResamplingKernels) {
+  table.f32 = { mapLine($0, Float.self) }
+  table.f64 = { mapLine($0, Double.self) }
+}
