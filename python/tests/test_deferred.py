@@ -424,3 +424,18 @@ def test_merged_steps_give_the_same_numbers(index, shape, small, dtype):
     x[..., 0] = float("nan")
     merged, single = (MERGED[index](compute, swiftnet, x, z, s, t) for compute in (as_it_comes, at_once))
     np.testing.assert_array_equal(merged.double().numpy(), single.double().numpy())
+
+
+def test_a_loss_of_two_parts_leaves_one_gradient():
+    """Cross entropy and overlap of one sigmoid: three gradients of it, which are one pass, and no map between."""
+    x = swiftnet.randn(8, 4, 64, 64).requires_grad_()
+    truth = (swiftnet.randn(8, 4, 64, 64) > 0).float().view(-1)
+    p = x.sigmoid().view(-1)
+    overlap = (2 * (p * truth).sum() + 1) / (p.sum() + truth.sum() + 1)
+    loss = swiftnet.nn.functional.binary_cross_entropy(p, truth) + 1 - overlap
+    loss.data_ptr()
+    before = swiftnet.memory.statistics()["live"]
+    swiftnet.memory.reset_peak()
+    loss.backward()
+    x.grad.data_ptr()
+    assert swiftnet.memory.peak() - before < 1.6 * x.numel() * 4

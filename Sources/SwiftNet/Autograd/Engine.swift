@@ -294,8 +294,8 @@ public enum Engine {
         }
         let sum = try present.adding(gradient)
         if sum.memory.isDeferred, !sum.requiresGrad {
-          if isThird {
-            // More than two would all be held until somebody reads their sum.
+          if isThird, sum.memory.recipe?.readsMany != false {
+            // More than two maps would all be held until somebody reads their sum.
             _ = try sum.memory.pointer
             own.insert(ObjectIdentifier(sum))
           } else {

@@ -90,7 +90,7 @@ final class ElementwiseRecipe {
   var readsMany: Bool {
     guard isElementwise, let count = try? Shape.count(shape) else { return false }
     var large = 0
-    for case .tensor(let tensor) in program.leaves where tensor.count * 8 > count { large += 1 }
+    for case .tensor(let tensor) in program.leaves where tensor.count * 8 > count && !tensor.isOneValue { large += 1 }
     return large > 2
   }
 
