@@ -4,14 +4,14 @@ import KernelTypes
 // numbers (channels, or whole rows of the image), entries. Where numbers of one line have no neighbours to share a weight
 // with (the last dimension of row-major images), outputs are taken one by one.
 
-/// `count` vectors of one output from number `at` on.
+/// A vector of one output, from number `at` on; there is at least one entry.
 @inline(__always)
 private func sum<T: ProductScalar>(
   _ source: UnsafePointer<T>, _ places: UnsafePointer<Int>, _ weights: UnsafePointer<T>, _ entries: Int, _ inner: Int,
   _ at: Int
 ) -> T.Vector {
   var total = load(source + (places[0] * inner + at)) * T.Vector(repeating: weights[0])
-  for entry in 1..<max(entries, 1) {
+  for entry in 1..<entries {
     total = T.fused(
       load(source + (places[entry] * inner + at)), T.Vector(repeating: weights[entry]), plus: total)
   }
@@ -41,7 +41,7 @@ private func mapLine<T: ProductScalar>(_ arguments: UnsafePointer<LineMap>, _: T
     } else if inner < lanes {
       for i in 0..<inner {
         var total = factors[0] * source[places[0] * inner + i]
-        for entry in 1..<max(entries, 1) { total += factors[entry] * source[places[entry] * inner + i] }
+        for entry in 1..<entries { total += factors[entry] * source[places[entry] * inner + i] }
         target[i] = total
       }
     } else {

@@ -405,3 +405,21 @@ def test_images_of_any_size_and_order_in_turns(weight, dtype):
     tolerance = {"float32": 1e-4, "float64": 1e-9, "bfloat16": 0.05}[dtype]
     for expected, actual in zip(results(torch), results(swiftnet), strict=True):
         torch.testing.assert_close(to_torch(actual), expected, rtol=tolerance, atol=tolerance * 5)
+
+
+@pytest.mark.parametrize(
+    "batch, inputs, outputs, sizes", [(4, 432, 160, (31, 2, 7)), (66, 640, 136, (2, 1, 5)), (66, 64, 48, (2, 4, 7))]
+)
+def test_filters_kept_for_images_of_several_sizes(batch, inputs, outputs, sizes):
+    """The forms of one filter, some channels at a time and for 2×2 places among them, are kept side by side."""
+    reference = torch.nn.Conv2d(inputs, outputs, 3, padding=1)
+    conv = swiftnet.nn.Conv2d(inputs, outputs, 3, padding=1)
+    conv.load_state_dict({name: swiftnet.tensor(p.detach().numpy()) for name, p in reference.named_parameters()})
+    conv.eval()
+    reference.double()
+    for size in sizes * 2:
+        x = np.random.default_rng(size).standard_normal((batch, inputs, size, size), np.float32)
+        with swiftnet.inference_mode():
+            y = conv(swiftnet.tensor(x)).numpy()
+        expected = reference(torch.from_numpy(x).double()).detach().numpy()
+        np.testing.assert_allclose(y, expected, rtol=0, atol=2e-5 * np.abs(expected).max())

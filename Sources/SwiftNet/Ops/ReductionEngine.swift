@@ -198,7 +198,7 @@ struct ReductionEngine {
       // Of another dtype, some rows are converted at a time: a kernel begins with sums of its own.
       let rowBytes = width * lane.size
       let rowsAtOnce = isLane && columnStride == 1 ? 0 : max(1, (1 << 15) / max(rowBytes, 1))
-      withUnsafeTemporaryAllocation(byteCount: rowsAtOnce * rowBytes, alignment: 64) { scratch in
+      withUnsafeTemporaryAllocation(byteCount: max(rowsAtOnce * rowBytes, 1), alignment: 64) { scratch in
         let tile = scratch.baseAddress.unsafelyUnwrapped
         reduced.forEachRun(start, n) { offset, stride, _, count in
           if isLane, columnStride == 1 {
