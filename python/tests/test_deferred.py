@@ -439,3 +439,138 @@ def test_a_loss_of_two_parts_leaves_one_gradient():
     loss.backward()
     x.grad.data_ptr()
     assert swiftnet.memory.peak() - before < 1.6 * x.numel() * 4
+
+
+# Convolutions of which most taps see nothing but padding: the gradients of their weights are zeros elsewhere. (input,
+# weight, options)
+SEEN_TAPS = {
+    "one place": ((8, 48, 1, 1), (40, 48, 3, 3), {"padding": 1}),
+    "a corner": ((6, 48, 2, 2), (45, 48, 3, 3), {"padding": 1, "stride": 2}),
+    "a line": ((5, 64, 2), (80, 64, 9), {"padding": 4}),
+    "groups of volumes": ((3, 33, 1, 1, 2), (60, 11, 3, 5, 3), {"padding": (1, 2, 1), "groups": 3}),
+}
+
+
+def seen_taps_loss(m, case, weight, bias, round_=0):
+    """A loss through one convolution, and its input."""
+    shape, kernel, options = SEEN_TAPS[case]
+    x = values(m, *shape, offset=round_).to(weight.dtype).requires_grad_()
+    y = getattr((torch.nn if m is torch else swiftnet.nn).functional, f"conv{len(kernel) - 2}d")(
+        x, weight, bias, **options
+    )
+    return (y * y * 0.01).sum(), x
+
+
+def seen_taps_parameters(m, case, dtype):
+    kernel = SEEN_TAPS[case][1]
+    return [p.to(getattr(m, dtype)).requires_grad_() for p in (values(m, *kernel) * 0.1, values(m, kernel[0]))]
+
+
+@pytest.mark.parametrize("case", SEEN_TAPS)
+@pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), ("float32", 1e-5)])
+def test_gradients_of_taps_that_see_something(case, dtype, tolerance):
+    """Read as a whole, twice without `zero_grad`, limited, after half a step, and through `create_graph`."""
+    found = []
+    for m in (swiftnet, torch):
+        weight, bias = seen_taps_parameters(m, case, dtype)
+        optimizer = m.optim.SGD([weight, bias], lr=0.1, momentum=0.9, weight_decay=0.01)
+        results = []
+        for round_ in range(2):
+            loss, x = seen_taps_loss(m, case, weight, bias, round_)
+            loss.backward()
+            results += [x.grad, bias.grad.clone(), weight.grad.clone()]
+            optimizer.step()
+        nn = torch.nn if m is torch else swiftnet.nn
+        results.append(nn.utils.clip_grad_norm_([weight, bias], 0.5))
+        results += [weight.grad.clone(), weight.grad[3:7, 1:].sum(0), weight.grad.abs().amax()]
+        optimizer.zero_grad(set_to_none=False)
+        loss, x = seen_taps_loss(m, case, weight, bias)
+        (first,) = m.autograd.grad(loss, weight, create_graph=True)
+        (second,) = m.autograd.grad(first.square().sum(), x)
+        found.append([*results, weight, weight.grad, first, second])
+    for own, other in zip(*found, strict=True):
+        own, other = own.detach().double().numpy(), other.detach().double().numpy()
+        np.testing.assert_allclose(own, other, rtol=tolerance, atol=tolerance * (1 + np.abs(other).max()))
+
+
+OPTIMIZERS = ["SGD", "Adam", "AdamW", "NAdam", "RAdam", "Adamax", "Adagrad", "Adadelta", "RMSprop", "Rprop", "ASGD"]
+
+
+@pytest.mark.parametrize("case", SEEN_TAPS)
+@pytest.mark.parametrize("name", [*OPTIMIZERS, "Adafactor"])
+def test_optimizers_read_taps_piece_by_piece(name, case):
+    """The same bits as with gradients that somebody has read before."""
+    found = []
+    for reads in (False, True):
+        weight, bias = seen_taps_parameters(swiftnet, case, "float32")
+        momentum = {"momentum": 0.9} if name == "SGD" else {}
+        optimizer = getattr(swiftnet.optim, name)([weight, bias], lr=0.01, **momentum)
+        for round_ in range(3):
+            optimizer.zero_grad()
+            seen_taps_loss(swiftnet, case, weight, bias, round_)[0].backward()
+            if reads:
+                weight.grad.data_ptr()
+            optimizer.step()
+        found.append([weight, weight.grad, *optimizer.state_dict()["state"][0].values()])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(*(np.asarray(t.detach() if hasattr(t, "detach") else t) for t in (one, other)))
+
+
+@pytest.mark.parametrize("layout", ["channels_last", "bfloat16"])
+def test_taps_of_other_parameters(layout):
+    """Parameters in another order or of half precision, whose updates copy."""
+    found = []
+    for reads in (False, True):
+        weight, bias = seen_taps_parameters(swiftnet, "one place", "float32")
+        if layout == "channels_last":
+            weight = weight.detach().contiguous(memory_format=swiftnet.channels_last).requires_grad_()
+        else:
+            weight, bias = (p.detach().bfloat16().requires_grad_() for p in (weight, bias))
+        optimizer = swiftnet.optim.SGD([weight, bias], lr=0.01, momentum=0.9)
+        for round_ in range(2):
+            optimizer.zero_grad()
+            seen_taps_loss(swiftnet, "one place", weight, bias, round_)[0].backward()
+            if reads:
+                weight.grad.data_ptr()
+            optimizer.step()
+        found.append(weight.detach().double().numpy())
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("case", SEEN_TAPS)
+def test_taps_in_mixed_precision(case):
+    """The gradient of a weight that was converted waits as well, and a scaler's passes over it are PyTorch's."""
+    found = []
+    for m in (swiftnet, torch):
+        weight, bias = seen_taps_parameters(m, case, "float32")
+        optimizer = m.optim.SGD([weight, bias], lr=0.1)
+        scaler = m.amp.GradScaler("cpu", init_scale=16.0)
+        for round_ in range(2):
+            optimizer.zero_grad()
+            with m.autocast("cpu", dtype=m.bfloat16):
+                loss, _ = seen_taps_loss(m, case, weight, bias, round_)
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+        found.append((weight.detach().numpy(), weight.grad.numpy(), bias.grad.numpy()))
+    for own, other in zip(*found, strict=True):
+        np.testing.assert_allclose(own, other, rtol=0.03, atol=0.03 * np.abs(other).max())
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_zeros_of_unseen_taps_take_no_memory(mixed):
+    weight = swiftnet.randn(512, 256, 3, 3).requires_grad_()
+    x = swiftnet.randn(4, 256, 1, 1)
+    optimizer = swiftnet.optim.SGD([weight], lr=0.1, momentum=0.9)
+    for _ in range(2):
+        optimizer.zero_grad()
+        before = swiftnet.memory.statistics()["live"]
+        with swiftnet.autocast("cpu", dtype=swiftnet.bfloat16, enabled=mixed):
+            y = swiftnet.nn.functional.conv2d(x, weight, padding=1)
+        y.sum().backward()
+        assert weight.grad.shape == weight.shape
+        optimizer.step()
+        del y
+        kept = swiftnet.memory.statistics()["live"] - before
+    assert kept < 0.25 * weight.numel() * 4
+    assert (weight.grad[:, :, 0] == 0).all() and (weight.grad[:, :, 1, 1] != 0).any()

@@ -227,15 +227,17 @@ extension Tensor {
   func convolutionWeightGradient(
     _ grad: Tensor, _ options: ConvolutionOptions, _ weight: [Int], bias: Tensor? = nil, isLast: Bool = false
   ) throws -> Tensor {
+    let sizes = ConvolutionShape(input: shape, weight: weight, output: grad.shape, options)
+    if count > 0, grad.count > 0, let waiting = try gradientOfSeenTaps(grad, sizes, weight, bias: bias) {
+      return waiting
+    }
     let out = try Tensor(empty: weight, dtype: dtype)
     if count == 0 || grad.count == 0 {
       try out.fillUnrecorded(0)
       try bias?.fillUnrecorded(0)
     } else if out.count > 0 && dtype.isNarrow {
-      try narrowWeightGradient(
-        ConvolutionShape(input: shape, weight: weight, output: grad.shape, options), grad, out)
+      try narrowWeightGradient(sizes, grad, out)
     } else if out.count > 0 {
-      let sizes = ConvolutionShape(input: shape, weight: weight, output: grad.shape, options)
       if try !isLast || !weightGradientByImages(grad, sizes, to: out, bias: bias) {
         try SwiftNet.convolutionWeightGradient(
           dtype, sizes, input: try pointer(), inputStrides: volumeStrides, gradOutput: try grad.pointer(),

@@ -44,6 +44,7 @@ extension Tensor {
   /// Converted to a dtype; the tensor itself if it has it already.
   public func to(_ dtype: DType) throws -> Tensor {
     if dtype == self.dtype { return self }
+    if let converted = try convertedTaps(to: dtype) { return converted }
     let copy = try Tensor(empty: shape, dtype: dtype, strides: isDense ? strides : nil)
     try copyElements(from: self, to: copy)
     let source = self.dtype

@@ -220,6 +220,36 @@ public struct Update {
     }
   }
 
+  /// Where the elements of an update are.
+  private struct Operands {
+    let kernel: Kernel
+    let size: Int
+    /// That of the gradient means nothing where the gradient waits for its taps.
+    let pointers: [UnsafeMutableRawPointer]
+    let taps: PendingTaps.Reader?
+
+    init(_ update: Update) throws {
+      (kernel, size) = (update.kernel, update.tensors[0].dtype.size)
+      let taps = try update.tensors[1].pendingTaps.map { try PendingTaps.Reader($0) }
+      let waits = taps != nil
+      pointers = try update.tensors.enumerated().map { position, tensor in
+        try (position == 1 && waits ? update.tensors[0] : tensor).mutablePointer()
+      }
+      self.taps = taps
+    }
+
+    func run(_ range: Range<Int>) {
+      guard let taps else {
+        return kernel(pointers.map { $0 + range.lowerBound * size }, range.lowerBound, range.count)
+      }
+      taps.forEachPiece(range) { gradients, first, count in
+        var pieces = pointers.map { $0 + first * size }
+        pieces[1] = gradients
+        kernel(pieces, first, count)
+      }
+    }
+  }
+
   /// Elements that a thread updates in one go.
   private static var run: Int { 1 << 14 }
 
@@ -229,14 +259,11 @@ public struct Update {
     for (index, update) in updates.enumerated() {
       for offset in stride(from: 0, to: update.tensors[0].count, by: run) { pieces.append((index, offset)) }
     }
-    let pointers = try updates.map { try $0.tensors.map { try $0.mutablePointer() } }
+    let operands = try updates.map { try Operands($0) }
     parallelFor(pieces.count, grain: 1) { start, end in
       for piece in pieces[start..<end] {
-        let update = updates[piece.update]
-        let size = update.tensors[0].dtype.size
-        update.kernel(
-          pointers[piece.update].map { $0 + piece.offset * size }, piece.offset,
-          min(run, update.tensors[0].count - piece.offset))
+        let count = min(run, updates[piece.update].tensors[0].count - piece.offset)
+        operands[piece.update].run(piece.offset..<piece.offset + count)
       }
     }
     for update in updates {

@@ -196,8 +196,18 @@ struct KernelPart {
     }
   }
 
+  /// Puts the taps of some filters to their places in whole ones, the first of which is at `place`.
+  func spread(
+    _ filters: Range<Int>, of whole: ConvolutionShape, size: Int, from taps: UnsafeRawPointer,
+    into place: UnsafeMutableRawPointer
+  ) {
+    copyTaps(
+      filters.count, of: whole, size: size, from: taps + filters.lowerBound * shape.kernel.count * size, to: place,
+      gathering: false)
+  }
+
   /// Filters whose taps are copied at a time, which stay in the first-level cache meanwhile.
-  private func block(_ whole: ConvolutionShape) -> Int { 16 * max(1, 256 / whole.kernel.count) }
+  func block(_ whole: ConvolutionShape) -> Int { 16 * max(1, 256 / whole.kernel.count) }
 
   func gather(
     _ weight: UnsafeRawPointer, of whole: ConvolutionShape, size: Int, into taps: UnsafeMutableRawPointer
@@ -214,7 +224,7 @@ struct KernelPart {
   }
 
   /// The other taps get zeros. Filters are put together in the cache, where the zeros stay between the taps; a megabyte
-  /// and more goes past it from there, since the optimizer reads it much later.
+  /// and more goes past it from there, since it is read much later.
   func scatter(
     _ taps: UnsafeRawPointer, of whole: ConvolutionShape, size: Int, into weight: UnsafeMutableRawPointer
   ) throws {
@@ -228,9 +238,7 @@ struct KernelPart {
         memset(place, 0, block * filterBytes)
         for filter in stride(from: start, to: end, by: block) {
           let count = min(block, end - filter)
-          copyTaps(
-            count, of: whole, size: size, from: taps + filter * shape.kernel.count * size, to: place,
-            gathering: false)
+          spread(filter..<filter + count, of: whole, size: size, from: taps, into: place)
           let target = weight + filter * filterBytes
           if isLarge {
             sn_stream_copy(target, place, count * filterBytes)

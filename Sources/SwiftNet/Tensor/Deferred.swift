@@ -15,6 +15,7 @@ final class ElementwiseRecipe {
     case joining(PendingJoin)
     case pooling(PendingPool)
     case poolGradient(PendingPoolGradient)
+    case taps(PendingTaps)
   }
 
   let program: ElementwiseProgram
@@ -44,6 +45,7 @@ final class ElementwiseRecipe {
   var joining: PendingJoin? { if case .joining(let pending) = work { pending } else { nil } }
   var pooling: PendingPool? { if case .pooling(let pending) = work { pending } else { nil } }
   var poolGradient: PendingPoolGradient? { if case .poolGradient(let pending) = work { pending } else { nil } }
+  var taps: PendingTaps? { if case .taps(let pending) = work { pending } else { nil } }
   var isElementwise: Bool { if case .program = work { true } else { false } }
 
   /// Whether a tensor over the storage shows the result as it is, no other view of it.
@@ -98,6 +100,7 @@ final class ElementwiseRecipe {
     if let convolution { return try convolution.run(into: try storage.pointer) }
     if let pooling { return try pooling.run(into: try storage.pointer) }
     if let poolGradient { return try poolGradient.run(into: try storage.pointer) }
+    if let taps { return try taps.run(into: try storage.pointer) }
     let count = try Shape.count(shape)
     let target = Tensor(storage: storage, dtype: dtype, shape: shape, strides: strides, offset: 0, count: count)
     if let joining { return try joining.run(into: target) }
