@@ -59,6 +59,7 @@ func packGradientRows<T: ProductScalar>(
       let from = source + offset
       // The next block of columns will want the line behind this one, which nobody else fetches.
       sn_prefetch_second_level(from + T.tileColumns)
+      sn_prefetch_second_level(from + T.tileColumns + lanes)
       if columns == T.tileColumns {
         store(load(from) as T.Vector, to)
         store(load(from + lanes) as T.Vector, to + lanes)
@@ -149,6 +150,7 @@ private func gradientTile<T: ProductScalar>(
   repeat {
     let l: T.Vector = load(g), r: T.Vector = load(g + lanes)
     let p = a.0[row] + a.1, q = b.0[row] + b.1, s = c.0[row] + c.1
+    sn_prefetch_second_level(UnsafeRawPointer(bitPattern: s + 64).unsafelyUnwrapped)
     top.add(
       (
         element(p, 0, T.self), element(p, 1, T.self), element(p, 2, T.self), element(p, 3, T.self),
