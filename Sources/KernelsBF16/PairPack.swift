@@ -19,6 +19,7 @@ func packPairs(
   let pairs = (k + 1) / 2
   if itemStride == 1 {
     // A few rows of the source from end to end: a panel alone would take a short piece of each.
+    let ahead = 2 * pairsAtOnce * kStride
     var start = 0
     while start < pairs {
       let end = min(start + pairsAtOnce, pairs)
@@ -29,6 +30,8 @@ func packPairs(
         var to = out + (first * pairs + start * width)
         for pair in start..<end {
           let odd = 2 * pair + 1 < k ? even + kStride : nil
+          sn_prefetch(even + ahead)
+          sn_prefetch(even + (ahead + kStride))
           if valid == width { storePairs(even, odd, width, width, to) } else { storePairs(even, odd, valid, width, to) }
           even += 2 * kStride
           to += width

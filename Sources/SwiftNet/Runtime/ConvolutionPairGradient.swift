@@ -32,7 +32,6 @@ func pairConvolutionWeightGradient(
       for number in first..<last {
         let task = work.task(number % work.tasksPerPart)
         let result = partial.of(Float.self) + number * work.resultSize
-        result.update(repeating: 0, count: work.resultSize)
         var geometry = passes[task.tap].geometry(
           source: source.pointer, zeros: UnsafeRawPointer(zeros.pointer), batch: shape.batch,
           batchStride: source.strides[0] * 4, outputBatchStride: gradient.strides[0])
@@ -40,6 +39,7 @@ func pairConvolutionWeightGradient(
         let step = gradient.strides[3] * 2
         let channel = task.group * ((shape.groupOutChannels + 1) / 2 * 2) + task.row
         let offset = task.group * ((shape.groupInChannels + 1) / 2 * 2) + task.column
+        var isFirst = true
         for block in work.blocks(ofPart: number / work.tasksPerPart) {
           let place = block * work.places
           let count = min(work.places, shape.outputPixels - place)
@@ -50,10 +50,12 @@ func pairConvolutionWeightGradient(
           let depth = (count + 1) / 2
           kernels.block(
             BlockArguments(
-              m: task.rows, n: task.columns, k: depth, alpha: 1, beta: 1, a: aPanels, aRowStride: nil,
+              m: task.rows, n: task.columns, k: depth, alpha: 1, beta: isFirst ? 0 : 1, a: aPanels, aRowStride: nil,
               b: bPanels, bRowStride: kernels.columns, bPanelStride: kernels.columns * depth, c: result,
               cRowStride: work.columnBlock))
+          isFirst = false
         }
+        if isFirst { result.update(repeating: 0, count: work.resultSize) }
       }
     }
   }
@@ -74,6 +76,7 @@ private struct PairGradientWork {
   let tasksPerPart: Int
   let parts: Int
   private let blockCount: Int
+  private let blocksPerPart: Int
 
   init(_ shape: ConvolutionShape, _ kernels: ProductKernels) {
     self.shape = shape
@@ -84,7 +87,9 @@ private struct PairGradientWork {
     columnBlocks = (shape.groupInChannels + columnBlock - 1) / columnBlock
     tasksPerPart = shape.groups * shape.kernel.count * rowBlocks * columnBlocks
     blockCount = (shape.outputPixels + places - 1) / places
-    parts = max(1, min(blockCount, (16 + tasksPerPart - 1) / tasksPerPart))
+    // Some sixteen tasks, of as many blocks each.
+    blocksPerPart = max(1, blockCount * tasksPerPart / 16)
+    parts = max(1, (blockCount + blocksPerPart - 1) / blocksPerPart)
   }
 
   var resultSize: Int { rowBlock * columnBlock }
@@ -110,7 +115,7 @@ private struct PairGradientWork {
   }
 
   func blocks(ofPart part: Int) -> Range<Int> {
-    part * blockCount / parts..<(part + 1) * blockCount / parts
+    part * blocksPerPart..<min(blockCount, (part + 1) * blocksPerPart)
   }
 
   /// Adds the parts and writes the filters: output channel, input channel, tap.
