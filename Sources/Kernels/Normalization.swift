@@ -235,6 +235,12 @@ private struct GradientMask<S: NormNumber> {
     self.isPlane = isPlane
   }
 
+  /// Asks for what a later call reads.
+  @inline(__always)
+  func prefetch(_ at: Int) {
+    if let output { sn_prefetch(output + at) }
+  }
+
   /// Elements of the gradient, at places `at` of column `c`, where x is known.
   @inline(__always)
   func callAsFunction(_ gradient: S.V, _ x: S.V, _ at: Int, _ c: Int, _ count: Int) -> S.V {
@@ -264,6 +270,7 @@ private func gradientSumsRows<S: NormNumber>(_: S.Type) -> NormGradientSumsRowsK
           let at = row * columns + c
           sn_prefetch(x + (at + ahead))
           sn_prefetch(g + (at + ahead))
+          masked.prefetch(at + ahead)
           let xs = S.load(x + at, count)
           let value = masked(S.load(g + at, count), xs, at, c, count).widened
           let d = V.subtract(xs.widened, mean)
