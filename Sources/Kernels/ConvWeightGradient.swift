@@ -57,7 +57,7 @@ func packGradientRows<T: ProductScalar>(
         ? line + g.width.outputs[place.width] + i * g.outputBatchStride
         : line + g.width.outputs[place.width + i]
       let from = source + offset
-      // The next block of columns will want the line behind this one, which nobody else fetches.
+      // The next block of columns will want what lies behind this one, which nobody else fetches.
       sn_prefetch_second_level(from + T.tileColumns)
       sn_prefetch_second_level(from + T.tileColumns + lanes)
       if columns == T.tileColumns {
@@ -150,6 +150,7 @@ private func gradientTile<T: ProductScalar>(
   repeat {
     let l: T.Vector = load(g), r: T.Vector = load(g + lanes)
     let p = a.0[row] + a.1, q = b.0[row] + b.1, s = c.0[row] + c.1
+    // The tiles to come read on from there, a line of each row, which the processor does not fetch by itself.
     sn_prefetch_second_level(UnsafeRawPointer(bitPattern: s + 64).unsafelyUnwrapped)
     top.add(
       (

@@ -19,6 +19,7 @@ func packPairs(
   let pairs = (k + 1) / 2
   if itemStride == 1 {
     // A few rows of the source from end to end: a panel alone would take a short piece of each.
+    // What the next piece reads: so many rows lie apart that the processor does not fetch them by itself.
     let ahead = 2 * pairsAtOnce * kStride
     var start = 0
     while start < pairs {
