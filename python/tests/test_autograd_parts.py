@@ -154,13 +154,13 @@ def test_many_gradients_of_one_tensor_are_added_as_they_come():
 
 
 def test_what_a_chain_of_blocks_keeps_for_backward():
-    """The results of the convolutions, and of the blocks not more than every second one."""
+    """The results of the convolutions, and of the blocks not more than every third one."""
     model = swiftnet.nn.Sequential(*[Residual(False) for _ in range(8)])
     x = swiftnet.randn(4, 16, 32, 32).contiguous(memory_format=swiftnet.channels_last).requires_grad_()
     before = swiftnet.memory.statistics()["live"]
     loss = (model(x) ** 2).sum()
     loss.item()
-    assert swiftnet.memory.statistics()["live"] - before < 12.5 * x.numel() * 4
+    assert swiftnet.memory.statistics()["live"] - before < 11.5 * x.numel() * 4
     loss.backward()
 
 

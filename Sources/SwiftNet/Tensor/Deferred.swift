@@ -59,15 +59,33 @@ final class ElementwiseRecipe {
     }
   }
 
-  /// Whether backward may as well compute the contents again as keep them: a short program over tensors that are held for
-  /// backward themselves, or are small.
-  var isRepeatable: Bool {
-    guard isElementwise, program.steps.count <= Deferral.maximumRepeatedSteps, let count = try? Shape.count(shape)
-    else { return false }
-    return program.leaves.allSatisfy { leaf in
-      guard case .tensor(let tensor) = leaf, tensor.count * 8 > count else { return true }
-      return tensor.memory.isSaved && !tensor.memory.isDeferred
+  /// Calls `body` with a recipe for backward, if that may as well compute the contents again as keep them: a short program
+  /// over tensors that are held for backward themselves, or are small. In the place of contents that backward computes
+  /// again too, it has what those are computed from.
+  func repeated<R>(_ body: (ElementwiseRecipe) throws -> R) rethrows -> R? {
+    guard isElementwise, let count = try? Shape.count(shape) else { return nil }
+    var taken: [TakenRecipe] = []
+    defer { withExtendedLifetime(taken) {} }
+    var inner: [Int: ElementwiseProgram] = [:]
+    for (index, leaf) in program.leaves.enumerated() {
+      guard case .tensor(let tensor) = leaf, tensor.count * 8 > count else { continue }
+      if !tensor.memory.isDeferred && tensor.memory.isSaved { continue }
+      guard let twin = tensor.memory.deferredTwin.flatMap({ TakenRecipe($0) }), twin.recipe.isElementwise,
+        twin.recipe.dtype == dtype, twin.recipe.program.lane == program.lane, twin.recipe.isAll(tensor)
+      else { return nil }
+      taken.append(twin)
+      inner[index] = twin.recipe.program
     }
+    if inner.isEmpty { return program.steps.count <= Deferral.maximumRepeatedSteps ? try body(self) : nil }
+    var whole = ElementwiseProgram(lane: program.lane, leaves: [], steps: [])
+    _ = whole.take(program, roundTo: dtype, replacing: inner)
+    guard whole.steps.count <= Deferral.maximumRepeatedSteps, whole.leaves.count <= Deferral.maximumRepeatedLeaves
+    else { return nil }
+    // To read several tensors in another order costs more than to keep the result.
+    for case .tensor(let tensor) in whole.leaves where tensor.count * 8 > count && tensor.strides != strides {
+      return nil
+    }
+    return try body(ElementwiseRecipe(program: whole, dtype: dtype, shape: shape, strides: strides))
   }
 
   /// Whether it reads more than two tensors that are not much smaller than its result.
@@ -103,6 +121,8 @@ public enum Deferral {
   static let maximumUses = 4
   /// Longer programs are computed once, and their result kept for backward.
   static let maximumRepeatedSteps = 12
+  /// Fewer than any program may have: backward reads such contents together with gradients.
+  static let maximumRepeatedLeaves = 12
   /// Recipes that wait for each other are computed from within one another: without a bound a long chain that nobody
   /// reads would overflow the stack at last.
   static let maximumDepth = 32
@@ -169,11 +189,15 @@ extension ElementwiseProgram {
     return leaves.count - 1
   }
 
-  /// Appends another program; the result is where its last step ends up.
-  private mutating func take(_ inner: ElementwiseProgram, roundTo dtype: DType) -> Source {
+  /// Appends another program, or what stands in the place of some of its leaves; the result is where its last step ends up.
+  fileprivate mutating func take(
+    _ inner: ElementwiseProgram, roundTo dtype: DType, replacing programs: [Int: ElementwiseProgram] = [:]
+  ) -> Source {
     var leafPlaces: [Source] = []
-    for leaf in inner.leaves {
-      if case .tensor(let tensor) = leaf, let place = try? addLeaf(tensor) {
+    for (index, leaf) in inner.leaves.enumerated() {
+      if let program = programs[index] {
+        leafPlaces.append(take(program, roundTo: dtype))
+      } else if case .tensor(let tensor) = leaf, let place = try? addLeaf(tensor) {
         leafPlaces.append(.leaf(place))
       } else {
         leaves.append(leaf)

@@ -290,8 +290,15 @@ final class TakenRecipe {
 /// A version that several storages have in common.
 private final class SharedVersion {
   var value: Int
+  private weak var twin: Storage?
+  private var valueOfTwin = 0
 
   init(_ value: Int) { self.value = value }
+
+  func noteTwin(_ twin: Storage) { (self.twin, valueOfTwin) = (twin, value) }
+
+  /// The twin that was made last, unless the contents have changed since.
+  var lastTwin: Storage? { value == valueOfTwin ? twin : nil }
 }
 
 extension Storage {
@@ -300,12 +307,20 @@ extension Storage {
   /// again in one pass; a change of the original makes the twin's version differ as well.
   func twin() -> Storage? {
     takingRecipe { recipe in
-      guard let recipe, recipe.isRepeatable else { return nil }
-      let twin = Storage(byteCount: byteCount, recipe: recipe)
-      twin.isArranged = isArranged
-      twin.follow(self)
-      return twin
+      recipe?.repeated { recipe in
+        let twin = Storage(byteCount: byteCount, recipe: recipe)
+        twin.isArranged = isArranged
+        twin.follow(self)
+        sharedVersion?.noteTwin(twin)
+        return twin
+      }
     }
+  }
+
+  /// The twin of these contents, if they have one that is still to be computed.
+  var deferredTwin: Storage? {
+    guard let twin = sharedVersion?.lastTwin, twin.isDeferred else { return nil }
+    return twin
   }
 
   func noteSpread() { spread.store(true, ordering: .relaxed) }
