@@ -190,6 +190,9 @@ func transposeMatrix<T: ProductScalar>(
           sn_prefetch_write(to + (i * outStride + 4 * lanes))
         }
         transposeBlock(from, stride, lanes, to, outStride)
+      } else if width == lanes && 2 * height > lanes && outStride == height && column + 2 * lanes <= columns {
+        // What is stored behind the last row belongs to the columns to come.
+        transposeBlock(from, stride, height, to, outStride)
       } else {
         for c in 0..<width {
           for r in 0..<height { to[c * outStride + r] = from[r * stride + c] }

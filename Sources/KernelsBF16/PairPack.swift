@@ -168,6 +168,10 @@ func packFilterPairs(
       packPairs(from, x.columnStride, x.runStride, width, x.run, out, width: columns)
       continue
     }
+    if x.tapStride == 1 {
+      packTaps(x, from, width, out)
+      continue
+    }
     // A row of the panel after the other, all taps at a time: the stores to a tap follow each other.
     for pair in 0..<pairs {
       let isWhole = 2 * pair + 1 < x.run
@@ -182,6 +186,39 @@ func packFilterPairs(
       }
       for column in width..<columns {
         for tap in 0..<x.taps { row[tap * pairs * columns + column] = 0 }
+      }
+    }
+  }
+}
+
+/// A panel of filters whose taps are adjacent: squares of columns by taps of one pair are transposed in registers.
+@inline(__always)
+private func packTaps(
+  _ x: FilterLayout, _ from: UnsafePointer<UInt16>, _ width: Int, _ out: UnsafeMutablePointer<UInt32>
+) {
+  let columns = 2 * lanes
+  let pairs = (x.run + 1) / 2
+  let to = UnsafeMutableRawPointer(out).assumingMemoryBound(to: Float.self)
+  TileBuffer<Float>.with { square in
+    for pair in 0..<pairs {
+      let even = from + 2 * pair * x.runStride
+      let odd = 2 * pair + 1 < x.run ? even + x.runStride : nil
+      for first in stride(from: 0, to: columns, by: lanes) {
+        let valid = max(0, min(lanes, width - first))
+        for tap in stride(from: 0, to: x.taps, by: lanes) {
+          let taps = min(lanes, x.taps - tap)
+          for i in 0..<valid {
+            let offset = (first + i) * x.columnStride + tap
+            // Each column may lie anywhere; the processor follows no more than a few.
+            sn_prefetch(even + (offset + pairsAtOnce * x.runStride))
+            sn_prefetch(even + (offset + (pairsAtOnce + 1) * x.runStride))
+            sn_store_pairs(
+              even + offset, odd.map { $0 + offset }, Int32(truncatingIfNeeded: taps), 16, square + i * lanes)
+          }
+          for i in valid * lanes..<lanes * lanes { square[i] = 0 }
+          transposeBlock(UnsafePointer(square), lanes, lanes, square, lanes)
+          for i in 0..<taps { sn_copy_row(square + i * lanes, to + ((tap + i) * pairs + pair) * columns + first) }
+        }
       }
     }
   }

@@ -56,6 +56,9 @@ final class ConvolutionPass {
 
   deinit { memory.deallocate() }
 
+  /// Pairs of a position and a tap that sees more than padding from there.
+  var seen: Int { axes.reduce(1) { $0 * $1.sources.count { $0 != .min } } }
+
   private func axis(_ index: Int) -> RowGeometry.Axis {
     let axis = axes[index]
     let start = memory + offsets[index]

@@ -17,11 +17,11 @@ func pairConvolutionWeightGradient(
   let zeroBytes = shape.groups * ((shape.groupInChannels + 1) / 2 * 2) * 2
   let zeros = try Scratch(bytes: zeroBytes)
   memset(zeros.pointer, 0, zeroBytes)
-  let work = PairGradientWork(shape, kernels)
   let passes = shape.passesOfSingleTaps(source, gradient)
+  let work = PairGradientWork(shape, kernels, seenByTaps: passes.reduce(0) { $0 + $1.seen })
   let partial = try Scratch(bytes: work.parts * work.tasksPerPart * work.resultSize * 4)
-  let addressBytes = work.places * 8
-  let aBytes = work.rowBlock * work.places * 2, bBytes = work.columnBlock * work.places * 2
+  let addressBytes = work.mostPlaces * 8
+  let aBytes = work.rowBlock * work.mostPlaces * 2, bBytes = work.columnBlock * work.mostPlaces * 2
   let slots = try ScratchSlots(bytes: addressBytes + aBytes + bBytes + 128)
 
   parallelFor(work.parts * work.tasksPerPart, grain: 1) { first, last in
@@ -35,18 +35,20 @@ func pairConvolutionWeightGradient(
         var geometry = passes[task.tap].geometry(
           source: source.pointer, zeros: UnsafeRawPointer(zeros.pointer), batch: shape.batch,
           batchStride: source.strides[0] * 4, outputBatchStride: gradient.strides[0])
-        geometry.imagesInnermost = false
-        let step = gradient.strides[3] * 2
+        geometry.imagesInnermost = work.positionsApart
+        let (step, image) = (gradient.strides[3] * 2, gradient.strides[0] * 2)
         let channel = task.group * ((shape.groupOutChannels + 1) / 2 * 2) + task.row
         let offset = task.group * ((shape.groupInChannels + 1) / 2 * 2) + task.column
         var isFirst = true
         for block in work.blocks(ofPart: number / work.tasksPerPart) {
-          let place = block * work.places
-          let count = min(work.places, shape.outputPixels - place)
+          let (place, count) = work.places(ofBlock: block)
           var tap = 0
           if table.gemm.f32.gatherSources(&geometry, place, count, &tap, addresses) == 0 { continue }
           kernels.packSources(addresses, count, offset * 2, task.columns, bPanels)
-          kernels.packRows(gradient.pointer + (place * step + channel) * 2, 1, step, task.rows, count, aPanels)
+          let first =
+            work.positionsApart ? place / shape.batch * step + place % shape.batch * image : place * step
+          kernels.packRows(
+            gradient.pointer + (first + channel) * 2, 1, work.positionsApart ? image : step, task.rows, count, aPanels)
           let depth = (count + 1) / 2
           kernels.block(
             BlockArguments(
@@ -59,15 +61,18 @@ func pairConvolutionWeightGradient(
       }
     }
   }
-  try work.addParts(partial.of(Float.self), panels.store, gradWeight)
+  try work.addParts(partial.of(Float.self), panels.store, table.gemm.f32.transpose, gradWeight)
 }
 
 /// How the weight gradient is cut: into parts of the places, and these by group, tap and block of the filter. It
 /// depends on the shape alone; parts are added in their order.
 private struct PairGradientWork {
   let shape: ConvolutionShape
-  /// Output places of a block.
-  let places = 512
+  /// Output places of a block, at most.
+  let mostPlaces = 512
+  /// Whether a block has one position in many images: on tiny images taps see nothing but padding from a good part of
+  /// the positions, which are left out so.
+  let positionsApart: Bool
   /// Output and input channels of a task: operands and sums of a block fit in the second-level cache.
   let rowBlock: Int
   let columnBlock: Int
@@ -78,15 +83,20 @@ private struct PairGradientWork {
   private let blockCount: Int
   private let blocksPerPart: Int
 
-  init(_ shape: ConvolutionShape, _ kernels: ProductKernels) {
+  /// - Parameter seenByTaps: positions from which a tap sees more than padding, summed over the taps.
+  init(_ shape: ConvolutionShape, _ kernels: ProductKernels, seenByTaps: Int) {
     self.shape = shape
+    positionsApart = shape.batch >= 64 && seenByTaps * 4 <= 3 * shape.output.count * shape.kernel.count
     func rounded(_ value: Int, _ unit: Int, _ limit: Int) -> Int { min(limit, (value + unit - 1) / unit) * unit }
     rowBlock = rounded(shape.groupOutChannels, kernels.rows, 16)
     columnBlock = rounded(shape.groupInChannels, kernels.columns, 8)
     rowBlocks = (shape.groupOutChannels + rowBlock - 1) / rowBlock
     columnBlocks = (shape.groupInChannels + columnBlock - 1) / columnBlock
     tasksPerPart = shape.groups * shape.kernel.count * rowBlocks * columnBlocks
-    blockCount = (shape.outputPixels + places - 1) / places
+    blockCount =
+      positionsApart
+      ? shape.output.count * ((shape.batch + mostPlaces - 1) / mostPlaces)
+      : (shape.outputPixels + mostPlaces - 1) / mostPlaces
     // Some sixteen tasks, of as many blocks each.
     blocksPerPart = max(1, blockCount * tasksPerPart / 16)
     parts = max(1, (blockCount + blocksPerPart - 1) / blocksPerPart)
@@ -114,13 +124,25 @@ private struct PairGradientWork {
       columns: min(columnBlock, shape.groupInChannels - column))
   }
 
+  /// The first place of a block and how many it has. Where positions are apart, places count the images first.
+  func places(ofBlock block: Int) -> (first: Int, count: Int) {
+    if !positionsApart {
+      let first = block * mostPlaces
+      return (first, min(mostPlaces, shape.outputPixels - first))
+    }
+    let blocksOfPosition = (shape.batch + mostPlaces - 1) / mostPlaces
+    let image = block % blocksOfPosition * mostPlaces
+    return (block / blocksOfPosition * shape.batch + image, min(mostPlaces, shape.batch - image))
+  }
+
   func blocks(ofPart part: Int) -> Range<Int> {
     part * blocksPerPart..<min(blockCount, (part + 1) * blocksPerPart)
   }
 
   /// Adds the parts and writes the filters: output channel, input channel, tap.
   func addParts(
-    _ partial: UnsafeMutablePointer<Float>, _ store: StoreKernel, _ gradWeight: UnsafeMutableRawPointer
+    _ partial: UnsafeMutablePointer<Float>, _ store: StoreKernel, _ transpose: TransposeKernel,
+    _ gradWeight: UnsafeMutableRawPointer
   ) throws {
     let taps = shape.kernel.count
     let filter = shape.groupInChannels * taps
@@ -134,14 +156,21 @@ private struct PairGradientWork {
             let firstTask = ((group * rowBlocks + row / rowBlock) * columnBlocks + column) * taps
             let start = column * columnBlock
             let count = min(columnBlock, shape.groupInChannels - start)
+            let from = partial + (firstTask * resultSize + row % rowBlock * columnBlock)
             for tap in 0..<taps {
-              let from = partial + (firstTask + tap) * resultSize + row % rowBlock * columnBlock
+              let sums = from + tap * resultSize
               for part in 1..<max(1, parts) {
-                let other = from + part * tasksPerPart * resultSize
-                for c in 0..<count { from[c] += other[c] }
+                let other = sums + part * tasksPerPart * resultSize
+                for c in 0..<count { sums[c] += other[c] }
               }
-              let to = line + (start * taps + tap)
-              for c in 0..<count { to[c &* taps] = from[c] }
+            }
+            if 2 * taps > 16 {
+              transpose(from, resultSize, taps, count, line + start * taps, taps)
+            } else {
+              for tap in 0..<taps {
+                let (sums, to) = (from + tap * resultSize, line + (start * taps + tap))
+                for c in 0..<count { to[c &* taps] = sums[c] }
+              }
             }
           }
           store(line, gradWeight + output * filter * 2, 1, filter)
