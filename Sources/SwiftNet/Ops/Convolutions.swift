@@ -17,15 +17,18 @@ private struct SeenTaps {
 
   /// nil if all taps see something.
   init?(_ whole: ConvolutionShape, _ weight: Tensor) throws {
-    guard !weight.dtype.isNarrow, weight.count > 0, whole.outputPixels > 0, let part = whole.kernelPart else {
-      return nil
-    }
+    guard weight.count > 0, whole.outputPixels > 0, let part = whole.kernelPart else { return nil }
     shape = part.shape
-    let taps = try Tensor(empty: [part.shape.weightCount], dtype: weight.dtype)
-    let filter = try noGrad { try weight.contiguous() }
-    part.gather(try filter.pointer(), of: whole, size: weight.dtype.size, into: try taps.mutablePointer())
-    withExtendedLifetime(filter) {}
-    self.weight = taps
+    self.weight = try noGrad {
+      // Of a weight that is still to be converted, the taps alone are.
+      let taken = TakenRecipe(weight.memory)
+      let source = taken.flatMap { weight.unconverted($0.recipe) } ?? weight
+      let filter = try source.contiguous()
+      let taps = try Tensor(empty: [part.shape.weightCount], dtype: source.dtype)
+      part.gather(try filter.pointer(), of: whole, size: source.dtype.size, into: try taps.mutablePointer())
+      withExtendedLifetime((filter, taken)) {}
+      return try taps.to(weight.dtype)
+    }
   }
 }
 
@@ -150,10 +153,15 @@ extension Tensor {
     let tapsAt = taps == nil ? nil : saved?.count
     if let taps {
       saved?.append(try SavedTensor(taps.weight))
-      let bias = try noGrad { try bias?.contiguous() }
-      try convolutionForward(
-        dtype, taps.shape, input: try pointer(), inputStrides: volumeStrides, weight: try taps.weight.pointer(),
-        epilogue: ConvolutionEpilogue(bias: try bias?.pointer()), output: try out.mutablePointer())
+      let bias = try noGrad { try bias?.to(dtype.isNarrow ? .float32 : dtype).contiguous() }
+      let (filter, epilogue) = (try taps.weight.pointer(), ConvolutionEpilogue(bias: try bias?.pointer()))
+      if dtype.isNarrow {
+        try narrowForward(taps.shape, filter, epilogue, try out.mutablePointer(), prepared: nil)
+      } else {
+        try convolutionForward(
+          dtype, taps.shape, input: try pointer(), inputStrides: volumeStrides, weight: filter, epilogue: epilogue,
+          output: try out.mutablePointer())
+      }
       withExtendedLifetime(bias) {}
     } else if out.count > 0 && waiting == nil {
       let filter = try noGrad { try weight.contiguous() }

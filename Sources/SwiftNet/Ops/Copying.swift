@@ -45,10 +45,24 @@ extension Tensor {
   public func to(_ dtype: DType) throws -> Tensor {
     if dtype == self.dtype { return self }
     if let converted = try convertedTaps(to: dtype) { return converted }
-    let copy = try Tensor(empty: shape, dtype: dtype, strides: isDense ? strides : nil)
-    try copyElements(from: self, to: copy)
+    let copy = try converted(to: dtype)
     let source = self.dtype
     return try copy.recorded("ToCopy", self) { [try $0.grad.to(source)] }
+  }
+
+  /// Converted to another dtype, unrecorded. Between those that are computed in float32 it is an elementwise operation as
+  /// others: who reads it next may convert by the way.
+  private func converted(to dtype: DType) throws -> Tensor {
+    if isDense, count >= Deferral.threshold, self.dtype.isFloatingPoint, dtype.isFloatingPoint,
+      self.dtype.lane == .f32, dtype.lane == .f32, let kernel = kernels.elementwise[.copy, .f32]
+    {
+      return try ElementwiseProgram.fusing(
+        .copy, kernel, [.tensor(self)], lane: .f32, scalars: Scalars(), roundTo: nil
+      ) { try $0.result(dtype: dtype, shape: shape, strides: strides) }
+    }
+    let copy = try Tensor(empty: shape, dtype: dtype, strides: isDense ? strides : nil)
+    try copyElements(from: self, to: copy)
+    return copy
   }
 
   /// The same values and memory, outside of any graph.

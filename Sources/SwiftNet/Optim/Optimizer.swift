@@ -222,30 +222,63 @@ public struct Update {
 
   /// Where the elements of an update are.
   private struct Operands {
-    let kernel: Kernel
-    let size: Int
-    /// That of the gradient means nothing where the gradient waits for its taps.
-    let pointers: [UnsafeMutableRawPointer]
-    let taps: PendingTaps.Reader?
+    private enum Gradient {
+      case there
+      /// It waits for its taps.
+      case taps(PendingTaps.Reader)
+      /// It is still to be computed, in the order of the elements.
+      case program(ElementwisePlan, TakenRecipe)
+    }
 
-    init(_ update: Update) throws {
+    private let kernel: Kernel
+    private let size: Int
+    /// That of the gradient means nothing where the gradient is not there.
+    private let pointers: [UnsafeMutableRawPointer]
+    private let gradient: Gradient
+
+    /// - Parameter changed: the storages that the step changes.
+    init(_ update: Update, changed: Set<ObjectIdentifier>) throws {
       (kernel, size) = (update.kernel, update.tensors[0].dtype.size)
-      let taps = try update.tensors[1].pendingTaps.map { try PendingTaps.Reader($0) }
-      let waits = taps != nil
+      let gradient = try Operands.gradient(update.tensors[1], changed: changed)
       pointers = try update.tensors.enumerated().map { position, tensor in
-        try (position == 1 && waits ? update.tensors[0] : tensor).mutablePointer()
+        if position == 1, case .there = gradient { return try tensor.mutablePointer() }
+        return try (position == 1 ? update.tensors[0] : tensor).mutablePointer()
       }
-      self.taps = taps
+      self.gradient = gradient
+    }
+
+    private static func gradient(_ tensor: Tensor, changed: Set<ObjectIdentifier>) throws -> Gradient {
+      if let taps = tensor.pendingTaps { return .taps(try PendingTaps.Reader(taps)) }
+      guard let taken = TakenRecipe(tensor.memory) else { return .there }
+      let recipe = taken.recipe, lane = tensor.dtype.lane
+      // What the step changes must be read before: such a gradient is computed at once.
+      let canWait = recipe.program.leaves.allSatisfy { leaf in
+        guard case .tensor(let leaf) = leaf else { return true }
+        return leaf.shape == tensor.shape && leaf.strides == tensor.strides
+          && !changed.contains(ObjectIdentifier(leaf.memory))
+      }
+      guard canWait, recipe.isElementwise, recipe.isAll(tensor), recipe.dtype == tensor.dtype,
+        recipe.program.lane == lane
+      else { return .there }
+      return .program(try ElementwisePlan(recipe.program, tensor.shape, tensor.strides, nil), taken)
     }
 
     func run(_ range: Range<Int>) {
-      guard let taps else {
-        return kernel(pointers.map { $0 + range.lowerBound * size }, range.lowerBound, range.count)
-      }
-      taps.forEachPiece(range) { gradients, first, count in
-        var pieces = pointers.map { $0 + first * size }
-        pieces[1] = gradients
+      var pieces = pointers
+      func update(_ gradients: UnsafeRawPointer, _ first: Int, _ count: Int) {
+        for index in pieces.indices { pieces[index] = pointers[index] + first * size }
+        pieces[1] = UnsafeMutableRawPointer(mutating: gradients)
         kernel(pieces, first, count)
+      }
+      switch gradient {
+      case .there: kernel(pointers.map { $0 + range.lowerBound * size }, range.lowerBound, range.count)
+      case .taps(let taps): taps.forEachPiece(range) { update($0, $1, $2) }
+      case .program(let plan, _):
+        var first = range.lowerBound
+        plan.runTiles(range.lowerBound, range.upperBound) { gradients, count in
+          update(gradients, first, count)
+          first += count
+        }
       }
     }
   }
@@ -259,7 +292,13 @@ public struct Update {
     for (index, update) in updates.enumerated() {
       for offset in stride(from: 0, to: update.tensors[0].count, by: run) { pieces.append((index, offset)) }
     }
-    let operands = try updates.map { try Operands($0) }
+    var changed = Set<ObjectIdentifier>()
+    for update in updates {
+      for (position, tensor) in update.tensors.enumerated() where position != 1 {
+        changed.insert(ObjectIdentifier(tensor.memory))
+      }
+    }
+    let operands = try updates.map { try Operands($0, changed: changed) }
     parallelFor(pieces.count, grain: 1) { start, end in
       for piece in pieces[start..<end] {
         let count = min(run, updates[piece.update].tensors[0].count - piece.offset)

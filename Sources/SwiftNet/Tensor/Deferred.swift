@@ -285,6 +285,14 @@ extension Tensor {
     }
   }
 
+  /// What this tensor is to be converted from, of the same shape, if its recipe says nothing else.
+  func unconverted(_ recipe: ElementwiseRecipe) -> Tensor? {
+    guard recipe.isElementwise, recipe.isAll(self), recipe.program.steps.count == 1,
+      recipe.program.steps[0].op == .copy, case .tensor(let source) = recipe.program.leaves[0], source.shape == shape
+    else { return nil }
+    return source
+  }
+
   /// Notes that this tensor is the sigmoid of another, as long as it is not computed.
   func noteSigmoid(of logits: Tensor) throws {
     memory.recipe?.logits = (try logits.alias(), logits.memory.version)
