@@ -70,6 +70,8 @@ final class ElementwiseRecipe {
     for (index, leaf) in program.leaves.enumerated() {
       guard case .tensor(let tensor) = leaf, tensor.count * 8 > count else { continue }
       if !tensor.memory.isDeferred && tensor.memory.isSaved { continue }
+      // Those of half precision are rounded one by one, and half as large.
+      if dtype.isNarrow { return nil }
       guard let twin = tensor.memory.deferredTwin.flatMap({ TakenRecipe($0) }), twin.recipe.isElementwise,
         twin.recipe.dtype == dtype, twin.recipe.program.lane == program.lane, twin.recipe.isAll(tensor)
       else { return nil }
