@@ -43,6 +43,7 @@ public final class GradNode {
   public var name: String { operation + suffix }
 
   var isBatchNorm: Bool { operation == "NativeBatchNorm" }
+  var isCat: Bool { operation == "Cat" }
 
   init(
     name: String, suffix: String = "", edges: ShortList<Edge?>, saved: ShortList<SavedTensor>,

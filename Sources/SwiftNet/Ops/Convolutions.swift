@@ -194,6 +194,11 @@ extension Tensor {
         }
       }
       if needsBias && db == nil { db = try grad.sumOverPlaces() }
+      if context.needs(0), !context.createsGraph, context.node.edges[0]?.node.isCat == true,
+        let dx = try grad.waitingDataGradient(w, options, size)
+      {
+        return [dx, dw, db]
+      }
       return [context.needs(0) ? try grad.convolutionDataGradient(w, options, size, taps: taps) : nil, dw, db]
     }
   }

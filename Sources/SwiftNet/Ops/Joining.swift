@@ -65,9 +65,12 @@ extension Tensor {
     return try out.recorded("Cat", inputs: tensors) { context in
       let grad = try context.grad
       var start = 0
+      // Few parts may be computed one by one.
+      let partsApart = d == 1 && sizes.allSatisfy { $0 >= 256 }
       return try sizes.enumerated().map { index, size in
         defer { start += size }
         guard context.needs(index) else { return nil }
+        if partsApart, let part = try grad.waitingChannels(start..<start + size) { return part }
         return size == 0 && grad.rank > 1 ? try Tensor.zeros([0], dtype: grad.dtype) : try grad.narrow(d, start, size)
       }
     }

@@ -17,6 +17,8 @@ struct WinogradConvolution {
   private let shape: ConvolutionShape
   private let groups: Int
   private let gradient: Bool
+  /// Input channels of the filters, of which `shape` may be the convolution of some only.
+  private let filterChannels: Int
   private let channels: Int
   private let columns: Int
   /// Tiles of one block, whose transformed inputs stay in the second-level cache.
@@ -37,7 +39,10 @@ struct WinogradConvolution {
   private var planes: Int { shape.planes(result) }
 
   /// nil where the shape is not one for Winograd, or where the row kernels are expected to be faster.
-  init?(_ type: DType, _ shape: ConvolutionShape, gradient: Bool, table: KernelTable) {
+  ///
+  /// - Parameter filterChannels: input channels of the filters, if `shape` is the convolution of some of them only; what
+  ///   is faster was decided for all then.
+  init?(_ type: DType, _ shape: ConvolutionShape, gradient: Bool, table: KernelTable, filterChannels: Int? = nil) {
     guard shape.allowsWinograd(type) else { return nil }
     self.type = type
     self.table = table
@@ -45,6 +50,7 @@ struct WinogradConvolution {
     let shape = shape.oneGroup
     self.shape = shape
     self.gradient = gradient
+    self.filterChannels = filterChannels ?? shape.inChannels
     channels = gradient ? shape.outChannels : shape.inChannels
     columns = gradient ? shape.inChannels : shape.outChannels
     if channels % table.winograd.lanes != 0 { return nil }
@@ -61,7 +67,7 @@ struct WinogradConvolution {
       shape, tiling, planes: shape.planes(result), channels: channels, columns: columns)
     let direct = cost.direct(
       shape, channels: channels, columns: columns, places: images * result.height * result.width)
-    if winograd >= direct && !Backends.alwaysWinograd { return nil }
+    if winograd >= direct && !Backends.alwaysWinograd && filterChannels == nil { return nil }
   }
 
   /// Images of bfloat16 must have adjacent channels; the weight and the epilogue's bias are float32.
@@ -103,10 +109,10 @@ struct WinogradConvolution {
     let layout =
       gradient
       ? FilterLayout(
-        columns: columns, columnStride: taps, run: channels, runStride: columns * taps, taps: taps, tapStride: 1,
+        columns: columns, columnStride: taps, run: channels, runStride: filterChannels * taps, taps: taps, tapStride: 1,
         merged: 1, groupStride: 0)
       : FilterLayout(
-        columns: columns, columnStride: channels * taps, run: channels, runStride: taps, taps: taps, tapStride: 1,
+        columns: columns, columnStride: filterChannels * taps, run: channels, runStride: taps, taps: taps, tapStride: 1,
         merged: 1, groupStride: 0)
     let arguments = Arguments(
       group: group, output: output, epilogue: epilogue, images: images, planeStride: input.strides[1], layout: layout,

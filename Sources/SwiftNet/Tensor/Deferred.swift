@@ -16,6 +16,7 @@ final class ElementwiseRecipe {
     case pooling(PendingPool)
     case poolGradient(PendingPoolGradient)
     case taps(PendingTaps)
+    case dataGradient(PendingDataGradient)
   }
 
   let program: ElementwiseProgram
@@ -46,6 +47,7 @@ final class ElementwiseRecipe {
   var pooling: PendingPool? { if case .pooling(let pending) = work { pending } else { nil } }
   var poolGradient: PendingPoolGradient? { if case .poolGradient(let pending) = work { pending } else { nil } }
   var taps: PendingTaps? { if case .taps(let pending) = work { pending } else { nil } }
+  var dataGradient: PendingDataGradient? { if case .dataGradient(let pending) = work { pending } else { nil } }
   var isElementwise: Bool { if case .program = work { true } else { false } }
 
   /// Whether a tensor over the storage shows the result as it is, no other view of it.
@@ -103,6 +105,7 @@ final class ElementwiseRecipe {
     if let pooling { return try pooling.run(into: try storage.pointer) }
     if let poolGradient { return try poolGradient.run(into: try storage.pointer) }
     if let taps { return try taps.run(into: try storage.pointer) }
+    if let dataGradient { return try dataGradient.run(into: try storage.pointer) }
     let count = try Shape.count(shape)
     let target = Tensor(storage: storage, dtype: dtype, shape: shape, strides: strides, offset: 0, count: count)
     if let joining { return try joining.run(into: target) }
