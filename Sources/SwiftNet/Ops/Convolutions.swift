@@ -244,19 +244,18 @@ extension Tensor {
     if count > 0, grad.count > 0, let waiting = try gradientOfSeenTaps(grad, sizes, weight, bias: bias) {
       return waiting
     }
+    if count > 0, grad.count > 0,
+      let waiting = try PendingWeightGradient.waiting(self, grad, .convolution(sizes), weight)
+    {
+      if let bias { try copyElements(from: grad.sumOverPlaces(), to: bias) }
+      return waiting
+    }
     let out = try Tensor(empty: weight, dtype: dtype)
     if count == 0 || grad.count == 0 {
       try out.fillUnrecorded(0)
       try bias?.fillUnrecorded(0)
-    } else if out.count > 0 && dtype.isNarrow {
-      try narrowWeightGradient(sizes, grad, out)
     } else if out.count > 0 {
-      if try !isLast || !weightGradientByImages(grad, sizes, to: out, bias: bias) {
-        try SwiftNet.convolutionWeightGradient(
-          dtype, sizes, input: try pointer(), inputStrides: volumeStrides, gradOutput: try grad.pointer(),
-          gradOutputStrides: grad.volumeStrides, gradWeight: try out.mutablePointer(),
-          gradBias: try bias?.mutablePointer())
-      }
+      try computeWeightGradient(grad, sizes, into: out, bias: bias, isLast: isLast)
     }
     return try out.recorded("ConvolutionWeight", self, grad, saving: [self, grad]) { context in
       let (dw, x, g) = (try context.grad, try context.saved(0), try context.saved(1))
@@ -265,5 +264,16 @@ extension Tensor {
         context.needs(1) ? try x.convolved(dw, nil, options, g.shape) : nil,
       ]
     }
+  }
+  /// The same into a row-major tensor, unrecorded; neither input nor gradient is empty.
+  func computeWeightGradient(
+    _ grad: Tensor, _ sizes: ConvolutionShape, into out: Tensor, bias: Tensor? = nil, isLast: Bool = false
+  ) throws {
+    if dtype.isNarrow { return try narrowWeightGradient(sizes, grad, out) }
+    if isLast, try weightGradientByImages(grad, sizes, to: out, bias: bias) { return }
+    try SwiftNet.convolutionWeightGradient(
+      dtype, sizes, input: try pointer(), inputStrides: volumeStrides, gradOutput: try grad.pointer(),
+      gradOutputStrides: grad.volumeStrides, gradWeight: try out.mutablePointer(),
+      gradBias: try bias?.mutablePointer())
   }
 }

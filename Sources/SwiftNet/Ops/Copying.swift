@@ -44,7 +44,7 @@ extension Tensor {
   /// Converted to a dtype; the tensor itself if it has it already.
   public func to(_ dtype: DType) throws -> Tensor {
     if dtype == self.dtype { return self }
-    if let converted = try convertedTaps(to: dtype) { return converted }
+    if let converted = try convertedTaps(to: dtype) ?? convertedWeightGradient(to: dtype) { return converted }
     let copy = try converted(to: dtype)
     let source = self.dtype
     return try copy.recorded("ToCopy", self) { [try $0.grad.to(source)] }

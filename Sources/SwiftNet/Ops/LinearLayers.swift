@@ -35,7 +35,7 @@ extension Tensor {
       try out.recorded("Addmm", bias, matrix, weight, saving: [matrix, weight]) { context in
         let grad = try context.grad
         let w = context.needs(1) ? try context.saved(1) : nil
-        let dw = context.needs(2) ? try context.readingLast(0) { x in try grad.transpose(0, 1).mm(x) } : nil
+        let dw = context.needs(2) ? try context.readingLast(0) { x in try grad.weightGradient(x) } : nil
         return [context.needs(0) ? grad : nil, try w.map { try grad.mm($0) }, dw]
       }
     } else {

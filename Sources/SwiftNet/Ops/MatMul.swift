@@ -18,7 +18,7 @@ extension Tensor {
     return try out.recorded("Mm", self, other, saving: [self, other]) { context in
       let grad = try context.grad.to(try context.saved(0).dtype)
       let right = context.needs(0) ? try context.saved(1) : nil
-      let second = context.needs(1) ? try context.readingLast(0) { left in try left.transpose(0, 1).mm(grad) } : nil
+      let second = context.needs(1) ? try context.readingLast(0) { left in try left.weightGradient(grad) } : nil
       return [try right.map { try grad.mm($0.transpose(0, 1)) }, second]
     }
   }
@@ -38,7 +38,15 @@ extension Tensor {
     let shape = Array(a.shape.dropLast(2)) + [m, n]
     if !a.dtype.isFloatingPoint { return try integerProduct(a, b) }
     let out = try Tensor(empty: shape, dtype: result ?? a.dtype)
-    if out.count == 0 { return out }
+    try product(a, b, into: out)
+    return out
+  }
+
+  /// The same of floating-point numbers, into a row-major tensor.
+  static func product(_ a: Tensor, _ b: Tensor, into out: Tensor) throws {
+    if out.count == 0 { return }
+    let rank = a.rank
+    let (m, k, n) = (a.shape[rank - 2], a.shape[rank - 1], b.shape[rank - 1])
     let batch = out.count / (m * n)
     if a.dtype.isNarrow {
       let (x, y) = batch == 1 ? (a, b) : (try batched(a), try batched(b))
@@ -49,19 +57,19 @@ extension Tensor {
         aRowStride: x.strides[i], aColumnStride: x.strides[j], b: try y.pointer(),
         bBatchStride: batch == 1 ? 0 : y.strides[0], bRowStride: y.strides[i], bColumnStride: y.strides[j],
         c: try out.mutablePointer(), cBatchStride: m * n, cRowStride: n)
-      return out
+      return
     }
     if batch == 1 {
       let isDone = try thinProduct(
         a.dtype, m: m, n: n, k: k, a: try a.pointer(), aRowStride: a.strides[rank - 2],
         aColumnStride: a.strides[rank - 1], b: try b.pointer(), bRowStride: b.strides[rank - 2],
         bColumnStride: b.strides[rank - 1], c: try out.mutablePointer(), cRowStride: n)
-      if isDone { return out }
+      if isDone { return }
       try gemm(
         a.dtype, m: m, n: n, k: k, alpha: 1, a: try a.pointer(), aRowStride: a.strides[rank - 2],
         aColumnStride: a.strides[rank - 1], b: try b.pointer(), bRowStride: b.strides[rank - 2],
         bColumnStride: b.strides[rank - 1], beta: 0, c: try out.mutablePointer(), cRowStride: n)
-      return out
+      return
     }
     // Leading dimensions walk with one stride, by a copy where they do not.
     let (a, b) = (try batched(a), try batched(b))
@@ -70,7 +78,6 @@ extension Tensor {
       aRowStride: a.strides[1], aColumnStride: a.strides[2], b: try b.pointer(), bBatchStride: b.strides[0],
       bRowStride: b.strides[1], bColumnStride: b.strides[2], beta: 0, c: try out.mutablePointer(),
       cBatchStride: m * n, cRowStride: n)
-    return out
   }
 
   private static func batched(_ x: Tensor) throws -> Tensor {
@@ -154,7 +161,7 @@ extension Tensor {
       let grad = try context.grad.to(try context.saved(0).dtype)
       return [
         context.needs(0) ? try grad.bmm(try context.saved(1).transpose(1, 2)) : nil,
-        context.needs(1) ? try context.saved(0).transpose(1, 2).bmm(grad) : nil,
+        context.needs(1) ? try context.saved(0).weightGradient(grad) : nil,
       ]
     }
   }

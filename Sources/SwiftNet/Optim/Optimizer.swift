@@ -224,6 +224,8 @@ public struct Update {
   private struct Operands {
     private enum Gradient {
       case there
+      /// It is computed part by part.
+      case parts(PendingWeightGradient)
       /// It waits for its taps.
       case taps(PendingTaps.Reader)
       /// It is still to be computed, in the order of the elements.
@@ -241,13 +243,17 @@ public struct Update {
       (kernel, size) = (update.kernel, update.tensors[0].dtype.size)
       let gradient = try Operands.gradient(update.tensors[1], changed: changed)
       pointers = try update.tensors.enumerated().map { position, tensor in
-        if position == 1, case .there = gradient { return try tensor.mutablePointer() }
-        return try (position == 1 ? update.tensors[0] : tensor).mutablePointer()
+        if position != 1 { return try tensor.mutablePointer() }
+        return switch gradient {
+        case .there: try tensor.mutablePointer()
+        case .taps, .program, .parts: try update.tensors[0].mutablePointer()
+        }
       }
       self.gradient = gradient
     }
 
     private static func gradient(_ tensor: Tensor, changed: Set<ObjectIdentifier>) throws -> Gradient {
+      if let pending = tensor.pendingWeightGradient { return .parts(pending) }
       if let taps = tensor.pendingTaps { return .taps(try PendingTaps.Reader(taps)) }
       guard let taken = TakenRecipe(tensor.memory) else { return .there }
       let recipe = taken.recipe, lane = tensor.dtype.lane
@@ -263,20 +269,31 @@ public struct Update {
       return .program(try ElementwisePlan(recipe.program, tensor.shape, tensor.strides, nil), taken)
     }
 
-    func run(_ range: Range<Int>) {
-      var pieces = pointers
-      func update(_ gradients: UnsafeRawPointer, _ first: Int, _ count: Int) {
-        for index in pieces.indices { pieces[index] = pointers[index] + first * size }
-        pieces[1] = UnsafeMutableRawPointer(mutating: gradients)
-        kernel(pieces, first, count)
+    private func update(_ range: Range<Int>, _ gradients: UnsafeRawPointer) {
+      var pieces = pointers.map { $0 + range.lowerBound * size }
+      pieces[1] = UnsafeMutableRawPointer(mutating: gradients)
+      kernel(pieces, range.lowerBound, range.count)
+    }
+
+    /// Runs the update where the gradient is computed part by part; false if it is not.
+    func runByParts() throws -> Bool {
+      guard case .parts(let pending) = gradient else { return false }
+      try pending.forEachPart { gradients, first, count in
+        parallelFor(count, grain: Update.run) { start, end in
+          update(first + start..<first + end, gradients + start * size)
+        }
       }
+      return true
+    }
+
+    func run(_ range: Range<Int>) {
       switch gradient {
-      case .there: kernel(pointers.map { $0 + range.lowerBound * size }, range.lowerBound, range.count)
-      case .taps(let taps): taps.forEachPiece(range) { update($0, $1, $2) }
+      case .there, .parts: kernel(pointers.map { $0 + range.lowerBound * size }, range.lowerBound, range.count)
+      case .taps(let taps): taps.forEachPiece(range) { update($1..<$1 + $2, $0) }
       case .program(let plan, _):
         var first = range.lowerBound
         plan.runTiles(range.lowerBound, range.upperBound) { gradients, count in
-          update(gradients, first, count)
+          update(first..<first + count, gradients)
           first += count
         }
       }
@@ -286,25 +303,43 @@ public struct Update {
   /// Elements that a thread updates in one go.
   private static var run: Int { 1 << 14 }
 
-  /// Runs all updates, shared out over the threads.
+  /// Runs all updates, shared out over the threads. Gradients that are still to be computed as a whole are so one after the
+  /// other, each right before it is read.
   static func run(_ updates: [Update]) throws {
-    var pieces: [(update: Int, offset: Int)] = []
-    for (index, update) in updates.enumerated() {
-      for offset in stride(from: 0, to: update.tensors[0].count, by: run) { pieces.append((index, offset)) }
-    }
     var changed = Set<ObjectIdentifier>()
     for update in updates {
       for (position, tensor) in update.tensors.enumerated() where position != 1 {
         changed.insert(ObjectIdentifier(tensor.memory))
       }
     }
+    var ready: [Update] = []
+    for update in updates {
+      if update.tensors[1].pendingWeightGradient == nil {
+        ready.append(update)
+      } else {
+        try run([update], changed)
+      }
+    }
+    try run(ready, changed)
+  }
+
+  private static func run(_ updates: [Update], _ changed: Set<ObjectIdentifier>) throws {
     let operands = try updates.map { try Operands($0, changed: changed) }
+    if operands.count == 1, try operands[0].runByParts() { return try finish(updates) }
+    var pieces: [(update: Int, offset: Int)] = []
+    for (index, update) in updates.enumerated() {
+      for offset in stride(from: 0, to: update.tensors[0].count, by: run) { pieces.append((index, offset)) }
+    }
     parallelFor(pieces.count, grain: 1) { start, end in
       for piece in pieces[start..<end] {
         let count = min(run, updates[piece.update].tensors[0].count - piece.offset)
         operands[piece.update].run(piece.offset..<piece.offset + count)
       }
     }
+    try finish(updates)
+  }
+
+  private static func finish(_ updates: [Update]) throws {
     for update in updates {
       for (position, (original, changed)) in zip(update.originals, update.tensors).enumerated() where position != 1 {
         if original !== changed { try copyElements(from: changed, to: original) }

@@ -17,6 +17,7 @@ final class ElementwiseRecipe {
     case poolGradient(PendingPoolGradient)
     case taps(PendingTaps)
     case dataGradient(PendingDataGradient)
+    case weightGradient(PendingWeightGradient)
   }
 
   let program: ElementwiseProgram
@@ -48,6 +49,9 @@ final class ElementwiseRecipe {
   var poolGradient: PendingPoolGradient? { if case .poolGradient(let pending) = work { pending } else { nil } }
   var taps: PendingTaps? { if case .taps(let pending) = work { pending } else { nil } }
   var dataGradient: PendingDataGradient? { if case .dataGradient(let pending) = work { pending } else { nil } }
+  var weightGradient: PendingWeightGradient? {
+    if case .weightGradient(let pending) = work { pending } else { nil }
+  }
   var isElementwise: Bool { if case .program = work { true } else { false } }
 
   /// Whether a tensor over the storage shows the result as it is, no other view of it.
@@ -109,6 +113,7 @@ final class ElementwiseRecipe {
     let count = try Shape.count(shape)
     let target = Tensor(storage: storage, dtype: dtype, shape: shape, strides: strides, offset: 0, count: count)
     if let joining { return try joining.run(into: target) }
+    if let weightGradient { return try weightGradient.run(into: target) }
     try program.run(into: target)
   }
 }
@@ -119,6 +124,8 @@ public enum Deferral {
   nonisolated(unsafe) public static var isEnabled = environment("SWIFTNET_DEFER") != "0"
   /// Below this many elements an operation is a matter of microseconds, and computed at once.
   static let threshold = 1 << 14
+  /// A weight of fewer elements gets its gradient at once: what is held for it makes others wait for their memory.
+  static let heldWeights = 1 << 18
   /// Longer programs gain nothing, and keep their operands alive for long.
   static let maximumSteps = 24
   static let maximumLeaves = 14
