@@ -275,13 +275,11 @@ public struct Update {
       kernel(pieces, range.lowerBound, range.count)
     }
 
-    /// Runs the update where the gradient is computed part by part; false if it is not.
+    /// Runs the whole update where the gradient is computed part by part; false if it is not.
     func runByParts() throws -> Bool {
       guard case .parts(let pending) = gradient else { return false }
-      try pending.forEachPart { gradients, first, count in
-        parallelFor(count, grain: Update.run) { start, end in
-          update(first + start..<first + end, gradients + start * size)
-        }
+      try pending.forEachPiece(of: Update.run) { gradients, first, count in
+        update(first..<first + count, gradients)
       }
       return true
     }

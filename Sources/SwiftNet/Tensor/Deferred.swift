@@ -76,8 +76,8 @@ final class ElementwiseRecipe {
     for (index, leaf) in program.leaves.enumerated() {
       guard case .tensor(let tensor) = leaf, tensor.count * 8 > count else { continue }
       if !tensor.memory.isDeferred && tensor.memory.isSaved { continue }
-      // Those of half precision are rounded one by one, and half as large.
-      if dtype.isNarrow { return nil }
+      // Those of half precision are rounded one by one, and half as large; of large ones all comes from memory anew.
+      if dtype.isNarrow || count * dtype.size > Deferral.maximumRepeatedBytes { return nil }
       guard let twin = tensor.memory.deferredTwin.flatMap({ TakenRecipe($0) }), twin.recipe.isElementwise,
         twin.recipe.dtype == dtype, twin.recipe.program.lane == program.lane, twin.recipe.isAll(tensor)
       else { return nil }
@@ -133,6 +133,8 @@ public enum Deferral {
   static let maximumUses = 4
   /// Longer programs are computed once, and their result kept for backward.
   static let maximumRepeatedSteps = 12
+  /// Larger contents are computed again from what is kept, but not from others that are.
+  static let maximumRepeatedBytes = 4 << 20
   /// Fewer than any program may have: backward reads such contents together with gradients.
   static let maximumRepeatedLeaves = 12
   /// Recipes that wait for each other are computed from within one another: without a bound a long chain that nobody

@@ -51,10 +51,20 @@ final class PendingWeightGradient {
     try PendingWeightGradient(first, second, layer, shape, dtype).waiting()
   }
 
-  /// Computes it into a row-major tensor; or a part of it, of a range of its first dimension.
-  func run(into target: Tensor, rows: Range<Int>? = nil) throws {
+  /// Computes it into a row-major tensor.
+  func run(into target: Tensor) throws {
+    if dtype == type { return try compute(nil, into: target) }
+    let unconverted = try Tensor(empty: shape, dtype: type)
+    try compute(nil, into: unconverted)
+    try copyElements(from: unconverted, to: target)
+  }
+
+  /// That of the operands, in which it is computed.
+  private var type: DType { first.dtype }
+
+  /// All of it, or some rows.
+  private func compute(_ rows: Range<Int>?, into out: Tensor) throws {
     try noGrad {
-      let out = dtype == first.dtype ? target : try Tensor(empty: target.shape, dtype: first.dtype)
       func part(_ tensor: Tensor, _ dim: Int, _ range: Range<Int>) throws -> Tensor {
         try tensor.narrow(dim, range.lowerBound, range.count)
       }
@@ -79,13 +89,12 @@ final class PendingWeightGradient {
         }
         try Tensor.product(first.transpose(-2, -1), second, into: out)
       }
-      if out !== target { try copyElements(from: out, to: target) }
     }
   }
 
-  /// Computes it part by part: `body(gradients, first, count)` is called with some of its rows, which stay in the
-  /// third-level cache, and the range of elements that they are.
-  func forEachPart(_ body: (UnsafeMutableRawPointer, Int, Int) -> Void) throws {
+  /// Computes it some rows at a time, which stay in the third-level cache, and calls `body(gradients, first, count)` for
+  /// pieces of at most so many elements, on all threads.
+  func forEachPiece(of length: Int, _ body: (UnsafeMutableRawPointer, Int, Int) -> Void) throws {
     let rows = shape[0], row = try Shape.count(shape) / rows
     // Whole groups, or so many that what is made of the input pays.
     let unit =
@@ -93,13 +102,27 @@ final class PendingWeightGradient {
       case .convolution(let sizes): sizes.groups > 1 ? sizes.groupOutChannels : 256
       case .product: shape.count == 2 ? 256 : 1
       }
-    let atOnce = max(1, Self.partBytes / (row * dtype.size) / unit) * unit
+    let atOnce = min(rows, max(1, Self.partBytes / (row * type.size) / unit) * unit)
+    let part = try Tensor(empty: [atOnce] + shape.dropFirst(), dtype: type)
+    let gradients = try part.mutablePointer()
+    let load = kernels.elementwise[load: type, dtype.lane]
+    if dtype != type, load == nil {
+      throw SwiftNetError.notImplemented("no conversion from \(type.name) to \(dtype.name)")
+    }
+    let slots = try ScratchSlots(bytes: length * dtype.size)
     for start in stride(from: 0, to: rows, by: atOnce) {
       let count = min(atOnce, rows - start)
-      let part = try Tensor(empty: [count] + shape.dropFirst(), dtype: dtype)
-      try run(into: part, rows: count == rows ? nil : start..<start + count)
-      body(try part.mutablePointer(), start * row, count * row)
+      try compute(count == rows ? nil : start..<start + count, into: count == atOnce ? part : part.narrow(0, 0, count))
+      parallelFor(count * row, grain: length) { first, end in
+        let piece = gradients + first * type.size
+        guard dtype != type, let load else { return body(piece, start * row + first, end - first) }
+        slots.with { converted in
+          load(piece, 1, converted, end - first)
+          body(converted, start * row + first, end - first)
+        }
+      }
     }
+    withExtendedLifetime(part) {}
   }
 
   private static let partBytes = 16 << 20
@@ -114,7 +137,9 @@ extension Tensor {
 
   /// The same in another dtype, if it waits for the gradient of a weight: it still waits.
   func convertedWeightGradient(to dtype: DType) throws -> Tensor? {
-    guard let pendingWeightGradient, !ThreadState.current.isGradEnabled else { return nil }
+    guard let pendingWeightGradient, dtype.isLane, dtype.isFloatingPoint, !ThreadState.current.isGradEnabled else {
+      return nil
+    }
     return try pendingWeightGradient.converted(to: dtype)
   }
 
