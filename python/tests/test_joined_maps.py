@@ -329,3 +329,57 @@ def test_slices_keep_the_order_of_their_maps(shape):
         part = x[:, : max(shape[1] // 2, 1)]
         strides.append(m.cat([part, part], 1).stride())
     assert strides[0] == strides[1]
+
+
+def read(x, weight):
+    pass
+
+
+def channels_of_the_gradient(x, weight):
+    return x.grad[:, 3:20].sum((0, 2, 3))
+
+
+def change_the_weight(x, weight):
+    weight.mul_(0)
+
+
+def without_winograd(x, weight):
+    """Switched off between backward and the first reader of a gradient."""
+    if isinstance(x, swiftnet.Tensor):
+        swiftnet.backends.winograd.enabled = False
+
+
+@pytest.mark.parametrize("between", [read, channels_of_the_gradient, change_the_weight, without_winograd])
+@pytest.mark.parametrize("sizes", [(256, 256), (300, 272, 256), (512, 40)])
+def test_gradients_of_the_parts_of_a_joined_map(sizes, between):
+    """Large parts have theirs computed one by one, by Winograd's algorithm; small ones with the whole."""
+    found = []
+    for m in (swiftnet, torch):
+        parts = [values(m, 2, c, 31, 33, offset=c, dtype="float32").requires_grad_() for c in sizes]
+        weight = (values(m, 96, sum(sizes), 3, 3, dtype="float32") * 0.02).requires_grad_()
+        joined = m.cat([p.contiguous(memory_format=m.channels_last) for p in parts], 1)
+        loss = nn(m).functional.conv2d(joined, weight, padding=1).square().mean()
+        try:
+            loss.backward()
+            with m.no_grad():
+                between(parts[0], weight)
+            found.append([p.grad.numpy() for p in parts] + [weight.grad.numpy()])
+        finally:
+            if m is swiftnet:
+                swiftnet.backends.winograd.enabled = True
+    for own, other in zip(*found, strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-4, atol=2e-5 * np.abs(other).max())
+
+
+def test_memory_of_the_gradient_of_a_joined_map():
+    """The whole gradient is never there."""
+    parts = [swiftnet.randn(2, 256, 32, 32).contiguous(memory_format=swiftnet.channels_last) for _ in range(4)]
+    leaves = [p.requires_grad_() for p in parts]
+    weight = swiftnet.randn(64, 1024, 3, 3) * 0.02
+    loss = swiftnet.nn.functional.conv2d(swiftnet.cat([p * 1 for p in leaves], 1), weight, padding=1).square().sum()
+    loss.item()
+    before = swiftnet.memory.statistics()["live"]
+    swiftnet.memory.reset_peak()
+    grads = swiftnet.autograd.grad(loss, leaves)
+    grads[1].data_ptr()
+    assert swiftnet.memory.peak() - before < 3 * parts[0].numel() * 4

@@ -86,6 +86,11 @@ CONVOLUTIONS = [
     ((2, 3, 20, 20), (16, 3, 7, 7), {"stride": 2, "padding": 3}),
     ((2, 32, 8, 8), (32, 1, 3, 3), {"padding": 1, "groups": 32}),
     ((0, 16, 8, 8), (16, 16, 3, 3), {}),
+    # Of tiny images each position is a block of its own.
+    ((65, 40, 2, 2), (37, 40, 3, 3), {"padding": 1}),
+    ((520, 32, 2, 1), (33, 32, 3, 3), {"padding": 1}),
+    ((64, 36, 4, 4), (70, 18, 3, 3), {"padding": 1, "stride": 2, "groups": 2}),
+    ((70, 32, 3, 3), (48, 32, 5, 5), {"padding": 4, "dilation": 2}),
     # Several blocks of images where these are widened block by block.
     ((23, 16, 60, 40), (20, 16, 3, 3), {"padding": 1, "stride": 2}),
 ]
