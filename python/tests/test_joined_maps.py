@@ -373,13 +373,13 @@ def test_gradients_of_the_parts_of_a_joined_map(sizes, between):
 
 def test_memory_of_the_gradient_of_a_joined_map():
     """The whole gradient is never there."""
-    parts = [swiftnet.randn(2, 256, 32, 32).contiguous(memory_format=swiftnet.channels_last) for _ in range(4)]
+    parts = [swiftnet.randn(2, 256, 32, 32).contiguous(memory_format=swiftnet.channels_last) for _ in range(8)]
     leaves = [p.requires_grad_() for p in parts]
-    weight = swiftnet.randn(64, 1024, 3, 3) * 0.02
+    weight = swiftnet.randn(64, 2048, 3, 3) * 0.02
     loss = swiftnet.nn.functional.conv2d(swiftnet.cat([p * 1 for p in leaves], 1), weight, padding=1).square().sum()
     loss.item()
     before = swiftnet.memory.statistics()["live"]
     swiftnet.memory.reset_peak()
     grads = swiftnet.autograd.grad(loss, leaves)
     grads[1].data_ptr()
-    assert swiftnet.memory.peak() - before < 3 * parts[0].numel() * 4
+    assert swiftnet.memory.peak() - before < 5 * parts[0].numel() * 4
