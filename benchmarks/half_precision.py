@@ -9,6 +9,7 @@ results.
 import time
 
 import swiftnet
+from measure import force
 from swiftnet import models, nn
 from swiftnet.models.cifar_resnet import ResNet as PlainResNet
 
@@ -16,12 +17,12 @@ PRECISIONS = (swiftnet.float32, swiftnet.bfloat16, swiftnet.float16)
 
 
 def seconds(call, budget=0.6):
-    """The fastest of as many calls as the budget allows."""
-    call()
+    """The fastest of as many calls as the budget allows. Results that may be computed late are waited for."""
+    force(call())
     best, end = float("inf"), time.perf_counter() + budget
     while time.perf_counter() < end:
         start = time.perf_counter()
-        call()
+        force(call())
         best = min(best, time.perf_counter() - start)
     return best
 
@@ -43,7 +44,7 @@ def convolution(n, c, size, out, kernel, groups=1):
 
         def call():
             y = nn.functional.conv2d(x, w, padding=kernel // 2, groups=groups)
-            swiftnet.autograd.grad(y, [x, w], gradient)
+            return swiftnet.autograd.grad(y, [x, w], gradient)
 
         return call
 
@@ -54,7 +55,7 @@ def convolution(n, c, size, out, kernel, groups=1):
 def elementwise(count):
     def make(dtype):
         x, y = swiftnet.randn(count, dtype=dtype), swiftnet.randn(count, dtype=dtype)
-        return lambda: (x * y + x).relu().sum().item()
+        return lambda: (x * y + x).relu().sum()
 
     return f"relu(x · y + x), {count} elements", make
 
