@@ -253,3 +253,22 @@ def test_large_gradients_take_no_memory(case, mixed):
         kept = swiftnet.memory.statistics()["live"] - before
     assert kept < 0.25 * weight.numel() * 4
     assert np.isfinite(weight.grad.numpy()).all()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_learned_input(order):
+    """The input of one layer is a parameter that the same step changes, and so is its weight, used twice."""
+    found = []
+    for m in (swiftnet, torch):
+        functional = (torch.nn if m is torch else swiftnet.nn).functional
+        tokens = values(m, 3, 600).requires_grad_()
+        weight = (values(m, 600, 600) * 0.05).requires_grad_()
+        table = (values(m, 600, 520, offset=1) * 0.05).requires_grad_()
+        optimizer = m.optim.SGD([tokens, weight, table][::order], lr=0.1, momentum=0.9)
+        for _ in range(3):
+            optimizer.zero_grad()
+            hidden = functional.linear(functional.linear(tokens, weight).tanh(), weight).tanh()
+            (hidden @ table).square().mean().backward()
+            optimizer.step()
+        found.append((tokens, weight, table, table.grad))
+    compare(found, 1e-10)
