@@ -438,7 +438,7 @@ public enum Engine {
         let copy = try Tensor(
           empty: gradient.shape, dtype: gradient.dtype,
           strides: Shape.isDense(gradient.shape, strides) ? strides : nil)
-        try copyElements(from: gradient, to: copy)
+        try writeElements(of: gradient, to: copy)
         return copy
       }
       gradient = copy

@@ -8,7 +8,12 @@ func writeElements(of source: Tensor, to target: Tensor) throws {
       try program.run(into: target)
       return true
     }
-    guard let joining = recipe.joining, recipe.isAll(source), recipe.canBeTakenOver else { return false }
+    guard recipe.canBeTakenOver else { return false }
+    if let weightGradient = recipe.weightGradient {
+      recipe.uses.add(1, ordering: .relaxed)
+      return try weightGradient.write(source, to: target)
+    }
+    guard let joining = recipe.joining, recipe.isAll(source) else { return false }
     recipe.uses.add(1, ordering: .relaxed)
     try joining.run(into: target)
     return true

@@ -92,17 +92,43 @@ final class PendingWeightGradient {
     }
   }
 
-  /// Computes it some rows at a time, which stay in the third-level cache, and calls `body(gradients, first, count)` for
-  /// pieces of at most so many elements, on all threads.
-  func forEachPiece(of length: Int, _ body: (UnsafeMutableRawPointer, Int, Int) -> Void) throws {
-    let rows = shape[0], row = try Shape.count(shape) / rows
-    // Whole groups, or so many that what is made of the input pays.
+  /// How many rows are computed at a time: whole groups, or so many that what is made of the input pays.
+  private var rowsAtOnce: Int {
     let unit =
       switch layer {
       case .convolution(let sizes): sizes.groups > 1 ? sizes.groupOutChannels : 256
       case .product: shape.count == 2 ? 256 : 1
       }
-    let atOnce = min(rows, max(1, Self.partBytes / (row * type.size) / unit) * unit)
+    let row = shape.dropFirst().reduce(type.size, *)
+    return min(shape[0], max(1, Self.partBytes / row / unit) * unit)
+  }
+
+  /// Writes it to a tensor in which its dimensions may be exchanged, as they are in `view`, a tensor that waits for it; some
+  /// rows at a time, so that it is not in memory twice. False if the view is another.
+  func write(_ view: Tensor, to target: Tensor) throws -> Bool {
+    let own = Shape.contiguousStrides(shape)
+    guard view.offset == 0, view.rank == shape.count, Set(own).count == own.count else { return false }
+    var strides: [Int] = []
+    for (size, stride) in zip(shape, own) {
+      guard let dim = view.strides.firstIndex(of: stride), view.shape[dim] == size else { return false }
+      strides.append(target.strides[dim])
+    }
+    let whole = try target.alias(shape: shape, strides: strides)
+    let part = try Tensor(empty: [rowsAtOnce] + shape.dropFirst(), dtype: type)
+    for start in stride(from: 0, to: shape[0], by: rowsAtOnce) {
+      let count = min(rowsAtOnce, shape[0] - start)
+      let rows = count == rowsAtOnce ? part : try part.narrow(0, 0, count)
+      try compute(count == shape[0] ? nil : start..<start + count, into: rows)
+      try noGrad { try copyElements(from: rows, to: whole.narrow(0, start, count)) }
+    }
+    return true
+  }
+
+  /// Computes it some rows at a time, which stay in the third-level cache, and calls `body(gradients, first, count)` for
+  /// pieces of at most so many elements, on all threads.
+  func forEachPiece(of length: Int, _ body: (UnsafeMutableRawPointer, Int, Int) -> Void) throws {
+    let rows = shape[0], row = try Shape.count(shape) / rows
+    let atOnce = rowsAtOnce
     let part = try Tensor(empty: [atOnce] + shape.dropFirst(), dtype: type)
     let gradients = try part.mutablePointer()
     let load = kernels.elementwise[load: type, dtype.lane]
