@@ -31,6 +31,7 @@ LARGER = {
     "many filters": ((1, 1024, 2, 3), (520, 1024, 3, 3), {"padding": 1}),
     "many groups": ((1, 1280, 2, 3), (1280, 640, 3, 3), {"padding": 1, "groups": 2}),
     "wide linear": ((2, 9000), (600, 9000), None),
+    "few long rows": ((5, 20011), (23, 20011), None),
     "many matrices": ((70, 1, 300), (70, 300, 256), "product"),
     "many classes between": ((2, 70, 300), (300, 70, 256), "bnc,cnk->bnk"),
 }

@@ -1,4 +1,5 @@
 import KernelTypes
+import Synchronization
 
 /// The gradient of a weight that is larger than what it is computed from: it waits until somebody reads it, and memory
 /// holds the input of the layer and the gradient of its output instead. An optimizer computes one after the other, some
@@ -127,6 +128,7 @@ final class PendingWeightGradient {
   /// Computes it some rows at a time, which stay in the third-level cache, and calls `body(gradients, first, count)` for
   /// pieces of at most so many elements, on all threads.
   func forEachPiece(of length: Int, _ body: (UnsafeMutableRawPointer, Int, Int) -> Void) throws {
+    if try forEachColumns(body) { return }
     let rows = shape[0], row = try Shape.count(shape) / rows
     let atOnce = rowsAtOnce
     let part = try Tensor(empty: [atOnce] + shape.dropFirst(), dtype: type)
@@ -151,6 +153,38 @@ final class PendingWeightGradient {
     withExtendedLifetime(part) {}
   }
 
+  /// As above for few long rows, as a linear layer of many inputs has them: some columns at a time, which stay in the
+  /// second-level cache, each thread its own. False if it is not such a gradient.
+  private func forEachColumns(_ body: (UnsafeMutableRawPointer, Int, Int) -> Void) throws -> Bool {
+    guard case .product = layer, shape.count == 2, dtype == type, shape[0] <= 256, shape[1] >= 1 << 13,
+      second.isContiguous
+    else { return false }
+    let (rows, columns, terms, size) = (shape[0], shape[1], first.shape[0], type.size)
+    let width = min(1 << 13, max(1 << 10, Self.columnBytes / (rows * size) / 16 * 16))
+    let slots = try ScratchSlots(bytes: rows * width * size)
+    let (a, b) = (try first.pointer(), try second.pointer())
+    let failure = Mutex<(any Error)?>(nil)
+    parallelFor(columns, grain: width) { start, end in
+      slots.with { part in
+        let count = end - start
+        do {
+          try gemm(
+            type, m: rows, n: count, k: terms, alpha: 1, a: a, aRowStride: first.strides[1],
+            aColumnStride: first.strides[0], b: b + start * size, bRowStride: columns, bColumnStride: 1, beta: 0,
+            c: part,
+            cRowStride: count)
+        } catch {
+          failure.withLock { $0 = error }
+          return
+        }
+        for row in 0..<rows { body(part + row * count * size, row * columns + start, count) }
+      }
+    }
+    if let error = failure.withLock({ $0 }) { throw error }
+    return true
+  }
+
+  private static let columnBytes = 1 << 20
   private static let partBytes = 16 << 20
 }
 
