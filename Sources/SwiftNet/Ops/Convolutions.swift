@@ -265,6 +265,7 @@ extension Tensor {
       ]
     }
   }
+
   /// The same into a row-major tensor, unrecorded; neither input nor gradient is empty.
   func computeWeightGradient(
     _ grad: Tensor, _ sizes: ConvolutionShape, into out: Tensor, bias: Tensor? = nil, isLast: Bool = false

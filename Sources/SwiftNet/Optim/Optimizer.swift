@@ -224,8 +224,8 @@ public struct Update {
   private struct Operands {
     private enum Gradient {
       case there
-      /// It is computed part by part.
-      case parts(PendingWeightGradient)
+      /// It is computed part by part, from tensors that nobody changes meanwhile.
+      case parts(PendingWeightGradient, TakenRecipe)
       /// It waits for its taps.
       case taps(PendingTaps.Reader)
       /// It is still to be computed, in the order of the elements.
@@ -253,10 +253,11 @@ public struct Update {
     }
 
     private static func gradient(_ tensor: Tensor, changed: Set<ObjectIdentifier>) throws -> Gradient {
-      if let pending = tensor.pendingWeightGradient { return .parts(pending) }
       if let taps = tensor.pendingTaps { return .taps(try PendingTaps.Reader(taps)) }
       guard let taken = TakenRecipe(tensor.memory) else { return .there }
       let recipe = taken.recipe, lane = tensor.dtype.lane
+      // What it reads takes less memory than the weight: it is neither that nor its state.
+      if recipe.isAll(tensor), let pending = recipe.weightGradient { return .parts(pending, taken) }
       // What the step changes must be read before: such a gradient is computed at once.
       let canWait = recipe.program.leaves.allSatisfy { leaf in
         guard case .tensor(let leaf) = leaf else { return true }
@@ -277,7 +278,7 @@ public struct Update {
 
     /// Runs the whole update where the gradient is computed part by part; false if it is not.
     func runByParts() throws -> Bool {
-      guard case .parts(let pending) = gradient else { return false }
+      guard case .parts(let pending, _) = gradient else { return false }
       try pending.forEachPiece(of: Update.run) { gradients, first, count in
         update(first..<first + count, gradients)
       }

@@ -169,10 +169,9 @@ final class PendingWeightGradient {
         let count = end - start
         do {
           try gemm(
-            type, m: rows, n: count, k: terms, alpha: 1, a: a, aRowStride: first.strides[1],
-            aColumnStride: first.strides[0], b: b + start * size, bRowStride: columns, bColumnStride: 1, beta: 0,
-            c: part,
-            cRowStride: count)
+            type, m: rows, n: count, k: terms, alpha: 1,
+            a: a, aRowStride: first.strides[1], aColumnStride: first.strides[0],
+            b: b + start * size, bRowStride: columns, bColumnStride: 1, beta: 0, c: part, cRowStride: count)
         } catch {
           failure.withLock { $0 = error }
           return
