@@ -249,6 +249,11 @@ func transposeToPairs(
         let to = out + column * outStride + pair
         if height == lanes && width == lanes {
           transposeBlock(UnsafePointer(square), lanes, lanes, to, outStride)
+        } else if pairs == 2 && outStride == 2 && width == lanes {
+          // Images of three or four channels.
+          let (low, high) = Float.riffle(load(square), load(square + lanes))
+          store(low, to)
+          store(high, to + lanes)
         } else {
           for c in 0..<width {
             for i in 0..<height { to[c * outStride + i] = square[i * lanes + c] }

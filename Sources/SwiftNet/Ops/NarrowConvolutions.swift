@@ -10,6 +10,8 @@ extension DType {
 /// results narrowed, a few at a time, which stay in the cache meanwhile. Sums are float32 in any case, and results are
 /// rounded once.
 extension Tensor {
+  private enum Pass { case forward, dataGradient, weightGradient }
+
   private enum Way {
     case pairs(ProductKernels)
     case winograd(WinogradConvolution)
@@ -18,18 +20,19 @@ extension Tensor {
 
   /// The fastest way. Winograd's algorithm in float32 needs up to four times fewer multiplications where it applies, pairs
   /// half as many.
-  private func way(_ shape: ConvolutionShape, gradient: Bool) -> Way {
+  private func way(_ pass: Pass, _ shape: ConvolutionShape) -> Way {
     guard dtype == .bfloat16 else { return .widened }
+    let gradient = pass == .dataGradient
     let winograd = WinogradConvolution(.bfloat16, shape, gradient: gradient, table: kernels)
-    if let pairs = pairs(shape) {
+    if let pairs = pairs(pass, shape) {
       let pays = WinogradConvolution.paysBesidePairs(shape, gradient: gradient, table: kernels)
       if winograd == nil || !pays { return .pairs(pairs) }
     }
     return winograd.map { .winograd($0) } ?? .widened
   }
 
-  private func pairs(_ shape: ConvolutionShape) -> ProductKernels? {
-    shape.suitsPairs ? kernels.gemm.bf16 : nil
+  private func pairs(_ pass: Pass, _ shape: ConvolutionShape) -> ProductKernels? {
+    shape.suitsPairs || pass == .forward && shape.suitsLinesOfPairs ? kernels.gemm.bf16 : nil
   }
 
   /// This tensor, or a copy, with adjacent channels.
@@ -90,7 +93,7 @@ extension Tensor {
       }
       return try narrowForward(part.shape, taps.pointer, epilogue, out, prepared: prepared)
     }
-    switch way(shape, gradient: false) {
+    switch way(.forward, shape) {
     case .pairs(let pairs):
       try pairConvolutionForward(
         pairs, shape, input: try pointer(), inputStrides: volumeStrides, weight: filter, epilogue: epilogue,
@@ -144,7 +147,7 @@ extension Tensor {
       part.gather(filter, of: shape, size: dtype.size, into: taps.pointer)
       return try narrowDataGradient(part.shape, taps.pointer, out)
     }
-    switch way(shape, gradient: true) {
+    switch way(.dataGradient, shape) {
     case .pairs(let pairs):
       try pairConvolutionDataGradient(
         pairs, shape, gradOutput: try pointer(), gradOutputStrides: volumeStrides, weight: filter,
@@ -183,7 +186,7 @@ extension Tensor {
       try narrowWeightGradient(part.shape, grad, taps)
       return try part.scatter(try taps.pointer(), of: shape, size: dtype.size, into: try out.mutablePointer())
     }
-    switch way(shape, gradient: false) {
+    switch way(.weightGradient, shape) {
     case .pairs(let pairs):
       return try pairConvolutionWeightGradient(
         pairs, kernels, shape, input: try pointer(), inputStrides: volumeStrides, gradOutput: try grad.pointer(),

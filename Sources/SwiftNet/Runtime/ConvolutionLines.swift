@@ -15,31 +15,40 @@ extension ConvolutionShape {
 }
 
 /// Forward convolution of an input with a few channels, line by line (see `ConvolveLinesKernel`).
+/// - Parameter pairs: whether `type` is bfloat16 and the kernels are those of its pairs: a number of a stretch is then a
+///   pair of channels, of which a zero is the last one where their number is odd.
 func lineConvolutionForward(
   _ type: DType, _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int],
   weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue, output: UnsafeMutableRawPointer,
-  prepared: PreparedFilters? = nil, kernels: ProductKernels
+  prepared: PreparedFilters? = nil, kernels: ProductKernels, pairs: Bool = false
 ) throws {
-  let size = type.size
-  let source = try ChannelsLast(
-    input, type: type, kernels: kernels, batch: shape.batch, channels: shape.inChannels, extents: shape.input,
-    strides: inputStrides, slack: false, paddedWidth: shape.paddedWidth, paddingBefore: shape.padding.width)
+  // Of an element of a stretch.
+  let size = pairs ? 2 * type.size : type.size
+  let channels = pairs ? (shape.inChannels + 1) / 2 : shape.inChannels
+  let source =
+    pairs
+    ? try ChannelsLast(
+      rowsOfPairs: input, kernels: kernels, batch: shape.batch, channels: shape.inChannels, extents: shape.input,
+      strides: inputStrides, paddedWidth: shape.paddedWidth, paddingBefore: shape.padding.width)
+    : try ChannelsLast(
+      input, type: type, kernels: kernels, batch: shape.batch, channels: shape.inChannels, extents: shape.input,
+      strides: inputStrides, slack: false, paddedWidth: shape.paddedWidth, paddingBefore: shape.padding.width)
   let columns = shape.outChannels
-  let run = shape.inChannels * shape.kernel.width
+  let run = channels * shape.kernel.width
   let outputStrides = channelsLastStrides(shape.output, columns)
   let axes = shape.forwardAxes(
     sourceStrides: Array(source.strides[1...]), outputStrides: Array(outputStrides[1...]), mergedWidth: true)
   let taps = shape.kernel.count
   let pass = ConvolutionPass(
-    batch: shape.batch, axes: axes, elementSize: size, tapUnit: shape.inChannels * kernels.columns)
+    batch: shape.batch, axes: axes, elementSize: size, tapUnit: channels * kernels.columns)
   let layout = FilterLayout(
     columns: columns, columnStride: shape.inChannels * taps, run: shape.inChannels, runStride: taps,
     taps: taps,
     tapStride: 1, merged: 1, groupStride: 0)
   let panels = (columns + kernels.columns - 1) / kernels.columns
-  let panelStride = taps * shape.inChannels * kernels.columns
+  let panelStride = taps * channels * kernels.columns
   let packed = try PreparedFilters.get(
-    prepared, PreparedFilters.Form(.lines, [kernels.columns] + layout.form), bytes: panels * panelStride * size
+    prepared, PreparedFilters.Form(.lines, [kernels.columns, size] + layout.form), bytes: panels * panelStride * size
   ) { kernels.packFilters(layout, weight, 0, panels, $0) }
 
   let lines = shape.batch * shape.output.depth * shape.output.height
@@ -63,8 +72,7 @@ func lineConvolutionForward(
           residual: epilogue.residual, relu: epilogue.relu)
         let start = chunk * linesPerChunk
         kernels.convolveLines(
-          &geometry, start, min(linesPerChunk, lines - start), shape.stride.width * shape.inChannels,
-          &arguments)
+          &geometry, start, min(linesPerChunk, lines - start), shape.stride.width * channels, &arguments)
       }
     }
   }

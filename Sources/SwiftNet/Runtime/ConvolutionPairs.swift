@@ -4,8 +4,11 @@ import KernelTypes
 /// addresses of the float32 convolution serve: to them a pair is one number.
 extension ConvolutionShape {
   /// Whether pairs of channels fill the vectors. Narrow groups and few channels are left to the kernels that merge
-  /// groups or rows of taps.
+  /// groups.
   var suitsPairs: Bool { groupInChannels >= 16 && groupOutChannels >= 16 }
+
+  /// Whether pairs of a few channels, a row of taps at a time, make fewer terms than their numbers.
+  var suitsLinesOfPairs: Bool { mergesWidth && inChannels > 1 }
 }
 
 extension ChannelsLast {
@@ -66,12 +69,61 @@ extension ChannelsLast {
   }
 }
 
+extension ChannelsLast {
+  /// A copy of a bfloat16 image tensor in rows of pairs of channels that have their padding in memory, see the initializer
+  /// of other types; strides in pairs.
+  init(
+    rowsOfPairs source: UnsafeRawPointer, kernels: ProductKernels, batch: Int, channels: Int, extents: Extents,
+    strides s: [Int], paddedWidth: Int, paddingBefore: Int
+  ) throws {
+    let pairs = (channels + 1) / 2
+    let rows = batch * extents.depth * extents.height
+    let rowBytes = paddedWidth * pairs * 4
+    let memory = try Scratch(bytes: rows * rowBytes)
+    // A window may end before the source does.
+    let count = max(0, min(extents.width, paddedWidth - paddingBefore))
+    let before = paddingBefore * pairs * 4
+    parallelFor(rows, grain: max(1, (1 << 13) / max(1, paddedWidth * channels))) { first, last in
+      for row in first..<last {
+        let plane = row / extents.height
+        let from =
+          source
+          + (plane / extents.depth * s[0] + plane % extents.depth * s[2] + row % extents.height * s[3]) * 2
+        let to = memory.pointer + row * rowBytes
+        memset(to, 0, before)
+        memset(to + (before + count * pairs * 4), 0, rowBytes - before - count * pairs * 4)
+        if s[4] == 1 {
+          kernels.transpose(from, s[1], channels, count, to + before, pairs)
+          continue
+        }
+        let x = from.assumingMemoryBound(to: UInt16.self)
+        let y = (to + before).assumingMemoryBound(to: UInt16.self)
+        for i in 0..<count {
+          for c in 0..<channels { y[2 * pairs * i + c] = x[i * s[4] + c * s[1]] }
+          if channels % 2 == 1 { y[2 * pairs * i + channels] = 0 }
+        }
+      }
+    }
+    self.init(
+      pointer: UnsafeRawPointer(memory.pointer),
+      strides: [
+        extents.depth * extents.height * paddedWidth * pairs, extents.height * paddedWidth * pairs, paddedWidth * pairs,
+        pairs,
+      ], copy: memory)
+  }
+}
+
 /// Arguments as `convolutionForward`; the epilogue's bias is float32, its residual bfloat16.
 func pairConvolutionForward(
   _ kernels: ProductKernels, _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int],
   weight: UnsafeRawPointer, epilogue: ConvolutionEpilogue, output: UnsafeMutableRawPointer,
   prepared: PreparedFilters? = nil
 ) throws {
+  if shape.mergesWidth {
+    return try lineConvolutionForward(
+      .bfloat16, shape, input: input, inputStrides: inputStrides, weight: weight, epilogue: epilogue, output: output,
+      prepared: prepared, kernels: kernels, pairs: true)
+  }
   let source = try ChannelsLast(
     pairsOf: input, kernels: kernels, batch: shape.batch, channels: shape.inChannels, groups: shape.groups,
     extents: shape.input, strides: inputStrides)
