@@ -39,6 +39,11 @@ CASES = [
     ("conv2d", (9, 8, 1, 2), (20, 4, 3, 3), False, {"padding": 1, "groups": 2}),
     ("conv2d", (3, 6, 2, 2), (5, 6, 3, 3), True, {"padding": 1, "stride": 2}),
     ("conv3d", (3, 4, 1, 2, 1), (6, 4, 3, 3, 3), True, {"padding": 1}),
+    # Windows that see nothing but padding.
+    ("conv1d", (2, 3, 1), (5, 3, 2), True, {"padding": 5, "stride": 100}),
+    ("conv2d", (2, 3, 4, 1), (5, 3, 2, 2), True, {"padding": (1, 50), "stride": (1, 100)}),
+    ("conv2d", (1, 1, 3, 2), (2, 1, 2, 3), False, {"padding": (0, 6), "stride": (1, 9)}),
+    ("conv2d", (2, 16, 1, 1), (16, 16, 2, 2), True, {"padding": 5, "stride": 100}),
     ("conv2d", (0, 3, 8, 8), (4, 3, 3, 3), True, {}),
     ("conv2d", (2, 20, 9, 9), (33, 20, 3, 3), True, {"padding": 1}),
     ("conv3d", (2, 3, 5, 6, 7), (4, 3, 3, 3, 3), True, {"padding": 1}),
@@ -90,6 +95,48 @@ def test_groups_of_channels_last_images(width, options, dtype):
         return f.conv2d(x.contiguous(memory_format=lib.channels_last), w, b, groups=24 // width, **options)
 
     compare(call, arrays((2, 24, 9, 14), (24, width, 3, 3), (24,), dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
+def test_random_convolutions(dtype):
+    """Small images, wide paddings and strides, groups of all kinds: outputs and gradients beside PyTorch's in float64."""
+    tolerance = {"float32": 5e-5, "float64": 1e-10, "bfloat16": 1.2e-2, "float16": 2e-3}[dtype]
+    for seed in range(100):
+        generator = np.random.default_rng(seed)
+        choose = generator.choice
+        axes = int(choose([1, 2, 2, 3]))
+        groups = int(choose([1, 1, 2, 3, 8]))
+        inputs = groups * int(choose([1, 2, 3, 4, 8] if groups > 1 else [1, 3, 5, 9, 16, 33]))
+        outputs = groups * int(choose([1, 2, 3, 8] if groups > 1 else [1, 3, 16, 33]))
+        sizes = choose([1, 2, 3, 5, 9, 13], axes).tolist()
+        kernel = choose([1, 2, 3, 3, 4, 7], axes).tolist()
+        options = {
+            "stride": choose([1, 1, 2, 3, 50], axes).tolist(),
+            "padding": choose([0, 1, 2, 3, 11, 40], axes).tolist(),
+            "dilation": choose([1, 1, 2, 9], axes).tolist(),
+        }
+        steps = zip(sizes, kernel, *options.values(), strict=True)
+        places = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in steps]
+        images = int(choose([1, 2, 9, 65]))
+        if min(places) < 1 or images * outputs * np.prod(places) > 1e6:
+            continue
+        shapes = [images, inputs, *sizes], [outputs, inputs // groups, *kernel], [outputs], [images, outputs, *places]
+        values = [generator.standard_normal(shape) for shape in shapes]
+        found = []
+        for m in (swiftnet, torch):
+            x, w, b, g = (m.tensor(v).to(getattr(m, dtype)) for v in values)
+            if m is torch:
+                x, w, b, g = (v.double() for v in (x, w, b, g))
+            if seed % 2:
+                x = x.movedim(1, -1).contiguous().movedim(-1, 1)
+            for v in (x, w, b):
+                v.requires_grad_()
+            y = getattr(m.nn.functional, f"conv{axes}d")(x, w, b, groups=groups, **options)
+            y.backward(g)
+            found.append([np.array(v.detach().double().tolist()) for v in (y, x.grad, w.grad, b.grad)])
+        for own, exact in zip(*found, strict=True):
+            error = np.abs(own - exact).max() / max(1, np.abs(exact).max())
+            assert error < tolerance, (seed, shapes, options, groups)
 
 
 def test_layouts():

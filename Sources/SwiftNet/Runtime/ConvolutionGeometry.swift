@@ -193,12 +193,13 @@ struct ChannelsLast {
   /// - Parameters:
   ///   - strides: N, C, D, H, W.
   ///   - slack: whether some elements behind the last one must be readable.
-  ///   - paddedWidth: if not nil, rows of that width are wanted, with `paddingBefore` zeros in front.
+  ///   - paddedWidth: if not nil, rows of that width are wanted, with `paddingBefore` zeros in front, or nothing else.
   init(
     _ source: UnsafeRawPointer, type: DType, kernels: ProductKernels, batch: Int, channels: Int,
     extents: Extents, strides s: [Int], slack: Bool, paddedWidth: Int? = nil, paddingBefore: Int = 0
   ) throws {
     let width = paddedWidth ?? extents.width
+    let paddingBefore = min(paddingBefore, width)
     let dense = s[4] == channels || extents.width == 1
     let fits = paddedWidth == nil || (paddingBefore == 0 && width <= extents.width && dense)
     if (channels == 1 || s[1] == 1) && fits && !slack {
