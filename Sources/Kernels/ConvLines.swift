@@ -178,7 +178,7 @@ func gradientLines<T: ProductScalar>(
   let rows = bases + g.taps
   let packed = UnsafeMutableRawPointer(rows + tileRows).assumingMemoryBound(to: T.self)
   let positions = g.width.positions
-  let direct = x.columns == columns || x.columns == lanes
+  let direct = readsLinesInPlace && (x.columns == columns || x.columns == lanes)
   let total = g.taps * x.run
   var place = RowPlace(g, x.firstLine * positions)
   for _ in 0..<x.lines {
@@ -186,12 +186,7 @@ func gradientLines<T: ProductScalar>(
     let line =
       gradient
       + (place.image * g.outputBatchStride + g.depth.outputs[place.depth] + g.height.outputs[place.height])
-    if !direct {
-      for w in 0..<positions {
-        let from = line + w * x.gradientStep, to = packed + w * columns
-        for i in 0..<columns { to[i] = i < x.columns ? from[i] : 0 }
-      }
-    }
+    if !direct { packLine(line, x.gradientStep, positions, x.columns, packed) }
     if let sums = x.sums {
       addColumnSums(
         direct ? line : UnsafePointer(packed), direct ? x.gradientStep : columns, positions, x.columns, sums)

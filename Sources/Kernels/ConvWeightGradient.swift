@@ -34,6 +34,22 @@ func gatherSourceAddresses(
   return active
 }
 
+/// Whether `gradientLines` may read the gradients of a line where they lie.
+let readsLinesInPlace = true
+
+/// Copies `columns` channels of the gradients of a line, `step` numbers apart, to rows of one tile's width; missing columns
+/// are zero.
+@inline(__always)
+func packLine<T: ProductScalar>(
+  _ line: UnsafePointer<T>, _ step: Int, _ positions: Int, _ columns: Int, _ packed: UnsafeMutablePointer<T>
+) {
+  let width = T.tileColumns
+  for w in 0..<positions {
+    let from = line + w * step, to = packed + w * width
+    for i in 0..<width { to[i] = i < columns ? from[i] : 0 }
+  }
+}
+
 /// Copies `columns` channels of the gradients of consecutive output places to rows of one tile's width; missing
 /// columns are zero.
 @inline(__always)

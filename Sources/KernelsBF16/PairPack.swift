@@ -151,6 +151,29 @@ func packAddressedPairs(
   }
 }
 
+/// `gradientLines` always packs: its terms are pairs of places.
+let readsLinesInPlace = false
+
+/// The gradients of a line for `gradientLines`: [position][tile columns], where a position is two neighbouring places,
+/// `step` pairs of channels apart.
+@inline(__always)
+func packLine<T: ProductScalar>(
+  _ line: UnsafePointer<T>, _ step: Int, _ positions: Int, _ columns: Int, _ packed: UnsafeMutablePointer<T>
+) {
+  let width = 2 * lanes
+  let from = UnsafeRawPointer(line).assumingMemoryBound(to: UInt16.self)
+  let to = UnsafeMutableRawPointer(packed).assumingMemoryBound(to: UInt32.self)
+  for position in 0..<positions {
+    let even = from + 4 * position * step
+    let odd = even + 2 * step
+    if columns == width {
+      sn_store_pair_line(even, odd, to + position * width)
+    } else {
+      storePairs(even, odd, columns, width, to + position * width)
+    }
+  }
+}
+
 /// Packs filters into weight panels [column block][tap][run / 2][tile columns] of pairs, see `FilterLayout`; `run`
 /// counts numbers, and groups are not merged.
 func packFilterPairs(

@@ -12,6 +12,7 @@ public func makePairKernels() -> ProductKernels {
   kernels.gatherRows = { gatherTables($0, $1, $2, $3, $4) }
   kernels.convolveRows = { convolveRows($0, BrainFloat.self) }
   kernels.convolveLines = { convolveLines($0, $1, $2, $3, $4, BrainFloat.self) }
+  kernels.gradientLines = { gradientLines($0, $1, Float.self) }
   kernels.packFilters = { packFilterPairs($0, $1, $2, $3, $4) }
   kernels.transpose = { transposeToPairs($0, $1, $2, $3, $4, $5) }
   kernels.packSources = { packAddressedPairs($0, $1, $2, $3, $4) }

@@ -91,6 +91,17 @@ CONVOLUTIONS = [
     ((520, 32, 2, 1), (33, 32, 3, 3), {"padding": 1}),
     ((64, 36, 4, 4), (70, 18, 3, 3), {"padding": 1, "stride": 2, "groups": 2}),
     ((70, 32, 3, 3), (48, 32, 5, 5), {"padding": 4, "dilation": 2}),
+    # A few channels: rows of taps in pairs, of channels forward, of places in the weight's gradient. Odd and even numbers of
+    # channels and of places in a line, one and several panels of outputs, empty taps and empty lines.
+    ((2, 3, 22, 21), (40, 3, 7, 7), {"stride": 2, "padding": 3}),
+    ((3, 2, 9, 20), (33, 2, 3, 3), {"padding": 1}),
+    ((2, 5, 7, 10), (6, 5, 3, 2), {"padding": (1, 0), "dilation": (2, 1)}),
+    ((2, 8, 12, 27), (70, 8, 5, 4), {"stride": (1, 3), "padding": 2}),
+    ((40, 1, 12, 16), (32, 1, 3, 3), {"padding": 1}),
+    ((2, 3, 4, 6, 10), (20, 3, 3, 3, 3), {"padding": 1}),
+    ((3, 4, 30), (17, 4, 5), {"padding": 2}),
+    ((1, 3, 1, 2), (3, 3, 3, 3), {"padding": 1}),
+    ((2, 3, 4, 1), (5, 3, 2, 2), {"padding": (1, 50), "stride": (1, 100)}),
     # Several blocks of images where these are widened block by block.
     ((23, 16, 60, 40), (20, 16, 3, 3), {"padding": 1, "stride": 2}),
 ]
@@ -125,6 +136,21 @@ def test_padding_sees_no_neighbours():
     b = swiftnet.ones(7, 3, dtype=swiftnet.bfloat16)
     assert (a[:13, :7] @ b == 7).all()
     assert (b.t() @ a[:13, :7].t() == 7).all()
+
+
+@pytest.mark.parametrize("channels,width", [(3, 16), (3, 15), (1, 12), (2, 16)])
+def test_infinities_reach_only_those_who_see_them(channels, width):
+    """A zero that fills up a pair is multiplied by no number of the image."""
+    image = values((2, channels, 9, width), "bfloat16", 1)
+    weight = values((34, channels, 3, 3), "bfloat16", 2)
+    for corner in 0, width - 1:
+        # Two of three columns of taps see it, and two of three rows. (PyTorch's own lets some reach further.)
+        x, w = to_swiftnet(image), to_swiftnet(weight).requires_grad_()
+        x[0, -1, 0, corner] = float("inf")
+        out = swiftnet.nn.functional.conv2d(x, w, padding=1)
+        out.backward(swiftnet.ones_like(out))
+        for found in out, w.grad:
+            assert found.float().isfinite().logical_not().sum() == 34 * 2 * 2
 
 
 def test_autocast_uses_them():

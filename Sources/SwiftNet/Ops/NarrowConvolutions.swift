@@ -32,7 +32,13 @@ extension Tensor {
   }
 
   private func pairs(_ pass: Pass, _ shape: ConvolutionShape) -> ProductKernels? {
-    shape.suitsPairs || pass == .forward && shape.suitsLinesOfPairs ? kernels.gemm.bf16 : nil
+    let pays =
+      switch pass {
+      case .forward: shape.suitsPairs || shape.suitsLinesOfPairs
+      case .dataGradient: shape.suitsPairs
+      case .weightGradient: shape.suitsPairs || shape.suitsLinesOfPairedPlaces
+      }
+    return pays ? kernels.gemm.bf16 : nil
   }
 
   /// This tensor, or a copy, with adjacent channels.
@@ -187,6 +193,13 @@ extension Tensor {
       return try part.scatter(try taps.pointer(), of: shape, size: dtype.size, into: try out.mutablePointer())
     }
     switch way(.weightGradient, shape) {
+    case .pairs(let pairs) where shape.mergesWidth:
+      let dw = try Tensor(empty: out.shape, dtype: .float32)
+      try lineConvolutionWeightGradient(
+        dtype, shape, input: try pointer(), inputStrides: volumeStrides, gradOutput: try grad.pointer(),
+        gradOutputStrides: grad.volumeStrides, gradWeight: try dw.mutablePointer(), gradBias: nil,
+        kernels: kernels.gemm.f32, pairs: pairs)
+      return try noGrad { try copyElements(from: dw, to: out) }
     case .pairs(let pairs):
       return try pairConvolutionWeightGradient(
         pairs, kernels, shape, input: try pointer(), inputStrides: volumeStrides, gradOutput: try grad.pointer(),

@@ -79,21 +79,40 @@ func lineConvolutionForward(
 }
 
 /// The weight gradient of a convolution of an input with a few channels, line by line.
+/// - Parameter pairs: of bfloat16, the kernels of its pairs: terms are then pairs of neighbouring places, whose number in a
+///   line must be even. The gradient of the weight is float32, as `kernels` are, and that of a bias left to others.
 func lineConvolutionWeightGradient(
   _ type: DType, _ shape: ConvolutionShape, input: UnsafeRawPointer, inputStrides: [Int],
   gradOutput: UnsafeRawPointer, gradOutputStrides: [Int], gradWeight: UnsafeMutableRawPointer,
-  gradBias: UnsafeMutableRawPointer?, kernels: ProductKernels
+  gradBias: UnsafeMutableRawPointer?, kernels: ProductKernels, pairs: ProductKernels? = nil
 ) throws {
-  let size = type.size
-  let source = try ChannelsLast(
-    input, type: type, kernels: kernels, batch: shape.batch, channels: shape.inChannels, extents: shape.input,
-    strides: inputStrides, slack: false, paddedWidth: shape.paddedWidth, paddingBefore: shape.padding.width)
-  let gradient = try ChannelsLast(
-    gradOutput, type: type, kernels: kernels, batch: shape.batch, channels: shape.outChannels,
-    extents: shape.output, strides: gradOutputStrides, slack: false)
-  let axes = shape.forwardAxes(
+  // Of an element of a stretch, and of the sums.
+  let size = pairs == nil ? type.size : 2 * type.size
+  let step = shape.stride.width * shape.inChannels
+  let source: ChannelsLast, gradient: ChannelsLast
+  if let pairs {
+    source = try ChannelsLast(
+      pairsOfPlaces: input, step, kernels: pairs, batch: shape.batch, channels: shape.inChannels,
+      extents: shape.input, strides: inputStrides, paddedWidth: shape.paddedWidth, paddingBefore: shape.padding.width)
+    gradient = try ChannelsLast(
+      pairsOf: gradOutput, kernels: pairs, batch: shape.batch, channels: shape.outChannels, groups: 1,
+      extents: shape.output, strides: gradOutputStrides)
+  } else {
+    source = try ChannelsLast(
+      input, type: type, kernels: kernels, batch: shape.batch, channels: shape.inChannels, extents: shape.input,
+      strides: inputStrides, slack: false, paddedWidth: shape.paddedWidth, paddingBefore: shape.padding.width)
+    gradient = try ChannelsLast(
+      gradOutput, type: type, kernels: kernels, batch: shape.batch, channels: shape.outChannels,
+      extents: shape.output, strides: gradOutputStrides, slack: false)
+  }
+  let positions = pairs == nil ? shape.output.width : shape.output.width / 2
+  var axes = shape.forwardAxes(
     sourceStrides: Array(source.strides[1...]), outputStrides: Array(gradient.strides[1...]),
     mergedWidth: true)
+  // Lines are walked from end to end: of this axis only the number of positions counts.
+  axes[2] = ConvolutionPass.Axis(
+    positions: positions, taps: 1, sources: Array(axes[2].sources.prefix(positions)),
+    outputs: Array(axes[2].outputs.prefix(positions)), tapNumbers: [0])
   let pass = ConvolutionPass(batch: shape.batch, axes: axes, elementSize: size, tapUnit: 0)
   let run = shape.inChannels * shape.kernel.width
   let zeroBytes = shape.paddedWidth * shape.inChannels * size
@@ -115,8 +134,7 @@ func lineConvolutionWeightGradient(
   let usedParts = (lines + linesPerPart - 1) / linesPerPart
   let partial = try Scratch(bytes: usedParts * panels * panelSize * size)
   let biasPartial = gradBias == nil ? nil : try Scratch(bytes: usedParts * panels * width * 8)
-  let slots = try ScratchSlots(
-    bytes: (pass.taps + kernels.rows) * 8 + 64 + shape.output.width * width * size)
+  let slots = try ScratchSlots(bytes: (pass.taps + kernels.rows) * 8 + 64 + positions * width * size)
   parallelFor(usedParts * panels, grain: 1) { first, last in
     slots.with { scratch in
       for task in first..<last {
@@ -128,11 +146,11 @@ func lineConvolutionWeightGradient(
         var place = geometry
         var arguments = LineGradientArguments(
           firstLine: part * linesPerPart, lines: min(linesPerPart, lines - part * linesPerPart),
-          step: shape.stride.width * shape.inChannels, run: run,
-          gradient: gradient.pointer + panel * width * size,
+          step: pairs == nil ? step : 2 * step, run: run,
+          gradient: gradient.pointer + panel * width * type.size,
           gradientStep: gradient.strides[3], columns: min(width, columns - panel * width), result: result,
           sums: sums, room: scratch)
-        kernels.gradientLines(&place, &arguments)
+        (pairs ?? kernels).gradientLines(&place, &arguments)
       }
     }
   }
@@ -147,7 +165,7 @@ func lineConvolutionWeightGradient(
       }
     }
   }
-  if type == .float32 { addAll(Float.self) } else { addAll(Double.self) }
+  if type == .float64 { addAll(Double.self) } else { addAll(Float.self) }
   let layout = FilterLayout(
     columns: columns, columnStride: shape.inChannels * shape.kernel.count, run: shape.inChannels,
     runStride: shape.kernel.count, taps: shape.kernel.count, tapStride: 1, merged: 1, groupStride: 0)

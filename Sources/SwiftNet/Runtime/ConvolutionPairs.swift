@@ -9,6 +9,10 @@ extension ConvolutionShape {
 
   /// Whether pairs of a few channels, a row of taps at a time, make fewer terms than their numbers.
   var suitsLinesOfPairs: Bool { mergesWidth && inChannels > 1 }
+
+  /// The same for pairs of places, the terms of the weight gradient: the second of the last pair may not be missing, as no
+  /// zero makes up for an infinite number.
+  var suitsLinesOfPairedPlaces: Bool { mergesWidth && output.width > 0 && output.width % 2 == 0 }
 }
 
 extension ChannelsLast {
@@ -80,9 +84,9 @@ extension ChannelsLast {
     let rows = batch * extents.depth * extents.height
     let rowBytes = paddedWidth * pairs * 4
     let memory = try Scratch(bytes: rows * rowBytes)
-    // A window may end before the source does.
+    // A window may end before the source does, or begin behind it.
     let count = max(0, min(extents.width, paddedWidth - paddingBefore))
-    let before = paddingBefore * pairs * 4
+    let before = min(paddingBefore, paddedWidth) * pairs * 4
     parallelFor(rows, grain: max(1, (1 << 13) / max(1, paddedWidth * channels))) { first, last in
       for row in first..<last {
         let plane = row / extents.height
@@ -110,6 +114,47 @@ extension ChannelsLast {
         extents.depth * extents.height * paddedWidth * pairs, extents.height * paddedWidth * pairs, paddedWidth * pairs,
         pairs,
       ], copy: memory)
+  }
+}
+
+extension ChannelsLast {
+  /// The same rows as pairs of places: each number beside the one `step` numbers further on in its row, or a zero. Strides
+  /// in pairs; there is one for each number.
+  init(
+    pairsOfPlaces source: UnsafeRawPointer, _ step: Int, kernels: ProductKernels, batch: Int, channels: Int,
+    extents: Extents, strides s: [Int], paddedWidth: Int, paddingBefore: Int
+  ) throws {
+    let rows = batch * extents.depth * extents.height
+    // Rows of whole panels, since packing fills the last one up.
+    let length = paddedWidth * channels
+    let pitch = (length + kernels.columns - 1) / kernels.columns * kernels.columns
+    let memory = try Scratch(bytes: rows * pitch * 4)
+    let count = max(0, min(extents.width, paddedWidth - paddingBefore))
+    let slots = try ScratchSlots(bytes: (length + step) * 2)
+    parallelFor(rows, grain: max(1, (1 << 13) / max(1, length))) { first, last in
+      slots.with { scratch in
+        memset(scratch, 0, (length + step) * 2)
+        let y = scratch.assumingMemoryBound(to: UInt16.self) + min(paddingBefore, paddedWidth) * channels
+        for row in first..<last {
+          let plane = row / extents.height
+          let x =
+            source.assumingMemoryBound(to: UInt16.self)
+            + (plane / extents.depth * s[0] + plane % extents.depth * s[2] + row % extents.height * s[3])
+          if channels == 1 || s[1] == 1, s[4] == channels {
+            memcpy(y, x, count * channels * 2)
+          } else {
+            for c in 0..<channels {
+              for i in 0..<count { y[i &* channels &+ c] = x[i &* s[4] &+ c &* s[1]] }
+            }
+          }
+          let addresses = [Int(bitPattern: scratch), Int(bitPattern: scratch) + step * 2]
+          kernels.packSources(addresses, 2, 0, length, memory.pointer + row * pitch * 4)
+        }
+      }
+    }
+    self.init(
+      pointer: UnsafeRawPointer(memory.pointer),
+      strides: [extents.depth * extents.height * pitch, extents.height * pitch, pitch, channels], copy: memory)
   }
 }
 
