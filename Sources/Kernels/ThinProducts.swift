@@ -128,6 +128,8 @@ private func deepProduct<T: ProductScalar>(
   let lanes = T.Vector.scalarCount
   let a = x.a.assumingMemoryBound(to: T.self), b = x.b.assumingMemoryBound(to: T.self)
   let results = sums.assumingMemoryBound(to: T.self)
+  if x.m == 1 { return streamedDots(a, b, x.bRowStride, x.n, first, end, results) }
+  if x.n == 1 { return streamedDots(b, a, x.aRowStride, x.m, first, end, results) }
   let partial = room.assumingMemoryBound(to: T.self)
   let (down, across) = dotTiles(x.m, x.n)
   let tileSize = dotTileRows * dotTileColumns * lanes
@@ -157,6 +159,45 @@ private func deepProduct<T: ProductScalar>(
       for term in whole..<max(end, whole) { sum += a[i * x.aRowStride + term] * b[j * x.bRowStride + term] }
       results[i * x.n + j] = sum
     }
+  }
+}
+
+/// Terms that are fetched ahead of those that are multiplied, where a row is read from end to end.
+private let dotTermsAhead = 2048
+
+/// Dot products of one row with some others over the terms `first` to `end`: one row after the other, each a stream.
+@inline(never)
+private func streamedDots<T: ProductScalar>(
+  _ row: UnsafePointer<T>, _ others: UnsafePointer<T>, _ stride: Int, _ count: Int, _ first: Int, _ end: Int,
+  _ out: UnsafeMutablePointer<T>
+) {
+  typealias V = T.Vector
+  let lanes = V.scalarCount, line = 64 / MemoryLayout<T>.stride
+  let step = 4 * lanes
+  for other in 0..<count {
+    let p = others + other * stride
+    // What follows the end of this row is the beginning of the next.
+    let jump = other + 1 < count ? stride - (end - first) : 0
+    var s0 = V(), s1 = V(), s2 = V(), s3 = V()
+    var index = first
+    while index + step <= end {
+      var ahead = p + (index + dotTermsAhead)
+      if index + dotTermsAhead >= end { ahead += jump }
+      for i in Swift.stride(from: 0, to: step, by: line) { sn_prefetch(ahead + i) }
+      multiplyAdd(&s0, load(row + index), load(p + index))
+      multiplyAdd(&s1, load(row + (index + lanes)), load(p + (index + lanes)))
+      multiplyAdd(&s2, load(row + (index + 2 * lanes)), load(p + (index + 2 * lanes)))
+      multiplyAdd(&s3, load(row + (index + 3 * lanes)), load(p + (index + 3 * lanes)))
+      index += step
+    }
+    let total = (s0 + s1) + (s2 + s3)
+    var sum = T.zero
+    for lane in 0..<lanes { sum += total[lane] }
+    while index < end {
+      sum += row[index] * p[index]
+      index += 1
+    }
+    out[other] = sum
   }
 }
 

@@ -223,7 +223,10 @@ def test_dropout_whatever_the_layout(shape):
     np.testing.assert_array_equal(found[0][1], found[1][1])
 
 
-@pytest.mark.parametrize(("batch", "features", "outputs"), [(16, 40003, 30), (5, 20000, 12), (9, 33000, 9)])
+@pytest.mark.parametrize(
+    ("batch", "features", "outputs"),
+    [(16, 40003, 30), (5, 20000, 12), (9, 33000, 9), (1, 40003, 30), (7, 33000, 1), (1, 70000, 1)],
+)
 def test_linear_of_many_features(batch, features, outputs):
     """Sums of many terms, against PyTorch in float64."""
     x, w, b = arrays((batch, features), (outputs, features), (outputs,))
