@@ -125,20 +125,21 @@ private struct NarrowProduct {
   var cRowStride: Int
 
   /// Elements of a panel that one call of the kernel takes.
-  private static let kBlock = 512
+  private static let kBlock = 1024
   /// Rows of b that are packed from end to end.
   private static let rowsAtOnce = 16
   /// Rows and columns packed at a time.
   private static let sideBlock = 4096
-  /// Tiles of rows and columns of a chunk: its sums take 192 KiB.
-  private static let chunkRowTiles = 8
-  private static let chunkColumnTiles = 16
+  /// Tiles of rows of a chunk, of whose panels a block takes 192 KiB if it is deep.
+  private static func chunkRowTiles(_ depth: Int) -> Int { max(4, min(8, 4096 / max(depth, 1))) }
+  /// Tiles of columns of a chunk: its sums take up to 96 KiB.
+  private static let chunkColumnTiles = 8
 
   private var kernels: ProductKernels { panels.kernels }
   private var size: Int { panels.type.size }
   private var blockTerms: Int { NarrowProduct.kBlock * panels.terms }
   /// Terms packed at a time.
-  private var slabTerms: Int { 5 * blockTerms }
+  private var slabTerms: Int { 2 * blockTerms }
 
   private func roundUp(_ value: Int, _ unit: Int) -> Int { (value + unit - 1) / unit * unit }
 
@@ -256,7 +257,8 @@ private struct NarrowProduct {
     _ part: Part, _ l: Int, _ terms: Int, _ aPanels: UnsafeMutableRawPointer, _ bPanels: UnsafeMutableRawPointer
   ) throws {
     let rowTiles = roundUp(part.rows, kernels.rows) / kernels.rows
-    let tiles = max(1, min(NarrowProduct.chunkRowTiles, rowTiles / (3 * ThreadPool.shared.threadCount)))
+    let depth = panels.elements(min(terms, blockTerms))
+    let tiles = max(1, min(NarrowProduct.chunkRowTiles(depth), rowTiles / (3 * ThreadPool.shared.threadCount)))
     let height = tiles * kernels.rows, width = NarrowProduct.chunkColumnTiles * kernels.columns
     let rowChunks = (part.rows + height - 1) / height, columnChunks = (part.columns + width - 1) / width
     let work = height * min(width, part.columns) * max(terms, 1)
