@@ -5,8 +5,9 @@ public struct GemmKernels {
   /// Products of bfloat16 numbers summed in float32, where the processor has an instruction for two terms at a
   /// time. An element of a panel, of a stretch and of its strides is then a pair of numbers, neighbours in the
   /// direction of summation. What reads plain matrices (`packRows`, `packColumns`, `packFilters`, `transpose`,
-  /// `packSources`) takes sizes and strides in single numbers and fills up the last pair with a zero. Results of
-  /// `block` are float32, those of `convolveRows` bfloat16 with a float32 bias and no other epilogue. Kernels that are
+  /// `packSources`) takes sizes and strides in single numbers and fills up the last pair with a zero. `dot` takes
+  /// multiples of 32 pairs. Results of `block` and `dot` are float32, those of `convolveRows` and `convolveLines`
+  /// bfloat16 with a float32 bias. Terms of `gradientLines` are pairs of places, and its sums float32. Kernels that are
   /// not named here do nothing.
   public var bf16: ProductKernels?
 

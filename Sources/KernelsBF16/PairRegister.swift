@@ -9,6 +9,7 @@ public func makePairKernels() -> ProductKernels {
   kernels.packRows = { packPairs($0, $1, $2, $3, $4, $5, width: tileRows) }
   kernels.packColumns = { packPairs($0, $1, $2, $3, $4, $5, width: Float.tileColumns) }
   kernels.block = { gemmBlock($0, Float.self) }
+  kernels.dot = { dotRows($0, $1, $2, $3, $4.stride, $4.count, $5, $6, Float.self) }
   kernels.gatherRows = { gatherTables($0, $1, $2, $3, $4) }
   kernels.convolveRows = { convolveRows($0, BrainFloat.self) }
   kernels.convolveLines = { convolveLines($0, $1, $2, $3, $4, BrainFloat.self) }

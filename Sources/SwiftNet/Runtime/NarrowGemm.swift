@@ -167,6 +167,7 @@ private struct NarrowProduct {
 
   /// The product on all threads.
   func run() throws {
+    if try runFewRows() { return }
     let side = NarrowProduct.sideBlock
     let depth = panels.elements(min(max(k, 1), slabTerms))
     let bPanels = try Scratch(bytes: roundUp(min(n, side), kernels.columns) * depth * 4)
@@ -184,6 +185,56 @@ private struct NarrowProduct {
         }
       }
     }
+  }
+
+  /// A few rows by columns of b whose numbers are adjacent, as the weights of a linear layer are: these are read once, as
+  /// pairs where they lie, or widened, some at a time, in the cache. Returns false for others.
+  private func runFewRows() throws -> Bool {
+    guard m <= 8, m < n, k > 0, bRowStride == 1 else { return false }
+    let widens = panels.terms == 1
+    if !widens {
+      guard k % 64 == 0, aColumnStride == 1, aRowStride % 2 == 0 || m == 1, bColumnStride % 2 == 0 else { return false }
+    }
+    try Interrupt.check()
+    let wideRows = widens ? try Scratch(bytes: m * k * 4) : nil
+    if let wideRows {
+      for i in 0..<m { panels.load(a + i * aRowStride * size, aColumnStride, wideRows.pointer + i * k * 4, k) }
+    }
+    let left = wideRows.map { UnsafeRawPointer($0.pointer) } ?? a
+    let rowStride = widens ? k : aRowStride / 2
+    let vectors = 4
+    let columnsAtOnce = widens ? max(1, min(16, (1 << 16) / k)) : 16
+    let sumBytes = (columnsAtOnce * (vectors + 1) * 4 + 63) & ~63
+    let slots = try ScratchSlots(bytes: sumBytes + (widens ? columnsAtOnce * k * 4 : 0))
+    parallelFor(n, grain: max(columnsAtOnce, (1 << 15) / (k * m))) { start, end in
+      slots.with { scratch in
+        let sums = scratch.assumingMemoryBound(to: Float.self)
+        let line = sums + columnsAtOnce * vectors
+        let wide = scratch + sumBytes
+        for j in stride(from: start, to: end, by: columnsAtOnce) {
+          let columns = min(columnsAtOnce, end - j)
+          if widens {
+            for column in 0..<columns {
+              panels.load(b + (j + column) * bColumnStride * size, 1, wide + column * k * 4, k)
+            }
+          }
+          for i in stride(from: 0, to: m, by: vectors) {
+            let rows = min(vectors, m - i)
+            kernels.dot(
+              widens ? UnsafeRawPointer(wide) : b + j * bColumnStride * size, widens ? k : bColumnStride / 2, columns,
+              left + i * rowStride * 4, (rowStride, rows), panels.elements(k), sums)
+            for row in 0..<rows {
+              for column in 0..<columns {
+                line[column] = sums[column * vectors + row] + (bias.map { $0[j + column] } ?? 0)
+              }
+              panels.store(line, c + ((i + row) * cRowStride + j) * panels.resultSize, 1, columns)
+            }
+          }
+        }
+      }
+    }
+    withExtendedLifetime(wideRows) {}
+    return true
   }
 
   /// A block of c, and its sums where these must outlive a slab.
