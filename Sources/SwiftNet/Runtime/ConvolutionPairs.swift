@@ -1,3 +1,4 @@
+import CIntrinsics
 import KernelTypes
 
 /// Convolutions of bfloat16 on the processor's dot products of pairs. A pair is two adjacent channels, so the row
@@ -97,6 +98,11 @@ extension ChannelsLast {
         memset(to, 0, before)
         memset(to + (before + count * pairs * 4), 0, rowBytes - before - count * pairs * 4)
         if s[4] == 1 {
+          // A row of each plane is too short for the processor to fetch the next by itself.
+          for c in 0..<channels {
+            let next = from + (c * s[1] + s[3]) * 2
+            for offset in stride(from: 0, to: count * 2, by: 64) { sn_prefetch(next + offset) }
+          }
           kernels.transpose(from, s[1], channels, count, to + before, pairs)
           continue
         }
