@@ -60,6 +60,15 @@ func packPairs(
   }
 }
 
+/// Panels of columns. (One function for all who make them: it is large.)
+@inline(never)
+func packColumnPairs(
+  _ source: UnsafeRawPointer, _ itemStride: Int, _ kStride: Int, _ items: Int, _ k: Int,
+  _ output: UnsafeMutableRawPointer
+) {
+  packPairs(source, itemStride, kStride, items, k, output, width: 2 * lanes)
+}
+
 /// A row of a panel from two rows of the source.
 @inline(__always)
 private func storePairs(
@@ -80,7 +89,7 @@ private func storePairs(
 /// Items whose pairs are adjacent in memory: squares of pairs are transposed in registers. Returns the number of pairs
 /// done. A panel that is no multiple of a vector wide spills into its next row, so its last rows are left to the
 /// caller.
-@inline(__always)
+@inline(never)
 private func transposePairs(
   _ source: UnsafePointer<UInt16>, _ stride: Int, _ valid: Int, _ pairs: Int, _ out: UnsafeMutablePointer<UInt32>,
   _ width: Int
@@ -188,7 +197,7 @@ func packFilterPairs(
     let from = weight.assumingMemoryBound(to: UInt16.self) + first * x.columnStride
     let out = output.assumingMemoryBound(to: UInt32.self) + panel * x.taps * pairs * columns
     if x.taps == 1 {
-      packPairs(from, x.columnStride, x.runStride, width, x.run, out, width: columns)
+      packColumnPairs(from, x.columnStride, x.runStride, width, x.run, out)
       continue
     }
     if x.tapStride == 1 {

@@ -40,7 +40,9 @@ public enum CPU {
     #if SN_X86_VARIANTS
       if name == "avx512_bf16" {
         let table = KernelsV4.makeKernelTable()
-        table.gemm.bf16 = KernelsBF16.makePairKernels()
+        let pairs = KernelsBF16.makePairKernels()
+        pairs.gatherRows = table.gemm.f32.gatherRows
+        table.gemm.bf16 = pairs
         return table
       }
       if name == "avx512" { return KernelsV4.makeKernelTable() }
