@@ -23,6 +23,8 @@ SIZES = [
     (17, 31, 2),
     # A few rows, which read the weights where they lie.
     (1, 40, 64),
+    (3, 50, 31),
+    (2, 50, 33),
     (5, 33, 192),
     (8, 100, 128),
     (0, 3, 4),

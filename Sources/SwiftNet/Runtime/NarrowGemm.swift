@@ -190,7 +190,7 @@ private struct NarrowProduct {
   /// A few rows by columns of b whose numbers are adjacent, as the weights of a linear layer are: these are read once, as
   /// pairs where they lie, or widened, some at a time, in the cache. Returns false for others.
   private func runFewRows() throws -> Bool {
-    guard m <= 8, m < n, k > 0, bRowStride == 1 else { return false }
+    guard m <= 8, m < n, k >= 32, bRowStride == 1 else { return false }
     let widens = panels.terms == 1
     if !widens {
       guard k % 64 == 0, aColumnStride == 1, aRowStride % 2 == 0 || m == 1, bColumnStride % 2 == 0 else { return false }
