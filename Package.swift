@@ -10,7 +10,8 @@ let portable = Context.environment["SWIFTNET_PORTABLE"] == "1"
 
 /// Flags of one build of the kernels. The same sources are compiled once per instruction set.
 func kernelSettings(march: String? = nil, features: [String] = [], defines: [String] = []) -> [SwiftSetting] {
-  var flags = ["-Ounchecked"]
+  // Nobody asks a kernel for the names of its fields.
+  var flags = ["-Ounchecked", "-Xfrontend", "-disable-reflection-metadata"]
   if let march { flags += ["-Xcc", "-march=\(march)"] }
   for feature in features { flags += ["-Xcc", "-m\(feature)"] }
   return defines.map { .define($0) } + (portable ? [] : [.unsafeFlags(flags)])

@@ -78,8 +78,9 @@ ffibuilder.set_source(
     library_dirs=[str(ROOT / "python/swiftnet")],
     libraries=["swiftnet"],
     runtime_library_dirs=["$ORIGIN"],
-    # For speed as far as size allows: it only hands arguments on. No debugging information, nothing to unwind.
-    extra_compile_args=["-g0", "-O2", "-fno-asynchronous-unwind-tables"],
+    # For size: it only hands arguments on, and operations on ten elements take as long as with -O2. No debugging
+    # information, nothing to unwind.
+    extra_compile_args=["-g0", "-Os", "-fno-asynchronous-unwind-tables"],
     extra_link_args=["-Wl,-rpath,$ORIGIN", *LINUX_LINKING],
     py_limited_api=True,
     define_macros=[("Py_LIMITED_API", "0x030A0000")],
