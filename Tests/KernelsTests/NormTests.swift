@@ -152,6 +152,89 @@ final class NormTests: XCTestCase {
     }
   }
 
+  /// What is done once per channel, against plain arithmetic.
+  private func checkChannels<T: TestLane>(_ table: KernelTable, _: T.Type) {
+    var random = TestRandom(seed: 44)
+    let kernels = table.norm
+    for n in [1, 7, 8, 19, 64] {
+      let label = "\(table.name) \(n) channels"
+      let x: [T] = random.lanes(3 * n, T.self)
+      var pivots = [Double](repeating: .nan, count: n)
+      kernels.pivots[T.index](x, 3, &pivots, n)
+      XCTAssertEqual(pivots, (0..<n).map { Double(x[3 * $0]) }, label)
+      for rows in [1, 2, 5] {
+        let parts = random.values(rows * 2 * n)
+        var sums = [Double](repeating: .nan, count: n)
+        kernels.joinSums(parts, MatrixShape(rows: rows, columns: 2 * n), &sums, n)
+        let expected = (0..<n).map { c in (0..<rows).reduce(0) { $0 + parts[$1 * 2 * n + c] } }
+        XCTAssertLessThan(relativeError(sums, expected), 1e-14, "joined \(label)")
+      }
+      for positions in [1.0, 2, 50] {
+        let deviations = random.values(n), excess = random.values(n).map { abs($0) + 0.25 }
+        let variances = zip(deviations, excess).map { positions * ($1 + $0 * $0 / positions / positions) }
+        var statistics = deviations + variances
+        var means: [T] = random.lanes(n, T.self), moved: [T] = random.lanes(n, T.self)
+        let before = (means, moved)
+        means.withUnsafeMutableBytes { mean in
+          moved.withUnsafeMutableBytes { variance in
+            var options = BatchStatisticsOptions(
+              positions: positions, eps: 1e-3, momentum: 0.3, runningMean: mean.baseAddress,
+              runningVariance: variance.baseAddress)
+            kernels.statistics[T.index](&statistics, pivots, n, &options)
+          }
+        }
+        let expected = (0..<n).map { pivots[$0] + deviations[$0] / positions }
+        let inverse = excess.map { 1 / ($0 + 1e-3).squareRoot() }
+        XCTAssertLessThan(relativeError(statistics, expected + inverse), 1e-12, "statistics \(label)")
+        let correction = positions > 1 ? positions / (positions - 1) : 1
+        expect(means, (0..<n).map { 0.7 * Double(before.0[$0]) + 0.3 * expected[$0] }, "running mean \(label)")
+        expect(
+          moved, (0..<n).map { 0.7 * Double(before.1[$0]) + 0.3 * correction * excess[$0] }, "running variance \(label)"
+        )
+        for isAffine in [false, true] { checkParameters(table, statistics, positions, isAffine, T.self) }
+      }
+    }
+  }
+
+  /// The scale of a normalisation, and the numbers that its gradient is made with.
+  private func checkParameters<T: TestLane>(
+    _ table: KernelTable, _ statistics: [Double], _ positions: Double, _ isAffine: Bool, _: T.Type
+  ) {
+    var random = TestRandom(seed: 45)
+    let n = statistics.count / 2
+    let (means, inverse) = (Array(statistics[..<n]), Array(statistics[n...]))
+    let weight: [T] = random.lanes(n, T.self), bias: [T] = random.lanes(n, T.self)
+    let sums = random.values(2 * n)
+    var scale = [T](repeating: .nan, count: 2 * n), coefficients = [T](repeating: .nan, count: 4 * n)
+    var gradients = scale
+    weight.withUnsafeBytes { w in
+      bias.withUnsafeBytes { b in
+        let (w, b) = isAffine ? (w.baseAddress, b.baseAddress) : (nil, nil)
+        table.norm.scale[T.index](statistics, w, b, &scale, n)
+        gradients.withUnsafeMutableBytes { gradients in
+          let first = gradients.baseAddress
+          table.norm.coefficients[T.index](
+            sums, statistics, w, positions, &coefficients,
+            NormParameterGradients(weight: first, bias: first.map { $0 + gradients.count / 2 }), n)
+        }
+      }
+    }
+    let factors = (0..<n).map { inverse[$0] * (isAffine ? Double(weight[$0]) : 1) }
+    let summands = (0..<n).map { (isAffine ? Double(bias[$0]) : 0) - means[$0] * factors[$0] }
+    expect(scale, factors + summands, "scale \(table.name) \(n)")
+    expect(gradients, (0..<n).map { sums[n + $0] * inverse[$0] } + Array(sums[..<n]), "parameters \(table.name) \(n)")
+    let b = (0..<n).map { -factors[$0] * inverse[$0] * inverse[$0] * sums[n + $0] / positions }
+    let k = (0..<n).map { -factors[$0] * sums[$0] / positions }
+    expect(coefficients, means + factors + b + k, "coefficients \(table.name) \(n)")
+  }
+
+  func testChannels() {
+    eachTable {
+      checkChannels($0, Float.self)
+      checkChannels($0, Double.self)
+    }
+  }
+
   func testRows() {
     eachTable {
       checkRows($0, Float.self)

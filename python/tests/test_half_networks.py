@@ -126,6 +126,63 @@ def test_batch_norm_training(dtype, double, channels_last, shape):
             check(norm.running_var, norm64.running_var, 1e-3, steps)
 
 
+class Block(nn.Module):
+    """A residual block; `shortcut` says what the identity is replaced by."""
+
+    def __init__(self, channels, shortcut):
+        super().__init__()
+        self.convolution = nn.Conv2d(channels, channels, 1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+        self.shortcut = shortcut
+        if shortcut:
+            self.projection = nn.Conv2d(channels, channels, 1, bias=False)
+            self.projected_norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x):
+        identity = self.projected_norm(self.projection(x)) if self.shortcut else x
+        return nn.functional.relu(self.norm(self.convolution(x)) + identity)
+
+
+def block_gradients(dtype, shape, plan, apart):
+    """Gradients of blocks behind each other. `apart` has the gradient of each block's output computed by itself."""
+    swiftnet.manual_seed(7)
+    blocks = [Block(shape[1], kind == "projected").to(swiftnet.bfloat16).to(dtype) for kind in plan]
+    values = np.random.default_rng(3).standard_normal((2, *shape), np.float32)
+    start, weights = (
+        swiftnet.tensor(v).to(swiftnet.bfloat16).to(dtype).contiguous(memory_format=swiftnet.channels_last)
+        for v in values
+    )
+    x = start.requires_grad_()
+    total, seen = 0, []
+    for kind, block in zip(plan, blocks, strict=True):
+        x = block(x)
+        if apart:
+            x.register_hook(lambda g: swiftnet.tensor(g.float().numpy()).to(g.dtype).contiguous(
+                memory_format=swiftnet.channels_last))  # fmt: skip
+        if kind == "kept":
+            x.retain_grad()
+            seen.append(x)
+        if kind == "read twice":
+            total = total + (x * weights).float().sum()
+    (total + (x * weights).float().sum()).backward()
+    return [t.grad for t in [start, *seen, *(p for block in blocks for p in block.parameters())]]
+
+
+@pytest.mark.parametrize("shape", [(2, 32, 24, 22), (3, 40, 31, 9)])
+@pytest.mark.parametrize("plan", [
+    ("plain", "plain", "plain"), ("plain", "projected", "plain"), ("projected", "kept", "plain"),
+    ("plain", "read twice", "plain"), ("kept", "read twice", "projected", "kept"),
+])  # fmt: skip
+def test_residual_blocks(plan, shape):
+    """The sum of two gradients and a ReLU's mask are computed while the normalisation sums them up: the same numbers."""
+    ours = block_gradients(swiftnet.bfloat16, shape, plan, False)
+    for index, (a, b) in enumerate(zip(ours, block_gradients(swiftnet.bfloat16, shape, plan, True), strict=True)):
+        assert a.equal(b), (index, (a - b).abs().max())
+    for index, (a, b) in enumerate(zip(ours, block_gradients(swiftnet.float64, shape, plan, False), strict=True)):
+        difference = (a.double() - b).abs()
+        assert difference.median() <= 8 * DTYPES["bfloat16"] * b.abs().max(), index
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", [(1, 1), (2, 1), (2, 2), (4, 4)])
 def test_kernels_larger_than_images(dtype, size):

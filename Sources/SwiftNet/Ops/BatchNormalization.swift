@@ -34,36 +34,29 @@ extension Tensor {
       try require(
         n != 1, .value, "Expected more than 1 value per channel when training, got input size \(Shape.size(shape))")
     }
-    let parameters = dtype.lane.dtype
+    let lane = dtype.lane.dtype
     if !training, !ThreadState.current.isGradEnabled, let runningMean, let runningVariance {
       return try scaled(
-        try ChannelScale.fixed(mean: runningMean, variance: runningVariance, weight: weight, bias: bias, eps: eps))
+        try ChannelScale.fixed(
+          mean: runningMean, variance: runningVariance, weight: weight, bias: bias, eps: eps, lane: lane))
     }
-    let weight = try weight.map { $0.dtype == parameters ? $0 : try $0.to(parameters) }
-    let bias = try bias.map { $0.dtype == parameters ? $0 : try $0.to(parameters) }
+    let weight = try weight.map { $0.dtype == lane ? $0 : try $0.to(lane) }
+    let bias = try bias.map { $0.dtype == lane ? $0 : try $0.to(lane) }
     let inputs = [self] + [weight, bias].compactMap { $0 }
     var saved = try Tensor.save([self], forInputs: inputs)
     let (x, layout) = try inChannelLayout()
-    let sums = ChannelSums(layout: layout, size: dtype.size)
-    var mean: [Double]
-    var variance: [Double]
-    if training {
-      let n = channels == 0 ? 0 : count / channels
-      (mean, variance) = try x.channelStatistics(sums)
-      if n > 0 {
-        try runningMean?.moveStatistics(toward: mean, momentum)
-        let correction = n > 1 ? Double(n) / Double(n - 1) : 1
-        try runningVariance?.moveStatistics(toward: variance.map { $0 * correction }, momentum)
-      }
+    let statistics: Tensor
+    if !training, let runningMean, let runningVariance {
+      statistics = try .statistics(mean: runningMean, variance: runningVariance, eps: eps)
     } else {
-      mean = try runningMean?.doubles() ?? []
-      variance = try runningVariance?.doubles() ?? []
+      statistics = try x.batchStatistics(layout, eps, momentum, runningMean, runningVariance)
     }
-    let inverse = variance.map { 1 / ($0 + eps).squareRoot() }
-    let out = try x.scaled(try ChannelScale(mean: mean, inverse: inverse, weight: weight, bias: bias))
+    let out = try x.scaled(
+      try noGrad {
+        try ChannelScale(statistics, weight: try weight?.contiguous(), bias: try bias?.contiguous(), lane: lane)
+      })
     if saved != nil {
-      let statistics = [try Tensor.of(mean, dtype: .float64), try Tensor.of(inverse, dtype: .float64)]
-      try saved?.append(contentsOf: (statistics + [weight].compactMap { $0 }).map { try SavedTensor($0) })
+      try saved?.append(contentsOf: [statistics, weight].compactMap { $0 }.map { try SavedTensor($0) })
     }
     let (weightAt, biasAt) = (weight == nil ? nil : 1, bias == nil ? nil : weight == nil ? 1 : 2)
     return try out.recorded("NativeBatchNorm", inputs: inputs, saved: saved) { context in
@@ -71,34 +64,46 @@ extension Tensor {
     }
   }
 
-  /// this += momentum · (value - this), in double.
-  private func moveStatistics(toward values: [Double], _ momentum: Double) throws {
-    let old = try doubles()
-    try assign(zip(old, values).map { (1 - momentum) * $0 + momentum * $1 })
-  }
-
-  /// Mean and (biased) variance of each channel.
-  private func channelStatistics(_ sums: ChannelSums) throws -> ([Double], [Double]) {
+  /// Float64 [2, C]: mean of each channel, and 1 / √(variance + eps). The running statistics move toward them.
+  private func batchStatistics(
+    _ layout: ChannelLayout, _ eps: Double, _ momentum: Double, _ runningMean: Tensor?, _ runningVariance: Tensor?
+  ) throws -> Tensor {
     let channels = shape[1]
-    if count == 0 { return ([Double](repeating: .nan, count: channels), [Double](repeating: .nan, count: channels)) }
+    let result = try Tensor(empty: [2, channels], dtype: .float64)
+    let totals = try result.mutablePointer().assumingMemoryBound(to: Double.self)
+    if count == 0 {
+      totals.update(repeating: .nan, count: 2 * channels)
+      return result
+    }
+    let (x, place, size) = (try pointer(), try normPlace, dtype.size)
     // A value of the channel itself keeps both sums free of cancellation.
-    let pivots = try select(0, 0).reshapedFirstPositions().doubles()
-    let (x, place, size) = (try pointer(), try normPlace, sums.size)
+    let memory = try Scratch(bytes: 8 * channels)
+    let pivots = memory.of(Double.self)
+    kernels.norm.pivots[place](x, strides[1], pivots, channels)
     let (rows, plane) = (kernels.norm.statisticsRows[place], kernels.norm.statisticsPlane[place])
     var positions = 0
-    if case .planes(_, _, let p) = sums.layout { positions = p }
-    let (first, second) = pivots.withUnsafeBufferPointer { pivots in
-      sums.run(
-        rows: { at, n, out in
-          rows(x + at * size, pivots.baseAddress, out, MatrixShape(rows: n, columns: channels))
-        },
-        plane: { c, at, out in plane(x + at * size, positions, pivots[c], out) })
+    if case .planes(_, _, let p) = layout { positions = p }
+    try ChannelSums(layout: layout).run(
+      into: totals,
+      rows: { at, n, out in rows(x + at * size, pivots, out, MatrixShape(rows: n, columns: channels)) },
+      plane: { c, at, out in plane(x + at * size, positions, pivots[c], out) })
+    let lane = dtype.lane
+    func finish(_ mean: UnsafeMutableRawPointer?, _ variance: UnsafeMutableRawPointer?) {
+      var options = BatchStatisticsOptions(
+        positions: Double(count / channels), eps: eps, momentum: momentum, runningMean: mean, runningVariance: variance)
+      kernels.norm.statistics[lane.rawValue](totals, pivots, channels, &options)
     }
-    let n = Double(count / channels)
-    return (
-      (0..<channels).map { pivots[$0] + first[$0] / n },
-      (0..<channels).map { max(0, second[$0] / n - (first[$0] / n) * (first[$0] / n)) }
-    )
+    func withVariance(_ mean: UnsafeMutableRawPointer?) throws {
+      guard let runningVariance else { return finish(mean, nil) }
+      try runningVariance.changingNumbers(as: lane.dtype) { finish(mean, $0) }
+    }
+    if let runningMean {
+      try runningMean.changingNumbers(as: lane.dtype) { try withVariance($0) }
+    } else {
+      try withVariance(nil)
+    }
+    withExtendedLifetime(memory) {}
+    return result
   }
 
   /// Where the kernels for this tensor's dtype stand.
@@ -111,26 +116,20 @@ extension Tensor {
     }
   }
 
-  /// Of C, …: the first position of each channel, without recording.
-  private func reshapedFirstPositions() throws -> Tensor {
-    try alias(shape: [shape[0]], strides: [strides[0]], count: shape[0])
-  }
-
   /// x · scale + shift for each channel: an elementwise operation like others, so that what follows joins it in one
   /// pass.
   private func scaled(_ channels: ChannelScale) throws -> Tensor {
     if count == 0 { return try Tensor(empty: shape, dtype: dtype, strides: strides) }
     if let joined = try joiningScale(channels) { return joined }
     if let waiting = try waitingForSteps(channels) { return waiting }
-    let parameters = dtype.lane.dtype
-    let (scales, shifts) = (
-      try Tensor.of(channels.scale, dtype: parameters), try Tensor.of(channels.shift, dtype: parameters)
-    )
-    let view = scales.channelShape(rank: rank)
     return try noGrad {
-      let (scales, shifts) = (try scales.reshape(view), try shifts.reshape(view))
       // addcmul: the first operand plus the product of the others.
-      return try elementwise(.addcmul, [.tensor(shifts), .tensor(try alias()), .tensor(scales)]).to(dtype)
+      try elementwise(
+        .addcmul,
+        [
+          .tensor(try channels.summands(rank: rank)), .tensor(try alias()), .tensor(try channels.factors(rank: rank)),
+        ]
+      ).to(dtype)
     }
   }
 
@@ -138,8 +137,8 @@ extension Tensor {
     _ context: BackwardContext, weightAt: Int?, biasAt: Int?, training: Bool, eps: Double
   ) throws -> [Tensor?] {
     let x = try context.saved(0)
-    let (means, inverses) = (try context.saved(1), try context.saved(2))
-    let weight = weightAt == nil ? nil : try context.saved(3)
+    let statistics = try context.saved(1)
+    let weight = weightAt == nil ? nil : try context.saved(2)
     let count = 1 + (weightAt == nil ? 0 : 1) + (biasAt == nil ? 0 : 1)
     if context.createsGraph {
       var inputs: [Tensor?] = [x]
@@ -148,102 +147,107 @@ extension Tensor {
         ofFormula: { linked in
           guard let x = linked[0] else { throw SwiftNetError.runtime("batch_norm: input missing") }
           return try x.batchNormFormula(
-            weight: weightAt == nil ? nil : linked[1], means, inverses, training: training, eps: eps)
+            weight: weightAt == nil ? nil : linked[1], statistics, training: training, eps: eps)
         }, inputs)
       if biasAt != nil { results.append(try context.grad.sumOverPlaces()) }
       return results
     }
     let (data, layout) = try x.inChannelLayout()
-    let sums = ChannelSums(layout: layout, size: x.dtype.size)
+    let sums = ChannelSums(layout: layout)
     let needsParameters = [weightAt, biasAt].contains { $0.map(context.needs) ?? false }
     let isSummed = x.count > 0 && (training || needsParameters)
     var gradient = try context.takeGrad()
     let grad = try NormGradient(&gradient, of: data, isSummed: isSummed && layout.isRows)
     let mask = try grad.mask()
-    let (mean, inverse, w) = (try means.doubles(), try inverses.doubles(), try weight?.doubles())
     var results = [Tensor?](repeating: nil, count: count)
     let channels = x.shape[1]
-    var first = [Double](repeating: 0, count: channels)
-    var second = first
     let (place, size) = (try x.normPlace, x.dtype.size)
-    let parameters = x.dtype.lane.dtype
-    let laneSize = parameters.size
+    let lane = x.dtype.lane
+    let laneSize = lane.dtype.size
     var positions = 0
     if case .planes(_, _, let p) = layout { positions = p }
+    let means = try statistics.pointer().assumingMemoryBound(to: Double.self)
+    let memory = try Scratch(bytes: (2 * 8 + 4 * laneSize) * channels)
+    let totals = memory.of(Double.self)
     if isSummed {
       let (source, g) = (try data.pointer(), try grad.tensor.pointer())
       let (rows, plane) = (kernels.norm.gradientSumsRows[place], kernels.norm.gradientSumsPlane[place])
-      (first, second) = mean.withUnsafeBufferPointer { mean in
-        sums.run(
-          rows: { at, n, out in
-            guard let means = mean.baseAddress else { return }
-            grad.computePieces(rows: n, from: at / channels, columns: channels) { row, n in
-              let at = row * channels
-              rows(
-                g + at * size, source + at * size, means, mask.from(at * size), out,
-                MatrixShape(rows: n, columns: channels))
-            }
-          },
-          plane: { c, at, out in
-            plane(
-              g + at * size, source + at * size, mean[c], mask.from(at * size, channel: c * laneSize), out, positions)
-          })
-      }
+      try sums.run(
+        into: totals,
+        rows: { at, n, out in
+          grad.computePieces(rows: n, from: at / channels, columns: channels) { row, n in
+            let at = row * channels
+            rows(
+              g + at * size, source + at * size, means, mask.from(at * size), out,
+              MatrixShape(rows: n, columns: channels))
+          }
+        },
+        plane: { c, at, out in
+          plane(
+            g + at * size, source + at * size, means[c], mask.from(at * size, channel: c * laneSize), out, positions)
+        })
       try grad.finish()
+    } else {
+      totals.update(repeating: 0, count: 2 * channels)
     }
-    if let weightAt, context.needs(weightAt) {
-      results[weightAt] = try Tensor.of(zip(second, inverse).map { x.count == 0 ? 0 : $0 * $1 }, dtype: parameters)
+    func parameterGradient(_ index: Int?) throws -> UnsafeMutableRawPointer? {
+      guard let index, context.needs(index) else { return nil }
+      let result =
+        try x.count > 0 ? Tensor(empty: [channels], dtype: lane.dtype) : Tensor.zeros([channels], dtype: lane.dtype)
+      results[index] = result
+      return x.count > 0 ? try result.mutablePointer() : nil
     }
-    if let biasAt, context.needs(biasAt) { results[biasAt] = try Tensor.of(first, dtype: parameters) }
+    let wide = try noGrad { try weight?.contiguous() }
+    let coefficients = UnsafeMutableRawPointer(totals + 2 * channels)
+    kernels.norm.coefficients[lane.rawValue](
+      totals, means, try wide?.pointer(), training ? Double(x.count / max(channels, 1)) : .infinity, coefficients,
+      NormParameterGradients(weight: try parameterGradient(weightAt), bias: try parameterGradient(biasAt)), channels)
     guard context.needs(0) else { return results }
     let (source, g) = (try data.pointer(), try grad.tensor.pointer())
     let taken = grad.isOwn ? grad.tensor : context.successor(of: data, saved: 0) ?? grad.successor()
     let dx = try taken ?? Tensor(empty: x.shape, dtype: x.dtype, strides: data.strides)
     results[0] = dx
     if x.count == 0 { return results }
-    let n = training ? Double(x.count / channels) : .infinity
-    let a = inverse.indices.map { inverse[$0] * (w?[$0] ?? 1) }
-    let coefficients = [
-      mean, a, a.indices.map { -a[$0] * inverse[$0] * inverse[$0] * second[$0] / n },
-      a.indices.map { -a[$0] * first[$0] / n },
-    ]
-    let packed = try coefficients.map { try Tensor.of($0, dtype: parameters) }
-    let p = try packed.map { try $0.pointer() }
     let target = try dx.mutablePointer()
     let (rows, plane) = (kernels.norm.gradientRows[place], kernels.norm.gradientPlane[place])
+    /// Those from a channel on.
+    func part(_ channel: Int) -> NormGradientCoefficients {
+      let first = coefficients + channel * laneSize, step = channels * laneSize
+      return NormGradientCoefficients(mean: first, a: first + step, b: first + 2 * step, k: first + 3 * step)
+    }
     sums.forEach(
       rows: { at, n in
         rows(
-          g + at * size, source + at * size, mask.from(at * size), target + at * size,
-          NormGradientCoefficients(mean: p[0], a: p[1], b: p[2], k: p[3]), MatrixShape(rows: n, columns: channels))
+          g + at * size, source + at * size, mask.from(at * size), target + at * size, part(0),
+          MatrixShape(rows: n, columns: channels))
       },
       plane: { c, at in
         plane(
-          g + at * size, source + at * size, mask.from(at * size, channel: c * laneSize), target + at * size,
-          NormGradientCoefficients(
-            mean: p[0] + c * laneSize, a: p[1] + c * laneSize, b: p[2] + c * laneSize, k: p[3] + c * laneSize),
+          g + at * size, source + at * size, mask.from(at * size, channel: c * laneSize), target + at * size, part(c),
           MatrixShape(rows: 1, columns: positions))
       })
-    withExtendedLifetime((packed, data, gradient, grad)) {}
+    withExtendedLifetime((memory, statistics, wide, data, gradient, grad)) {}
     return results
   }
 
   /// Batch normalisation without bias in differentiable operations.
   private func batchNormFormula(
-    weight: Tensor?, _ means: Tensor, _ inverses: Tensor, training: Bool, eps: Double
+    weight: Tensor?, _ statistics: Tensor, training: Bool, eps: Double
   ) throws -> Tensor {
     if dtype.isNarrow {
-      let wide = try to(.float32).batchNormFormula(weight: weight, means, inverses, training: training, eps: eps)
+      let wide = try to(.float32).batchNormFormula(weight: weight, statistics, training: training, eps: eps)
       return try wide.to(dtype)
     }
-    let view = means.channelShape(rank: rank)
+    var view = [Int](repeating: 1, count: rank)
+    view[1] = shape[1]
     var result: Tensor
     if training {
       let dims = shape.indices.filter { $0 != 1 }
       let centred = try self - mean(dims, keepdim: true)
       result = try centred * ((centred * centred).mean(dims, keepdim: true) + .float(eps)).unary(.rsqrt)
     } else {
-      result = try (self - means.to(dtype).reshape(view)) * inverses.to(dtype).reshape(view)
+      let numbers = try statistics.to(dtype)
+      result = try (self - numbers.select(0, 0).reshape(view)) * numbers.select(0, 1).reshape(view)
     }
     if let weight { result = try result * weight.reshape(view) }
     return result

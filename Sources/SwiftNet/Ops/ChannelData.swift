@@ -1,3 +1,5 @@
+import KernelTypes
+
 /// How the elements of N, C, … lie in memory, for kernels that treat each channel apart.
 enum ChannelLayout {
   /// A line of `columns` channels for each position.
@@ -52,10 +54,16 @@ extension Tensor {
     return try noGrad { try wide.to(dtype) }
   }
 
-  /// Overwrites the values, in place.
-  func assign(_ values: [Double]) throws {
-    let source = try Tensor.of(values, dtype: dtype)
-    try copyElements(from: try source.reshape(shape), to: self)
+  /// Calls `body` with the numbers in a row and of another dtype, to change them.
+  func changingNumbers(as type: DType, _ body: (UnsafeMutableRawPointer) throws -> Void) throws {
+    if dtype == type, isContiguous {
+      try body(try mutablePointer())
+    } else {
+      let copy = try Tensor(empty: shape, dtype: type)
+      try copyElements(from: self, to: copy)
+      try body(try copy.mutablePointer())
+      try copyElements(from: copy, to: self)
+    }
     bumpVersion()
   }
 }
@@ -64,55 +72,52 @@ extension Tensor {
 /// per channel, in double.
 struct ChannelSums {
   let layout: ChannelLayout
-  /// Bytes of an element.
-  let size: Int
 
-  var channels: Int {
+  /// `rows(first element, rows, accumulators)` adds to 2·C sums, those of one kind after the other;
+  /// `plane(channel, first element, accumulators)` adds to two. The 2·C totals go to `totals`.
+  func run(
+    into totals: UnsafeMutablePointer<Double>, rows: (Int, Int, UnsafeMutablePointer<Double>) -> Void,
+    plane: (Int, Int, UnsafeMutablePointer<Double>) -> Void
+  ) throws {
     switch layout {
-    case .rows(_, let columns): columns
-    case .planes(_, let channels, _): channels
+    case .rows(let count, let columns):
+      let grain = rowsOfChunk(count, columns)
+      let shape = MatrixShape(rows: (count + grain - 1) / grain, columns: 2 * columns)
+      let parts = try Scratch(bytes: 8 * shape.rows * shape.columns)
+      let sums = parts.of(Double.self)
+      ThreadPool.shared.run(chunks: shape.rows) { chunk in
+        let start = chunk * grain
+        let own = sums + chunk * shape.columns
+        own.update(repeating: 0, count: shape.columns)
+        rows(start * columns, min(grain, count - start), own)
+      }
+      parallelFor(shape.columns, grain: max(512, (1 << 14) / max(shape.rows, 1))) { first, last in
+        kernels.norm.joinSums(sums + first, shape, totals + first, last - first)
+      }
+      withExtendedLifetime(parts) {}
+    case .planes(let samples, let channels, let positions):
+      let planes = samples * channels
+      let parts = try Scratch(bytes: 8 * 2 * planes)
+      let sums = parts.of(Double.self)
+      parallelFor(planes, grain: max(1, 16384 / max(positions, 1))) { start, end in
+        for p in start..<end {
+          sums[2 * p] = 0
+          sums[2 * p + 1] = 0
+          plane(p % channels, p * positions, sums + 2 * p)
+        }
+      }
+      totals.update(repeating: 0, count: 2 * channels)
+      for p in 0..<planes {
+        totals[p % channels] += sums[2 * p]
+        totals[channels + p % channels] += sums[2 * p + 1]
+      }
+      withExtendedLifetime(parts) {}
     }
   }
 
-  /// `rows(first element, rows, accumulators)` adds to 2·C sums, those of one kind after the other;
-  /// `plane(channel, first element, accumulators)` adds to two.
-  func run(
-    rows: (Int, Int, UnsafeMutablePointer<Double>) -> Void, plane: (Int, Int, UnsafeMutablePointer<Double>) -> Void
-  ) -> (first: [Double], second: [Double]) {
-    let channels = self.channels
-    var first = [Double](repeating: 0, count: channels)
-    var second = first
-    switch layout {
-    case .rows(let count, let columns):
-      let grain = max((count + 63) / 64, 16384 / max(columns, 1), 1)
-      let chunks = (count + grain - 1) / grain
-      let sums = UnsafeMutablePointer<Double>.allocate(capacity: max(chunks * 2 * columns, 1))
-      sums.initialize(repeating: 0, count: max(chunks * 2 * columns, 1))
-      defer { sums.deallocate() }
-      ThreadPool.shared.run(chunks: chunks) { chunk in
-        let start = chunk * grain
-        rows(start * columns, min(grain, count - start), sums + chunk * 2 * columns)
-      }
-      for chunk in 0..<chunks {
-        for c in 0..<columns {
-          first[c] += sums[chunk * 2 * columns + c]
-          second[c] += sums[chunk * 2 * columns + columns + c]
-        }
-      }
-    case .planes(let samples, let channels, let positions):
-      let planes = samples * channels
-      let sums = UnsafeMutablePointer<Double>.allocate(capacity: max(planes * 2, 1))
-      sums.initialize(repeating: 0, count: max(planes * 2, 1))
-      defer { sums.deallocate() }
-      parallelFor(planes, grain: max(1, 16384 / max(positions, 1))) { start, end in
-        for p in start..<end { plane(p % channels, p * positions, sums + 2 * p) }
-      }
-      for p in 0..<planes {
-        first[p % channels] += sums[2 * p]
-        second[p % channels] += sums[2 * p + 1]
-      }
-    }
-    return (first, second)
+  /// Many chunks, so that the threads end together; but each has sums of its own, which must stay few beside its elements.
+  private func rowsOfChunk(_ count: Int, _ columns: Int) -> Int {
+    max((count + 63) / 64, min((count + 15) / 16, 64), 16384 / max(columns, 1), 1)
   }
 
   /// Calls one of the two for pieces of all elements.

@@ -1,35 +1,54 @@
+import KernelTypes
 import Synchronization
 
 /// What a normalisation does to a channel once its statistics are known: `x · scale + shift`.
-final class ChannelScale: Sendable {
-  let scale: [Double]
-  let shift: [Double]
-  /// The same for the kernels of convolutions.
-  let floats: (scale: [Float], shift: [Float])
+final class ChannelScale: @unchecked Sendable {
+  /// Shape [2, C], of the lane's dtype: nobody changes it once it is there.
+  private let numbers: Tensor
+  private var channels: Int { numbers.shape[1] }
 
-  init(mean: [Double], inverse: [Double], weight: Tensor?, bias: Tensor?) throws {
-    let (w, b) = (try weight?.doubles(), try bias?.doubles())
-    let scale = inverse.indices.map { inverse[$0] * (w?[$0] ?? 1) }
-    let shift = inverse.indices.map { (b?[$0] ?? 0) - mean[$0] * scale[$0] }
-    self.scale = scale
-    self.shift = shift
-    floats = (scale.map { Float($0) }, shift.map { Float($0) })
+  /// - Parameters:
+  ///   - statistics: Float64 [2, C] in a row: means, and 1 / √(variance + eps).
+  ///   - weight: C numbers of dtype `lane` in a row, as is `bias`; nil stands for ones, and for zeros.
+  init(_ statistics: Tensor, weight: Tensor?, bias: Tensor?, lane: DType) throws {
+    numbers = try Tensor(empty: statistics.shape, dtype: lane)
+    kernels.norm.scale[lane.lane.rawValue](
+      try statistics.pointer().assumingMemoryBound(to: Double.self), try weight?.pointer(), try bias?.pointer(),
+      try numbers.mutablePointer(), channels)
+  }
+
+  /// Shape [1, C, 1, …].
+  func factors(rank: Int) throws -> Tensor { try row(0, rank) }
+  func summands(rank: Int) throws -> Tensor { try row(1, rank) }
+
+  private func row(_ index: Int, _ rank: Int) throws -> Tensor {
+    var shape = [Int](repeating: 1, count: rank)
+    shape[1] = channels
+    return try numbers.alias(
+      shape: shape, strides: Shape.contiguousStrides(shape), offset: index * channels, count: channels)
+  }
+
+  /// Calls `body` with factors and summands in float32, which they must be.
+  func withFloats<R>(_ body: (UnsafePointer<Float>, UnsafePointer<Float>) throws -> R) throws -> R {
+    let pointer = try numbers.pointer().assumingMemoryBound(to: Float.self)
+    return try body(pointer, pointer + channels)
   }
 
   /// That of fixed statistics, kept with the variance for the next call: evaluation asks for the same ones image after
   /// image.
-  static func fixed(mean: Tensor, variance: Tensor, weight: Tensor?, bias: Tensor?, eps: Double) throws -> ChannelScale
-  {
+  static func fixed(
+    mean: Tensor, variance: Tensor, weight: Tensor?, bias: Tensor?, eps: Double, lane: DType
+  ) throws -> ChannelScale {
     /// Others may change shared numbers without a word.
     func isOwn(_ source: Tensor?) -> Bool { source.map { !$0.memory.isShared && $0.isContiguous } ?? true }
     guard isOwn(mean), isOwn(variance), isOwn(weight), isOwn(bias) else {
-      return try made(mean, variance, weight, bias, eps)
+      return try made(mean, variance, weight, bias, eps, lane)
     }
     let key = Key(
       mean: Source(mean), variance: Source(variance), weight: weight.map(Source.init), bias: bias.map(Source.init),
-      eps: eps.bitPattern)
+      eps: eps.bitPattern, lane: lane)
     if let kept = lock.withLock({ _ in variance.memory.channelScale }), kept.key == key { return kept.value }
-    let value = try made(mean, variance, weight, bias, eps)
+    let value = try made(mean, variance, weight, bias, eps, lane)
     lock.withLock { _ in variance.memory.channelScale = Kept(key: key, value: value) }
     return value
   }
@@ -52,6 +71,7 @@ final class ChannelScale: Sendable {
     let weight: Source?
     let bias: Source?
     let eps: UInt64
+    let lane: DType
   }
 
   /// A result and what it was made from.
@@ -63,9 +83,23 @@ final class ChannelScale: Sendable {
   private static let lock = Mutex<Void>(())
 
   private static func made(
-    _ mean: Tensor, _ variance: Tensor, _ weight: Tensor?, _ bias: Tensor?, _ eps: Double
+    _ mean: Tensor, _ variance: Tensor, _ weight: Tensor?, _ bias: Tensor?, _ eps: Double, _ lane: DType
   ) throws -> ChannelScale {
+    try noGrad {
+      try ChannelScale(
+        try .statistics(mean: mean, variance: variance, eps: eps), weight: try weight?.to(lane).contiguous(),
+        bias: try bias?.to(lane).contiguous(), lane: lane)
+    }
+  }
+}
+
+extension Tensor {
+  /// Float64 [2, C]: means, and 1 / √(variance + eps).
+  static func statistics(mean: Tensor, variance: Tensor, eps: Double) throws -> Tensor {
+    let result = try Tensor(empty: [2, mean.count], dtype: .float64)
+    let pointer = try result.mutablePointer().assumingMemoryBound(to: Double.self)
     let inverse = try variance.doubles().map { 1 / ($0 + eps).squareRoot() }
-    return try ChannelScale(mean: try mean.doubles(), inverse: inverse, weight: weight, bias: bias)
+    pointer.update(from: try mean.doubles() + inverse, count: result.count)
+    return result
   }
 }

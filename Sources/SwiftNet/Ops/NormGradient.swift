@@ -9,7 +9,7 @@ final class NormGradient {
   let tensor: Tensor
   /// The gradient of a ReLU behind the normalisation is not written at all.
   private let relu: PendingReluGradient?
-  private var plan: ElementwisePlan?
+  private var plan: Plan?
   /// The recipe of the gradient, if the mask or the plan reads what it reads.
   private var taken: TakenRecipe?
   /// The gradient, if it waits for other operations too: they get the contents that are computed here.
@@ -18,6 +18,13 @@ final class NormGradient {
   let isOwn: Bool
   /// Whether nobody else has the gradient itself.
   private let isSole: Bool
+
+  /// What computes some rows.
+  private enum Plan {
+    case elementwise(ElementwisePlan)
+    /// In half precision: those that wait, and where the result goes.
+    case steps(PendingConvolution, PendingConvolution.Rows, UnsafeMutableRawPointer)
+  }
 
   /// - Parameters:
   ///   - gradient: a variable, so that one can tell whether anybody else holds it.
@@ -29,6 +36,23 @@ final class NormGradient {
       _ = try gradient.memory.pointer
     }
     let taken = TakenRecipe(gradient.memory)
+    /// Whether other operations wait for what `recipe` computes here.
+    func isWanted(_ tensor: Tensor) -> Bool {
+      gradient.memory.isSpread && gradient.strides == x.strides && taken?.recipe.isAll(gradient) == true
+        && tensor.memory.byteCount == gradient.memory.byteCount
+    }
+    if isSummed, let pending = taken?.recipe.convolution, pending.filter == nil, pending.steps.scale == nil,
+      pending.steps.residual != nil || gradient.memory.isSpread, gradient.dtype == x.dtype, gradient.shape == x.shape,
+      gradient.strides == x.strides, taken?.recipe.isAll(gradient) == true
+    {
+      relu = nil
+      tensor = try Tensor(empty: x.shape, dtype: gradient.dtype, strides: x.strides)
+      let target = try tensor.mutablePointer()
+      plan = try pending.withRows { .steps(pending, $0, target) }
+      others = isWanted(tensor) ? gradient : nil
+      (isOwn, self.taken) = (others == nil, taken)
+      return
+    }
     if let taken, let relu = try gradient.pendingReluGradient(taken.recipe, of: x) {
       (self.relu, tensor, plan, others, isOwn, self.taken) = (relu, relu.gradient, nil, nil, false, taken)
       return
@@ -36,10 +60,9 @@ final class NormGradient {
     relu = nil
     if isSummed, x.isDense, let program = try gradient.programForPieces(of: taken?.recipe, in: x) {
       tensor = try Tensor(empty: x.shape, dtype: gradient.dtype, strides: x.strides)
-      plan = try ElementwisePlan(
-        try program.reordered(shape: x.shape, strides: x.strides), x.shape, x.strides, tensor)
-      let isWanted = gradient.memory.isSpread && gradient.strides == x.strides && taken?.recipe.isAll(gradient) == true
-      others = isWanted && tensor.memory.byteCount == gradient.memory.byteCount ? gradient : nil
+      plan = .elementwise(
+        try ElementwisePlan(try program.reordered(shape: x.shape, strides: x.strides), x.shape, x.strides, tensor))
+      others = isWanted(tensor) ? gradient : nil
       (isOwn, self.taken) = (others == nil, taken)
       return
     }
@@ -79,7 +102,10 @@ final class NormGradient {
     var row = start
     while row < start + rows {
       let count = min(height, start + rows - row)
-      plan.runTiles(row * columns, (row + count) * columns, nil)
+      switch plan {
+      case .elementwise(let plan): plan.runTiles(row * columns, (row + count) * columns, nil)
+      case .steps(_, let rows, let target): rows.run(row, row + count, into: target)
+      }
       body(row, count)
       row += count
     }

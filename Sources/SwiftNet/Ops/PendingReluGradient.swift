@@ -34,7 +34,7 @@ extension Tensor {
       other.shape == shape && other.strides == strides && other.dtype == dtype && other.isWhole
     }
     if let pending = recipe.convolution {
-      guard let mask = pending.steps.mask, isLike(pending.input) else { return nil }
+      guard let mask = pending.steps.mask, pending.steps.residual == nil, isLike(pending.input) else { return nil }
       return PendingReluGradient(gradient: pending.input, output: mask)
     }
     let program = recipe.program
@@ -63,9 +63,17 @@ extension Tensor {
 
 extension ElementwiseProgram {
   /// The tensor that a source stands for, if it is one.
-  fileprivate func leaf(_ source: Source) -> Tensor? {
+  func leaf(_ source: Source) -> Tensor? {
     guard case .leaf(let index) = source, case .tensor(let tensor) = leaves[index] else { return nil }
     return tensor
+  }
+
+  /// The two tensors whose sum this is, if it is one.
+  var sum: (Tensor, Tensor)? {
+    guard steps.count == 1, steps[0].op == .add, steps[0].scalars.p == 1, let a = leaf(steps[0].sources[0]),
+      let b = leaf(steps[0].sources[1])
+    else { return nil }
+    return (a, b)
   }
 
   /// The earlier step that a source stands for, if it is one.

@@ -87,20 +87,42 @@ final class PendingConvolution {
 
   /// The steps alone, on channels-last bfloat16.
   private func runSteps(into output: UnsafeMutableRawPointer) throws {
-    let channels = shape[1]
-    let x = try input.pointer()
-    let (rest, positive) = (try steps.residual?.pointer(), try steps.mask?.pointer())
-    let relu = steps.relu
-    let rows = input.count / channels, size = input.dtype.size
-    try scaled { scale, shift in
-      parallelFor(rows, grain: max(1, (1 << 15) / channels)) { first, last in
-        let offset = first * channels * size
-        var operands = NormalizeOperands(
-          x: x + offset, scale: scale, shift: shift, residual: rest.map { $0 + offset },
-          mask: positive.map { $0 + offset })
-        kernels.norm.normalizeNarrowRows(
-          &operands, relu, output + offset, MatrixShape(rows: last - first, columns: channels))
+    try withRows { rows in
+      parallelFor(rows.count, grain: max(1, (1 << 15) / rows.channels)) { first, last in
+        rows.run(first, last, into: output)
       }
+    }
+  }
+
+  /// What the steps alone read, to do them to some rows at a time.
+  struct Rows {
+    fileprivate let operands: NormalizeOperands
+    fileprivate let relu: Bool
+    fileprivate let size: Int
+    let channels: Int
+    let count: Int
+
+    /// The rows from `first` to `last` into those of a result that is as large as the input.
+    func run(_ first: Int, _ last: Int, into output: UnsafeMutableRawPointer) {
+      let offset = first * channels * size
+      var o = operands
+      o.x += offset
+      o.residual = o.residual.map { $0 + offset }
+      o.mask = o.mask.map { $0 + offset }
+      kernels.norm.normalizeNarrowRows(
+        &o, relu, output + offset, MatrixShape(rows: last - first, columns: channels))
+    }
+  }
+
+  /// Calls `body` with what is valid until it returns, or as long as this object if there is no scale.
+  func withRows<R>(_ body: (Rows) throws -> R) throws -> R {
+    let channels = shape[1]
+    let (x, rest, positive) = (try input.pointer(), try steps.residual?.pointer(), try steps.mask?.pointer())
+    return try scaled { scale, shift in
+      try body(
+        Rows(
+          operands: NormalizeOperands(x: x, scale: scale, shift: shift, residual: rest, mask: positive),
+          relu: steps.relu, size: input.dtype.size, channels: channels, count: input.count / channels))
     }
   }
 
@@ -113,11 +135,9 @@ final class PendingConvolution {
     }
   }
 
-  private func scaled(_ body: (UnsafePointer<Float>?, UnsafePointer<Float>?) throws -> Void) throws {
+  private func scaled<R>(_ body: (UnsafePointer<Float>?, UnsafePointer<Float>?) throws -> R) throws -> R {
     guard let scale = steps.scale else { return try body(nil, nil) }
-    try scale.floats.scale.withUnsafeBufferPointer { factors in
-      try scale.floats.shift.withUnsafeBufferPointer { try body(factors.baseAddress, $0.baseAddress) }
-    }
+    return try scale.withFloats { try body($0, $1) }
   }
 }
 
@@ -205,12 +225,25 @@ extension Tensor {
     return false
   }
 
-  /// The gradient of a ReLU whose output is `y` from this one's, to be computed later.
+  /// The gradient of a ReLU whose output is `y` from this one's, to be computed later; if this one is a sum of two that
+  /// nobody has asked for, in the same pass.
   private func waitingForMask(_ y: Tensor) throws -> Tensor? {
-    guard canTakeSteps, y.dtype == dtype, y.shape == shape, y.strides == strides, y.isWhole else { return nil }
-    _ = try pointer()
+    /// Whether a tensor lies in memory as this one does.
+    func isLike(_ other: Tensor) -> Bool {
+      other.dtype == dtype && other.shape == shape && other.strides == strides && other.isWhole
+    }
+    guard canTakeSteps, isLike(y) else { return nil }
+    let terms = memory.takingRecipe { recipe -> (Tensor, Tensor)? in
+      guard let recipe, recipe.isElementwise, recipe.isAll(self), !memory.isSpread,
+        recipe.uses.load(ordering: .relaxed) == 0, let (a, b) = recipe.program.sum, isLike(a), isLike(b)
+      else { return nil }
+      return (a, b)
+    }
+    let (input, residual) = terms ?? (self, nil)
+    _ = try (input.pointer(), residual?.pointer())
     let pending = PendingConvolution(
-      filter: nil, input: try alias(), shape: shape, steps: PendingConvolution.Steps(mask: try y.alias()))
+      filter: nil, input: try input.alias(), shape: shape,
+      steps: PendingConvolution.Steps(residual: try residual?.alias(), mask: try y.alias()))
     return try Tensor.waiting(pending, strides: strides)
   }
 

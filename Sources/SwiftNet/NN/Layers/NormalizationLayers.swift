@@ -79,8 +79,12 @@ public final class BatchNorm: RunningNormalization, ModuleFamily {
     var factor = momentum ?? 0
     let isTracking = try training && bool("track_running_stats")
     if isTracking, let batches = buffer("num_batches_tracked") {
-      let seen = try batches.item().int64 &+ 1
-      try batches.fillInPlace(.int(seen))
+      var seen: Int64 = 0
+      try batches.changingNumbers(as: .int64) {
+        let count = $0.assumingMemoryBound(to: Int64.self)
+        count.pointee &+= 1
+        seen = count.pointee
+      }
       // Without a momentum, the running statistics are plain means over all batches.
       if momentum == nil { factor = 1 / Double(seen) }
     }
