@@ -24,66 +24,8 @@ public typealias StatisticsPlaneKernel = (
   UnsafeRawPointer, Int, Double, UnsafeMutablePointer<Double>
 ) -> Void
 
-/// `(x, stride, pivots, channels)`: the element that stands `stride` further for each channel, as doubles.
-public typealias ChannelPivotsKernel = (UnsafeRawPointer, Int, UnsafeMutablePointer<Double>, Int) -> Void
-
 /// `(parts, shape, sums, count)`: the sums of the first `count` columns of a matrix.
 public typealias JoinSumsKernel = (UnsafePointer<Double>, MatrixShape, UnsafeMutablePointer<Double>, Int) -> Void
-
-/// What a batch's statistics are made of besides the sums.
-public struct BatchStatisticsOptions {
-  /// Elements of a channel.
-  public var positions: Double
-  /// Added to the variance.
-  public var eps: Double
-  /// How far the running statistics move toward the batch's.
-  public var momentum: Double
-  /// By channel, in the lane's type, or nil.
-  public var runningMean: UnsafeMutableRawPointer?
-  public var runningVariance: UnsafeMutableRawPointer?
-
-  public init(
-    positions: Double, eps: Double, momentum: Double, runningMean: UnsafeMutableRawPointer?,
-    runningVariance: UnsafeMutableRawPointer?
-  ) {
-    self.positions = positions
-    self.eps = eps
-    self.momentum = momentum
-    self.runningMean = runningMean
-    self.runningVariance = runningVariance
-  }
-}
-
-/// `(sums, pivots, channels, options)`: puts the means and after them 1 / √(variance + eps) in the place of the sums of
-/// x - pivot and of its square. The running variance moves toward that of a sample, with Bessel's correction.
-public typealias BatchStatisticsKernel = (
-  UnsafeMutablePointer<Double>, UnsafePointer<Double>, Int, UnsafePointer<BatchStatisticsOptions>
-) -> Void
-
-/// `(statistics, weight or nil, bias or nil, result, channels)`: for each channel the factor, and after all of them what is
-/// added, so that `x · factor + summand` is the normalised x.
-public typealias ChannelScaleKernel = (
-  UnsafePointer<Double>, UnsafeRawPointer?, UnsafeRawPointer?, UnsafeMutableRawPointer, Int
-) -> Void
-
-/// The gradients of a normalisation's parameters, by channel in the lane's type; nil where nobody wants them.
-public struct NormParameterGradients {
-  public var weight: UnsafeMutableRawPointer?
-  public var bias: UnsafeMutableRawPointer?
-
-  public init(weight: UnsafeMutableRawPointer?, bias: UnsafeMutableRawPointer?) {
-    self.weight = weight
-    self.bias = bias
-  }
-}
-
-/// `(sums, statistics, weight or nil, positions, coefficients, gradients, channels)`: of the sums of g and of
-/// g (x - mean), the gradients of the parameters and the four coefficients of `NormGradientCoefficients`, those of all
-/// channels one after the other. The statistics count as constants where `positions` is infinite.
-public typealias NormCoefficientsKernel = (
-  UnsafePointer<Double>, UnsafePointer<Double>, UnsafeRawPointer?, Double, UnsafeMutableRawPointer,
-  NormParameterGradients, Int
-) -> Void
 
 /// Where the gradient of a normalisation counts: where a ReLU behind it was positive. Everywhere if there is none.
 public struct NormMask {
@@ -184,11 +126,7 @@ public typealias LayerNormGradientKernel = (
 /// By lane (f32, f64); those of a normalisation by channels have a third place for bfloat16, whose parameters are float32
 /// (`place(of:)`).
 public struct NormKernels {
-  public var pivots: [ChannelPivotsKernel] = []
   public var joinSums: JoinSumsKernel = { _, _, _, _ in }
-  public var statistics: [BatchStatisticsKernel] = []
-  public var scale: [ChannelScaleKernel] = []
-  public var coefficients: [NormCoefficientsKernel] = []
   public var statisticsRows: [StatisticsRowsKernel] = []
   public var statisticsPlane: [StatisticsPlaneKernel] = []
   public var gradientSumsRows: [NormGradientSumsRowsKernel] = []

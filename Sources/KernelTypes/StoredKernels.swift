@@ -5,11 +5,8 @@
 @inline(never) public func stored(_ kernel: @escaping AdamKernel) -> AdamKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping ArgReduceKernel) -> ArgReduceKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping AveragePoolKernel) -> AveragePoolKernel { kernel }
-@inline(never) public func stored(_ kernel: @escaping BatchStatisticsKernel) -> BatchStatisticsKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping BinaryGradientKernel) -> BinaryGradientKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping BinarySumsKernel) -> BinarySumsKernel { kernel }
-@inline(never) public func stored(_ kernel: @escaping ChannelPivotsKernel) -> ChannelPivotsKernel { kernel }
-@inline(never) public func stored(_ kernel: @escaping ChannelScaleKernel) -> ChannelScaleKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping CrossEntropyGradientKernel) -> CrossEntropyGradientKernel {
   kernel
 }
@@ -19,7 +16,6 @@
 @inline(never) public func stored(_ kernel: @escaping LayerNormKernel) -> LayerNormKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping MaxPoolGradientKernel) -> MaxPoolGradientKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping MaxPoolKernel) -> MaxPoolKernel { kernel }
-@inline(never) public func stored(_ kernel: @escaping NormCoefficientsKernel) -> NormCoefficientsKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping NormGradientKernel) -> NormGradientKernel { kernel }
 @inline(never) public func stored(_ kernel: @escaping NormGradientSumsPlaneKernel) -> NormGradientSumsPlaneKernel {
   kernel

@@ -176,6 +176,18 @@ private func statisticsRows<S: NormNumber>(_: S.Type) -> StatisticsRowsKernel {
   }
 }
 
+/// As `JoinSumsKernel` says.
+@inline(never)
+private func joinSums(
+  _ parts: UnsafePointer<Double>, _ shape: MatrixShape, _ sums: UnsafeMutablePointer<Double>, _ count: Int
+) {
+  columnBlocks(count, Doubles.scalarCount) { c, n in
+    var sum = Doubles(0)
+    for part in 0..<shape.rows { sum = sum + loadLanes(parts + (part * shape.columns + c), n, Doubles.self) }
+    storeLanes(sum, sums + c, n)
+  }
+}
+
 @inline(__always)
 private func widePivot<V: WideningVector>(_ value: Double, _ type: V.Type) -> V.Wide {
   withUnsafeTemporaryAllocation(of: Double.self, capacity: 16) { lanes in
@@ -431,6 +443,7 @@ where V.Scalar: BinaryFloatingPoint {
 }
 
 func registerNormalization(_ table: inout NormKernels) {
+  table.joinSums = { joinSums($0, $1, $2, $3) }
   table.statisticsRows = [
     stored(statisticsRows(Float.self)),
     stored(statisticsRows(Double.self)),

@@ -67,6 +67,24 @@ extension SIMD8: PoolVector where Scalar == Double {
   }
 }
 
+/// A number in memory whose maxima are taken as lanes of `V`.
+protocol PoolNumber: NormNumber where V: PoolVector {
+  init(lane: V.Scalar)
+  var lane: V.Scalar { get }
+}
+
+extension Float: PoolNumber {
+  @inline(__always) var lane: Float { self }
+}
+
+extension Double: PoolNumber {
+  @inline(__always) var lane: Double { self }
+}
+
+extension BrainFloat: PoolNumber {
+  @inline(__always) var lane: Float { asFloat }
+}
+
 /// How a mark lies in memory: a byte, if all taps have a number that small, or a word.
 protocol PoolMark: FixedWidthInteger {
   static func store<V: PoolVector>(_ marks: V.Marks, _ out: UnsafeMutablePointer<Self>, _: V.Type)
@@ -173,51 +191,52 @@ private let poolAhead = 4096
 
 /// Asks for the line of each of some vectors.
 @inline(__always)
-private func prefetch<V: PoolVector>(_ place: UnsafePointer<V.Scalar>, vectors: Int, _: V.Type) {
+private func prefetch<S: PoolNumber>(_ place: UnsafePointer<S>, vectors: Int) {
   for vector in 0..<vectors {
-    sn_prefetch(UnsafeRawPointer(place + vector * V.scalarCount) + poolAhead)
+    sn_prefetch(UnsafeRawPointer(place + vector * S.V.scalarCount) + poolAhead)
   }
 }
 
 /// The largest tap of each of `count` outputs whose windows lie one element apart, and its number.
 @inline(__always)
-private func largest<V: PoolVector, M: PoolMark>(
-  _ source: UnsafePointer<V.Scalar>, _ taps: UnsafeBufferPointer<Candidate>, _ count: Int,
-  _ out: UnsafeMutablePointer<V.Scalar>, _ marks: UnsafeMutablePointer<M>, _ keepsMarks: Bool, _: V.Type
+private func largest<S: PoolNumber, M: PoolMark>(
+  _ source: UnsafePointer<S>, _ taps: UnsafeBufferPointer<Candidate>, _ count: Int,
+  _ out: UnsafeMutablePointer<S>, _ marks: UnsafeMutablePointer<M>, _ keepsMarks: Bool, _: S.Type
 ) {
+  typealias V = S.V
   let lanes = V.scalarCount
   if count < lanes {
     for i in 0..<count {
       var best = -V.Scalar.infinity
       var mark = 0
       for tap in taps {
-        let x = source[i + tap.offset]
+        let x = source[i + tap.offset].lane
         if x > best || x != x {
           best = x
           mark = tap.mark
         }
       }
-      out[i] = best
+      out[i] = S(lane: best)
       if keepsMarks { marks[i] = M(truncatingIfNeeded: mark) }
     }
     return
   }
   @inline(__always)
   func put(_ found: Maxima<V>, _ at: Int) {
-    storeLanes(found.best, out + at, lanes)
+    S.store(found.best, out + at, lanes)
     if keepsMarks { M.store(found.mark, marks + at, V.self) }
   }
   var i = 0
   // Two vectors at a time: each comparison waits for the one before. (Of four, maxima and marks take all 16 registers of
   // AVX2, and some of them lie in memory.)
   while i + 2 * lanes <= count {
-    if let last = taps.last { prefetch(source + (i + last.offset), vectors: 2, V.self) }
+    if let last = taps.last { prefetch(source + (i + last.offset), vectors: 2) }
     var a = Maxima<V>(), b = Maxima<V>()
     for tap in taps {
       let from = source + (i + tap.offset)
       let number = V.marks(tap.mark)
-      a.take(loadLanes(from, lanes, V.self), number, keepsMarks)
-      b.take(loadLanes(from + lanes, lanes, V.self), number, keepsMarks)
+      a.take(S.load(from, lanes), number, keepsMarks)
+      b.take(S.load(from + lanes, lanes), number, keepsMarks)
     }
     put(a, i)
     put(b, i + lanes)
@@ -227,7 +246,7 @@ private func largest<V: PoolVector, M: PoolMark>(
     // The last vector takes some places again.
     let at = min(i, count - lanes)
     var found = Maxima<V>()
-    for tap in taps { found.take(loadLanes(source + (at + tap.offset), lanes, V.self), V.marks(tap.mark), keepsMarks) }
+    for tap in taps { found.take(S.load(source + (at + tap.offset), lanes), V.marks(tap.mark), keepsMarks) }
     put(found, at)
     i += lanes
   }
@@ -235,16 +254,16 @@ private func largest<V: PoolVector, M: PoolMark>(
 
 /// The same with and without marks, each compiled by itself.
 @inline(never)
-private func largestMarked<V: PoolVector, M: PoolMark>(
-  _ source: UnsafePointer<V.Scalar>, _ taps: UnsafeBufferPointer<Candidate>, _ count: Int,
-  _ out: UnsafeMutablePointer<V.Scalar>, _ marks: UnsafeMutablePointer<M>, _: V.Type
-) { largest(source, taps, count, out, marks, true, V.self) }
+private func largestMarked<S: PoolNumber, M: PoolMark>(
+  _ source: UnsafePointer<S>, _ taps: UnsafeBufferPointer<Candidate>, _ count: Int,
+  _ out: UnsafeMutablePointer<S>, _ marks: UnsafeMutablePointer<M>, _: S.Type
+) { largest(source, taps, count, out, marks, true, S.self) }
 
 @inline(never)
-private func largestAlone<V: PoolVector, M: PoolMark>(
-  _ source: UnsafePointer<V.Scalar>, _ taps: UnsafeBufferPointer<Candidate>, _ count: Int,
-  _ out: UnsafeMutablePointer<V.Scalar>, _ marks: UnsafeMutablePointer<M>, _: V.Type
-) { largest(source, taps, count, out, marks, false, V.self) }
+private func largestAlone<S: PoolNumber, M: PoolMark>(
+  _ source: UnsafePointer<S>, _ taps: UnsafeBufferPointer<Candidate>, _ count: Int,
+  _ out: UnsafeMutablePointer<S>, _ marks: UnsafeMutablePointer<M>, _: S.Type
+) { largest(source, taps, count, out, marks, false, S.self) }
 
 /// The places of a window's taps, seen from the first.
 @inline(__always)
@@ -265,9 +284,9 @@ private func fill(_ taps: UnsafeMutablePointer<Candidate>, _ window: Window, _ s
 }
 
 @inline(never)
-private func maxPoolRows<V: PoolVector, M: PoolMark>(
-  _ source: UnsafePointer<V.Scalar>, _ target: UnsafeMutablePointer<V.Scalar>, _ marks: UnsafeMutablePointer<M>,
-  _ keepsMarks: Bool, _ shape: PoolShape, _ rows: Range<Int>, _ taps: UnsafeMutablePointer<Candidate>, _: V.Type
+private func maxPoolRows<S: PoolNumber, M: PoolMark>(
+  _ source: UnsafePointer<S>, _ target: UnsafeMutablePointer<S>, _ marks: UnsafeMutablePointer<M>,
+  _ keepsMarks: Bool, _ shape: PoolShape, _ rows: Range<Int>, _ taps: UnsafeMutablePointer<Candidate>, _: S.Type
 ) {
   let (depth, height, width, channels) = (shape.depth, shape.height, shape.width, shape.channels)
   let lineSize = width.inputSize * channels
@@ -287,30 +306,30 @@ private func maxPoolRows<V: PoolVector, M: PoolMark>(
       let (from, to) = (first + Int(width.starts[ow]) * channels, target + outputAt)
       let list = UnsafeBufferPointer(start: taps, count: window.count)
       if keepsMarks {
-        largestMarked(from, list, (end - ow) * channels, to, marks + outputAt, V.self)
+        largestMarked(from, list, (end - ow) * channels, to, marks + outputAt, S.self)
       } else {
-        largestAlone(from, list, (end - ow) * channels, to, marks, V.self)
+        largestAlone(from, list, (end - ow) * channels, to, marks, S.self)
       }
     }
   }
 }
 
 @inline(__always)
-private func maxPool<V: PoolVector>(_ vector: V.Type) -> MaxPoolKernel {
+private func maxPool<S: PoolNumber>(_ number: S.Type, onlyBytes: Bool = false) -> MaxPoolKernel {
   { input, output, marks, shape, rows in
-    let source = input.assumingMemoryBound(to: V.Scalar.self)
-    let target = output.assumingMemoryBound(to: V.Scalar.self)
+    let source = input.assumingMemoryBound(to: S.self)
+    let target = output.assumingMemoryBound(to: S.self)
     // Without marks a pointer stands there that nothing is written to.
     let room = marks ?? output
     let most = shape.depth.taps * shape.height.taps * shape.width.taps
     withUnsafeTemporaryAllocation(of: Candidate.self, capacity: max(most, 1)) { memory in
       guard let taps = memory.baseAddress else { return }
-      if shape.markSize == 1 {
+      if onlyBytes || shape.markSize == 1 {
         let bytes = room.assumingMemoryBound(to: UInt8.self)
-        maxPoolRows(source, target, bytes, marks != nil, shape, rows, taps, vector)
+        maxPoolRows(source, target, bytes, marks != nil, shape, rows, taps, number)
       } else {
         let words = room.assumingMemoryBound(to: Int32.self)
-        maxPoolRows(source, target, words, marks != nil, shape, rows, taps, vector)
+        maxPoolRows(source, target, words, marks != nil, shape, rows, taps, number)
       }
     }
   }
@@ -318,31 +337,32 @@ private func maxPool<V: PoolVector>(_ vector: V.Type) -> MaxPoolKernel {
 
 /// The gradients of `count` adjacent inputs: those of the candidates whose marks agree.
 @inline(__always)
-private func collect<V: PoolVector, M: PoolMark>(
-  _ gradient: UnsafePointer<V.Scalar>, _ marks: UnsafePointer<M>, _ candidates: UnsafePointer<Candidate>,
-  _ candidateCount: Int, _ count: Int, _ out: UnsafeMutablePointer<V.Scalar>, _: V.Type
+private func collect<S: PoolNumber, M: PoolMark>(
+  _ gradient: UnsafePointer<S>, _ marks: UnsafePointer<M>, _ candidates: UnsafePointer<Candidate>,
+  _ candidateCount: Int, _ count: Int, _ out: UnsafeMutablePointer<S>, _: S.Type
 ) {
+  typealias V = S.V
   if count < V.scalarCount {
     for i in 0..<count {
       var sum: V.Scalar = 0
       for index in 0..<candidateCount {
         let at = candidates[index].offset + i
-        if Int(truncatingIfNeeded: marks[at]) == candidates[index].mark { sum += gradient[at] }
+        if Int(truncatingIfNeeded: marks[at]) == candidates[index].mark { sum += gradient[at].lane }
       }
-      out[i] = sum
+      out[i] = S(lane: sum)
     }
     return
   }
   let lanes = V.scalarCount
   @inline(__always)
   func adding(_ sum: V, _ from: Int, _ mark: Int) -> V {
-    M.add(sum, loadLanes(gradient + from, lanes, V.self), marks + from, mark)
+    M.add(sum, S.load(gradient + from, lanes), marks + from, mark)
   }
   var i = 0
   while i + 4 * lanes <= count {
     if candidateCount > 0 {
       let newest = candidates[candidateCount - 1].offset + i
-      prefetch(gradient + newest, vectors: 4, V.self)
+      prefetch(gradient + newest, vectors: 4)
       sn_prefetch(UnsafeRawPointer(marks + newest) + poolAhead)
     }
     var a = V.zero, b = V.zero, c = V.zero, d = V.zero
@@ -353,25 +373,25 @@ private func collect<V: PoolVector, M: PoolMark>(
       c = adding(c, from + 2 * lanes, mark)
       d = adding(d, from + 3 * lanes, mark)
     }
-    storeLanes(a, out + i, lanes)
-    storeLanes(b, out + (i + lanes), lanes)
-    storeLanes(c, out + (i + 2 * lanes), lanes)
-    storeLanes(d, out + (i + 3 * lanes), lanes)
+    S.store(a, out + i, lanes)
+    S.store(b, out + (i + lanes), lanes)
+    S.store(c, out + (i + 2 * lanes), lanes)
+    S.store(d, out + (i + 3 * lanes), lanes)
     i += 4 * lanes
   }
   while i < count {
     let at = min(i, count - lanes)
     var sum = V.zero
     for index in 0..<candidateCount { sum = adding(sum, candidates[index].offset + at, candidates[index].mark) }
-    storeLanes(sum, out + at, lanes)
+    S.store(sum, out + at, lanes)
     i += lanes
   }
 }
 
 @inline(never)
-private func maxPoolGradientRows<V: PoolVector, M: PoolMark>(
-  _ source: UnsafePointer<V.Scalar>, _ marks: UnsafePointer<M>, _ target: UnsafeMutablePointer<V.Scalar>,
-  _ shape: PoolShape, _ rows: Range<Int>, _ candidates: UnsafeMutablePointer<Candidate>, _: V.Type
+private func maxPoolGradientRows<S: PoolNumber, M: PoolMark>(
+  _ source: UnsafePointer<S>, _ marks: UnsafePointer<M>, _ target: UnsafeMutablePointer<S>,
+  _ shape: PoolShape, _ rows: Range<Int>, _ candidates: UnsafeMutablePointer<Candidate>, _: S.Type
 ) {
   let (depth, height, width, channels) = (shape.depth, shape.height, shape.width, shape.channels)
   for row in rows {
@@ -399,7 +419,7 @@ private func maxPoolGradientRows<V: PoolVector, M: PoolMark>(
         }
       }
       collect(
-        source, marks, candidates, count, (end - w) * channels, target + (row * width.inputSize + w) * channels, V.self)
+        source, marks, candidates, count, (end - w) * channels, target + (row * width.inputSize + w) * channels, S.self)
     }
   }
 }
@@ -407,19 +427,19 @@ private func maxPoolGradientRows<V: PoolVector, M: PoolMark>(
 /// Each input position asks the windows that may hold it whether it was their maximum: no scattering, so rows
 /// are independent.
 @inline(__always)
-private func maxPoolGradient<V: PoolVector>(_ vector: V.Type) -> MaxPoolGradientKernel {
+private func maxPoolGradient<S: PoolNumber>(_ number: S.Type, onlyBytes: Bool = false) -> MaxPoolGradientKernel {
   { gradient, marks, output, shape, rows in
-    let source = gradient.assumingMemoryBound(to: V.Scalar.self)
-    let target = output.assumingMemoryBound(to: V.Scalar.self)
+    let source = gradient.assumingMemoryBound(to: S.self)
+    let target = output.assumingMemoryBound(to: S.self)
     let most = shape.depth.mostWindows * shape.height.mostWindows * shape.width.mostWindows
     withUnsafeTemporaryAllocation(of: Candidate.self, capacity: max(most, 1)) { room in
       guard let candidates = room.baseAddress else { return }
-      if shape.markSize == 1 {
+      if onlyBytes || shape.markSize == 1 {
         maxPoolGradientRows(
-          source, marks.assumingMemoryBound(to: UInt8.self), target, shape, rows, candidates, vector)
+          source, marks.assumingMemoryBound(to: UInt8.self), target, shape, rows, candidates, number)
       } else {
         maxPoolGradientRows(
-          source, marks.assumingMemoryBound(to: Int32.self), target, shape, rows, candidates, vector)
+          source, marks.assumingMemoryBound(to: Int32.self), target, shape, rows, candidates, number)
       }
     }
   }
@@ -506,12 +526,14 @@ private func averagePoolGradient<V: PoolVector>(_ vector: V.Type) -> AveragePool
 
 func registerPooling(_ table: inout PoolKernels) {
   table.max = [
-    stored(maxPool(Floats.self)),
-    stored(maxPool(Doubles.self)),
+    stored(maxPool(Float.self)),
+    stored(maxPool(Double.self)),
+    stored(maxPool(BrainFloat.self, onlyBytes: true)),
   ]
   table.maxGradient = [
-    stored(maxPoolGradient(Floats.self)),
-    stored(maxPoolGradient(Doubles.self)),
+    stored(maxPoolGradient(Float.self)),
+    stored(maxPoolGradient(Double.self)),
+    stored(maxPoolGradient(BrainFloat.self, onlyBytes: true)),
   ]
   table.average = [
     stored(averagePool(Floats.self)),

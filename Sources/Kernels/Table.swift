@@ -27,7 +27,6 @@ public func makeKernelTable() -> KernelTable {
   registerPooling(&table.pool)
   registerResampling(&table.resampling)
   registerNormalization(&table.norm)
-  registerChannelStatistics(&table.norm)
   registerSoftmax(&table.softmax)
   registerSorting(&table.sort)
   registerCrossEntropy(&table.loss)

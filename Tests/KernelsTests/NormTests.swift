@@ -153,52 +153,39 @@ final class NormTests: XCTestCase {
   }
 
   /// What is done once per channel, against plain arithmetic.
-  private func checkChannels<T: TestLane>(_ table: KernelTable, _: T.Type) {
+  private func checkChannels<T: TestLane>(_: T.Type) {
     var random = TestRandom(seed: 44)
-    let kernels = table.norm
-    for n in [1, 7, 8, 19, 64] {
-      let label = "\(table.name) \(n) channels"
+    let lane: Lane = T.index == 1 ? .f64 : .f32
+    for n in [1, 7, 64] {
       let x: [T] = random.lanes(3 * n, T.self)
       var pivots = [Double](repeating: .nan, count: n)
-      kernels.pivots[T.index](x, 3, &pivots, n)
-      XCTAssertEqual(pivots, (0..<n).map { Double(x[3 * $0]) }, label)
-      for rows in [1, 2, 5] {
-        let parts = random.values(rows * 2 * n)
-        var sums = [Double](repeating: .nan, count: n)
-        kernels.joinSums(parts, MatrixShape(rows: rows, columns: 2 * n), &sums, n)
-        let expected = (0..<n).map { c in (0..<rows).reduce(0) { $0 + parts[$1 * 2 * n + c] } }
-        XCTAssertLessThan(relativeError(sums, expected), 1e-14, "joined \(label)")
-      }
+      ChannelStatistics.pivots(x, lane.dtype, stride: 3, n, to: &pivots)
+      XCTAssertEqual(pivots, (0..<n).map { Double(x[3 * $0]) })
       for positions in [1.0, 2, 50] {
         let deviations = random.values(n), excess = random.values(n).map { abs($0) + 0.25 }
-        let variances = zip(deviations, excess).map { positions * ($1 + $0 * $0 / positions / positions) }
-        var statistics = deviations + variances
-        var means: [T] = random.lanes(n, T.self), moved: [T] = random.lanes(n, T.self)
-        let before = (means, moved)
-        means.withUnsafeMutableBytes { mean in
-          moved.withUnsafeMutableBytes { variance in
-            var options = BatchStatisticsOptions(
-              positions: positions, eps: 1e-3, momentum: 0.3, runningMean: mean.baseAddress,
-              runningVariance: variance.baseAddress)
-            kernels.statistics[T.index](&statistics, pivots, n, &options)
-          }
-        }
+        let squares = zip(deviations, excess).map { positions * ($1 + $0 * $0 / positions / positions) }
+        var statistics = deviations + squares
+        ChannelStatistics.finish(&statistics, pivots: pivots, positions: positions, n)
         let expected = (0..<n).map { pivots[$0] + deviations[$0] / positions }
+        XCTAssertLessThan(relativeError(statistics, expected + excess), 1e-12, "statistics of \(n)")
+        var running: [T] = random.lanes(n, T.self)
+        let before = running
+        ChannelStatistics.move(&running, lane, toward: statistics, momentum: 0.3, factor: 2, n)
+        expect(running, (0..<n).map { 0.7 * Double(before[$0]) + 0.6 * expected[$0] }, "running mean of \(n)")
+        statistics.withUnsafeMutableBufferPointer {
+          guard let first = $0.baseAddress else { return }
+          ChannelStatistics.invert(first + n, eps: 1e-3, n)
+        }
         let inverse = excess.map { 1 / ($0 + 1e-3).squareRoot() }
-        XCTAssertLessThan(relativeError(statistics, expected + inverse), 1e-12, "statistics \(label)")
-        let correction = positions > 1 ? positions / (positions - 1) : 1
-        expect(means, (0..<n).map { 0.7 * Double(before.0[$0]) + 0.3 * expected[$0] }, "running mean \(label)")
-        expect(
-          moved, (0..<n).map { 0.7 * Double(before.1[$0]) + 0.3 * correction * excess[$0] }, "running variance \(label)"
-        )
-        for isAffine in [false, true] { checkParameters(table, statistics, positions, isAffine, T.self) }
+        XCTAssertLessThan(relativeError(statistics, expected + inverse), 1e-12, "inverses of \(n)")
+        for isAffine in [false, true] { checkParameters(statistics, positions, isAffine, lane, T.self) }
       }
     }
   }
 
   /// The scale of a normalisation, and the numbers that its gradient is made with.
   private func checkParameters<T: TestLane>(
-    _ table: KernelTable, _ statistics: [Double], _ positions: Double, _ isAffine: Bool, _: T.Type
+    _ statistics: [Double], _ positions: Double, _ isAffine: Bool, _ lane: Lane, _: T.Type
   ) {
     var random = TestRandom(seed: 45)
     let n = statistics.count / 2
@@ -210,29 +197,40 @@ final class NormTests: XCTestCase {
     weight.withUnsafeBytes { w in
       bias.withUnsafeBytes { b in
         let (w, b) = isAffine ? (w.baseAddress, b.baseAddress) : (nil, nil)
-        table.norm.scale[T.index](statistics, w, b, &scale, n)
+        ChannelStatistics.scale(statistics, lane, weight: w, bias: b, n, to: &scale)
         gradients.withUnsafeMutableBytes { gradients in
           let first = gradients.baseAddress
-          table.norm.coefficients[T.index](
-            sums, statistics, w, positions, &coefficients,
-            NormParameterGradients(weight: first, bias: first.map { $0 + gradients.count / 2 }), n)
+          ChannelStatistics.coefficients(
+            sums, statistics, lane, weight: w, positions: positions, n, to: &coefficients, weightGradient: first,
+            biasGradient: first.map { $0 + gradients.count / 2 })
         }
       }
     }
     let factors = (0..<n).map { inverse[$0] * (isAffine ? Double(weight[$0]) : 1) }
     let summands = (0..<n).map { (isAffine ? Double(bias[$0]) : 0) - means[$0] * factors[$0] }
-    expect(scale, factors + summands, "scale \(table.name) \(n)")
-    expect(gradients, (0..<n).map { sums[n + $0] * inverse[$0] } + Array(sums[..<n]), "parameters \(table.name) \(n)")
+    expect(scale, factors + summands, "scale of \(n)")
+    expect(gradients, (0..<n).map { sums[n + $0] * inverse[$0] } + Array(sums[..<n]), "parameters of \(n)")
     let b = (0..<n).map { -factors[$0] * inverse[$0] * inverse[$0] * sums[n + $0] / positions }
     let k = (0..<n).map { -factors[$0] * sums[$0] / positions }
-    expect(coefficients, means + factors + b + k, "coefficients \(table.name) \(n)")
+    expect(coefficients, means + factors + b + k, "coefficients of \(n)")
+  }
+
+  func testJoinedSums() {
+    eachTable { table in
+      var random = TestRandom(seed: 47)
+      for (rows, n) in [(1, 1), (2, 8), (5, 19), (3, 64)] {
+        let parts = random.values(rows * 2 * n)
+        var sums = [Double](repeating: .nan, count: n)
+        table.norm.joinSums(parts, MatrixShape(rows: rows, columns: 2 * n), &sums, n)
+        let expected = (0..<n).map { c in (0..<rows).reduce(0) { $0 + parts[$1 * 2 * n + c] } }
+        XCTAssertLessThan(relativeError(sums, expected), 1e-14, "\(table.name) \(rows)x\(n)")
+      }
+    }
   }
 
   func testChannels() {
-    eachTable {
-      checkChannels($0, Float.self)
-      checkChannels($0, Double.self)
-    }
+    checkChannels(Float.self)
+    checkChannels(Double.self)
   }
 
   func testRows() {

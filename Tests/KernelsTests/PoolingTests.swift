@@ -130,6 +130,40 @@ final class PoolingTests: XCTestCase {
     }
   }
 
+  /// Maxima of bfloat16, whose marks are bytes, are those of the same numbers in float32; gradients are rounded once.
+  func testNarrowMaxima() {
+    func wide(_ bits: [UInt16]) -> [Float] { bits.map { Float(bitPattern: UInt32($0) << 16) } }
+    func narrow(_ values: [Float]) -> [UInt16] {
+      values.map { UInt16(truncatingIfNeeded: ($0.bitPattern &+ 0x7fff &+ (($0.bitPattern >> 16) & 1)) >> 16) }
+    }
+    eachTable { table in
+      var random = TestRandom(seed: 52)
+      for (images, channels, axes) in shapes {
+        let shape = PoolShape(
+          channels: channels, depth: axes[0].axis(true), height: axes[1].axis(true), width: axes[2].axis(true))
+        if shape.markSize != 1 { continue }
+        let inputPixels = axes.reduce(1) { $0 * $1.size }, outputPixels = axes.reduce(1) { $0 * $1.outputSize }
+        let x = narrow(random.values(images * inputPixels * channels).map { Float(($0 * 3).rounded()) })
+        let g = narrow(random.values(images * outputPixels * channels).map { Float($0) })
+        let outputRows = 0..<images * axes[0].outputSize * axes[1].outputSize
+        let inputRows = 0..<images * axes[0].size * axes[1].size
+        var y = [UInt16](repeating: 1, count: g.count), alone = y, dx = [UInt16](repeating: 1, count: x.count)
+        var marks = [UInt8](repeating: 77, count: g.count), expectedMarks = marks
+        var expected = [Float](repeating: .nan, count: g.count), gradient = [Float](repeating: .nan, count: x.count)
+        table.pool.max[0](wide(x), &expected, &expectedMarks, shape, outputRows)
+        table.pool.maxGradient[0](wide(g), expectedMarks, &gradient, shape, inputRows)
+        table.pool.max[2](x, &y, &marks, shape, outputRows)
+        table.pool.max[2](x, &alone, nil, shape, outputRows)
+        table.pool.maxGradient[2](g, marks, &dx, shape, inputRows)
+        let label = "\(table.name) \(axes) channels \(channels)"
+        XCTAssertEqual(wide(y), expected, label)
+        XCTAssertEqual(wide(alone), expected, label)
+        XCTAssertEqual(marks, expectedMarks, label)
+        XCTAssertEqual(wide(dx), wide(narrow(gradient)), label)
+      }
+    }
+  }
+
   func testNaNWins() {
     eachTable { table in
       let axis = PoolAxis(inputSize: 6, outputSize: 3, kernel: 2, stride: 2, padding: 0)

@@ -73,6 +73,52 @@ def test_pool(name, shape, options, layout):
     compare(call, [v.astype("float64") for v in values], second=True)
 
 
+@pytest.mark.parametrize(("name", "shape", "options"), MAX)
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+def test_bfloat16(name, shape, options, layout):
+    """Maxima are the numbers themselves; gradients that meet are added up in float32 and rounded once."""
+    rounded = torch.tensor(arrays(shape)[0]).bfloat16()
+    x = swiftnet.tensor(rounded.float().numpy()).to(swiftnet.bfloat16)
+    wide = rounded.float()
+    if layout == "channels_last" and x.ndim == (4 if "2d" in name else 5):
+        x = x.contiguous(memory_format=swiftnet.channels_last if x.ndim == 4 else swiftnet.channels_last_3d)
+    x.requires_grad_()
+    wide.requires_grad_()
+    indices = {"return_indices": True} if wide.numel() else {}
+    y, expected = (
+        getattr(F, name)(x, **options, **indices),
+        getattr(torch.nn.functional, name)(wide, **options, **indices),
+    )
+    if indices:
+        (y, places), (expected, expected_places) = y, expected
+        assert np.array_equal(places.numpy(), expected_places.numpy())
+    with swiftnet.no_grad():
+        assert getattr(F, name)(x, **options).equal(y)
+    assert y.dtype == swiftnet.bfloat16
+    assert np.array_equal(y.detach().float().numpy(), expected.detach().numpy())
+    gradient = torch.tensor(np.random.default_rng(5).standard_normal(expected.shape, np.float32)).bfloat16()
+    y.backward(swiftnet.tensor(gradient.float().numpy()).to(swiftnet.bfloat16))
+    expected.backward(gradient.float())
+    assert x.grad.dtype == swiftnet.bfloat16
+    assert np.array_equal(x.grad.float().numpy(), wide.grad.bfloat16().float().numpy())
+
+
+@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.parametrize("size", [24, 150])
+def test_bfloat16_behind_a_convolution(images, size):
+    """Without recording a convolution is pooled image by image: the same numbers as of its whole result."""
+    from swiftnet import nn
+
+    swiftnet.manual_seed(2)
+    layers = [nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+    layers = [layer.to(swiftnet.bfloat16).eval() for layer in layers]
+    x = swiftnet.randn(images, 3, size, size).to(swiftnet.bfloat16)
+    with swiftnet.no_grad():
+        apart = layers[2](layers[1](layers[0](x)))
+        apart.data_ptr()
+        assert layers[3](apart).equal(layers[3](layers[2](layers[1](layers[0](x)))))
+
+
 def test_narrow_and_integers():
     compare(lambda f, lib, x: f.max_pool2d(x, 2), arrays((2, 3, 8, 8)), "bfloat16", grad=False)
     compare(lambda f, lib, x: f.avg_pool2d(x, 2), arrays((2, 3, 8, 8)), "float16", grad=False)

@@ -79,7 +79,7 @@ extension Tensor {
     // A value of the channel itself keeps both sums free of cancellation.
     let memory = try Scratch(bytes: 8 * channels)
     let pivots = memory.of(Double.self)
-    kernels.norm.pivots[place](x, strides[1], pivots, channels)
+    ChannelStatistics.pivots(x, dtype, stride: strides[1], channels, to: pivots)
     let (rows, plane) = (kernels.norm.statisticsRows[place], kernels.norm.statisticsPlane[place])
     var positions = 0
     if case .planes(_, _, let p) = layout { positions = p }
@@ -87,21 +87,17 @@ extension Tensor {
       into: totals,
       rows: { at, n, out in rows(x + at * size, pivots, out, MatrixShape(rows: n, columns: channels)) },
       plane: { c, at, out in plane(x + at * size, positions, pivots[c], out) })
-    let lane = dtype.lane
-    func finish(_ mean: UnsafeMutableRawPointer?, _ variance: UnsafeMutableRawPointer?) {
-      var options = BatchStatisticsOptions(
-        positions: Double(count / channels), eps: eps, momentum: momentum, runningMean: mean, runningVariance: variance)
-      kernels.norm.statistics[lane.rawValue](totals, pivots, channels, &options)
+    let n = Double(count / channels), lane = dtype.lane
+    ChannelStatistics.finish(totals, pivots: pivots, positions: n, channels)
+    try runningMean?.changingNumbers(as: lane.dtype) {
+      ChannelStatistics.move($0, lane, toward: totals, momentum: momentum, channels)
     }
-    func withVariance(_ mean: UnsafeMutableRawPointer?) throws {
-      guard let runningVariance else { return finish(mean, nil) }
-      try runningVariance.changingNumbers(as: lane.dtype) { finish(mean, $0) }
+    // Bessel's correction.
+    try runningVariance?.changingNumbers(as: lane.dtype) {
+      ChannelStatistics.move(
+        $0, lane, toward: totals + channels, momentum: momentum, factor: n > 1 ? n / (n - 1) : 1, channels)
     }
-    if let runningMean {
-      try runningMean.changingNumbers(as: lane.dtype) { try withVariance($0) }
-    } else {
-      try withVariance(nil)
-    }
+    ChannelStatistics.invert(totals + channels, eps: eps, channels)
     withExtendedLifetime(memory) {}
     return result
   }
@@ -199,9 +195,10 @@ extension Tensor {
     }
     let wide = try noGrad { try weight?.contiguous() }
     let coefficients = UnsafeMutableRawPointer(totals + 2 * channels)
-    kernels.norm.coefficients[lane.rawValue](
-      totals, means, try wide?.pointer(), training ? Double(x.count / max(channels, 1)) : .infinity, coefficients,
-      NormParameterGradients(weight: try parameterGradient(weightAt), bias: try parameterGradient(biasAt)), channels)
+    ChannelStatistics.coefficients(
+      totals, means, lane, weight: try wide?.pointer(),
+      positions: training ? Double(x.count / max(channels, 1)) : .infinity, channels, to: coefficients,
+      weightGradient: try parameterGradient(weightAt), biasGradient: try parameterGradient(biasAt))
     guard context.needs(0) else { return results }
     let (source, g) = (try data.pointer(), try grad.tensor.pointer())
     let taken = grad.isOwn ? grad.tensor : context.successor(of: data, saved: 0) ?? grad.successor()

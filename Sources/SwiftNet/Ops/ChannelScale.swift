@@ -12,9 +12,9 @@ final class ChannelScale: @unchecked Sendable {
   ///   - weight: C numbers of dtype `lane` in a row, as is `bias`; nil stands for ones, and for zeros.
   init(_ statistics: Tensor, weight: Tensor?, bias: Tensor?, lane: DType) throws {
     numbers = try Tensor(empty: statistics.shape, dtype: lane)
-    kernels.norm.scale[lane.lane.rawValue](
-      try statistics.pointer().assumingMemoryBound(to: Double.self), try weight?.pointer(), try bias?.pointer(),
-      try numbers.mutablePointer(), channels)
+    ChannelStatistics.scale(
+      try statistics.pointer().assumingMemoryBound(to: Double.self), lane.lane, weight: try weight?.pointer(),
+      bias: try bias?.pointer(), channels, to: try numbers.mutablePointer())
   }
 
   /// Shape [1, C, 1, …].
@@ -98,8 +98,8 @@ extension Tensor {
   static func statistics(mean: Tensor, variance: Tensor, eps: Double) throws -> Tensor {
     let result = try Tensor(empty: [2, mean.count], dtype: .float64)
     let pointer = try result.mutablePointer().assumingMemoryBound(to: Double.self)
-    let inverse = try variance.doubles().map { 1 / ($0 + eps).squareRoot() }
-    pointer.update(from: try mean.doubles() + inverse, count: result.count)
+    pointer.update(from: try mean.doubles() + variance.doubles(), count: result.count)
+    ChannelStatistics.invert(pointer + mean.count, eps: eps, mean.count)
     return result
   }
 }

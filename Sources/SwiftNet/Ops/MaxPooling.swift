@@ -1,3 +1,5 @@
+import KernelTypes
+
 /// Pooling by the largest element of each window.
 extension Tensor {
   /// The largest element of each window and its flat position in the image (int64). The number of spatial dimensions is
@@ -17,7 +19,7 @@ extension Tensor {
     let name = "max_pool\(dimensions)d"
     let windows = try PoolWindows(
       name, dimensions, kernel: kernel, stride: stride, padding: padding, dilation: dilation, ceilMode: ceilMode)
-    return try pooled(name, dimensions) { x in
+    return try pooled(name, dimensions, ownType: .bfloat16) { x in
       try x.maxPooled(try windows.axes(x.shape), "MaxPool\(dimensions)DWithIndices", returnIndices)
     }
   }
@@ -29,7 +31,7 @@ extension Tensor {
       let converted = try autocast(.float32, [self]) { try $0[0].adaptiveMaxPool(size, returnIndices: returnIndices) }
       if let converted { return converted }
     }
-    return try pooled("adaptive_max_pool\(size.count)d", size.count) { x in
+    return try pooled("adaptive_max_pool\(size.count)d", size.count, ownType: .bfloat16) { x in
       try x.maxPooled(try x.adaptiveAxes(size), "AdaptiveMaxPool\(size.count)D", returnIndices)
     }
   }
@@ -47,6 +49,10 @@ extension Tensor {
 
   private func maxPooled(_ axes: [PoolAxis], _ name: String, _ returnIndices: Bool) throws -> [Tensor] {
     let plan = try PoolPlan(shape, axes: axes, isChannelsLast: poolsChannelsLast)
+    if dtype == .bfloat16, plan.shape.markSize != 1 {
+      let results = try to(.float32).maxPooled(axes, name, returnIndices)
+      return [try results[0].to(dtype)] + results.dropFirst()
+    }
     let needsMarks = returnIndices || needsRecording([self])
     if !needsMarks, let waiting = try pendingPool(plan) { return [waiting] }
     let out = try Tensor(empty: plan.output, dtype: dtype, strides: plan.outputStrides)
@@ -151,7 +157,7 @@ extension PoolPlan {
     _ source: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, _ marks: UnsafeMutableRawPointer?, dtype: DType,
     images: Int
   ) {
-    let kernel = kernels.pool.max[dtype.lane.rawValue]
+    let kernel = kernels.pool.max[NormKernels.place(of: dtype) ?? 0]
     let rows = images * (outputRows / input[0])
     parallelFor(rows, grain: grain) { start, end in kernel(source, target, marks, shape, start..<end) }
   }
@@ -160,7 +166,7 @@ extension PoolPlan {
   func poolGradients(
     _ source: UnsafeRawPointer, _ marks: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, dtype: DType, images: Int
   ) {
-    let kernel = kernels.pool.maxGradient[dtype.lane.rawValue]
+    let kernel = kernels.pool.maxGradient[NormKernels.place(of: dtype) ?? 0]
     let rows = images * (inputRows / input[0])
     parallelFor(rows, grain: grain) { start, end in kernel(source, marks, target, shape, start..<end) }
   }

@@ -105,9 +105,10 @@ struct PoolWindows {
 }
 
 extension Tensor {
-  /// Runs a pooling on a batch; without a batch dimension, on a batch of one.
+  /// Runs a pooling on a batch; without a batch dimension, on a batch of one. Of half precision and integers it sees wider
+  /// numbers, but for `ownType`.
   func pooled(
-    _ name: String, _ dimensions: Int, _ body: (Tensor) throws -> [Tensor]
+    _ name: String, _ dimensions: Int, ownType: DType? = nil, _ body: (Tensor) throws -> [Tensor]
   ) throws -> [Tensor] {
     try require((1...3).contains(dimensions), "\(name)(): sizes for 1 to 3 dimensions expected, got \(dimensions)")
     try require(
@@ -120,7 +121,7 @@ extension Tensor {
         "\(name)(): Expected \(dimensions + 1)D or \(dimensions + 2)D (batch mode) tensor with optional 0 dim batch size "
           + "for input, but got: \(Shape.describe(shape))")
     }
-    let narrow: DType? = dtype.lane.dtype == dtype && dtype.isFloatingPoint ? nil : dtype
+    let narrow: DType? = (dtype.lane.dtype == dtype && dtype.isFloatingPoint) || dtype == ownType ? nil : dtype
     let wide = try narrow.map { try to($0.isFloatingPoint ? .float32 : .float64) } ?? self
     let batch = rank == dimensions + 1 ? try wide.unsqueeze(0) : wide
     let results = try body(batch)
