@@ -73,8 +73,10 @@ let libraryLinkerSettings: [LinkerSetting] =
   portable ? [] : [.unsafeFlags(["-static-stdlib"] + librarySize, .when(platforms: [.linux]))]
 
 /// Exclusivity is a property of the sources, checked in debug builds; checking it at run time costs a fifth of a small
-/// operation.
-let librarySettings: [SwiftSetting] = portable ? [] : [.unsafeFlags(["-enforce-exclusivity=unchecked"])]
+/// operation. Nobody prints a case of these targets' enumerations by its name in the source (those of KernelTypes are).
+let librarySettings: [SwiftSetting] =
+  portable
+  ? [] : [.unsafeFlags(["-enforce-exclusivity=unchecked", "-Xfrontend", "-disable-reflection-metadata"])]
 
 let package = Package(
   name: "swiftnet",
