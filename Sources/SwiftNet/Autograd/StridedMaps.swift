@@ -123,10 +123,11 @@ extension Tensor {
   /// memory[index[i]] += source[i] for a one-dimensional tensor.
   fileprivate func addAt(index: Tensor, source: Tensor) throws {
     let positions = try index.pointer().assumingMemoryBound(to: Int64.self)
-    let wide = try noGrad { try self.to(.float64) }
-    let values = try noGrad { try source.to(.float64) }.pointer().assumingMemoryBound(to: Double.self)
+    let (wide, summands) = try noGrad { (try self.to(.float64), try source.to(.float64)) }
+    let values = try summands.pointer().assumingMemoryBound(to: Double.self)
     let sums = try wide.mutablePointer().assumingMemoryBound(to: Double.self)
     for i in 0..<index.count { sums[Int(positions[i])] += values[i] }
+    withExtendedLifetime((index, summands)) {}
     try copyElements(from: wide, to: self)
   }
 }
