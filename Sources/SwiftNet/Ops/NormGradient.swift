@@ -96,16 +96,28 @@ final class NormGradient {
   /// Calls `body(first row, rows)` for pieces of the rows from `start` on, each after its elements are there.
   @inline(__always)
   func computePieces(rows: Int, from start: Int, columns: Int, _ body: (Int, Int) -> Void) {
-    guard let plan else { return body(start, rows) }
+    switch plan {
+    case nil: body(start, rows)
+    case .elementwise(let plan):
+      NormGradient.forEachPiece(rows, from: start, columns) { row, count in
+        plan.runTiles(row * columns, (row + count) * columns, nil)
+        body(row, count)
+      }
+    case .steps(_, let source, let target):
+      NormGradient.forEachPiece(rows, from: start, columns) { row, count in
+        source.run(row, row + count, into: target)
+        body(row, count)
+      }
+    }
+  }
+
+  @inline(__always)
+  private static func forEachPiece(_ rows: Int, from start: Int, _ columns: Int, _ body: (Int, Int) -> Void) {
     // The sums add up sixteen rows at a time: pieces of other heights would round otherwise.
-    let height = max(NormGradient.piece / max(columns, 1) / 16 * 16, 16)
+    let height = max(piece / max(columns, 1) / 16 * 16, 16)
     var row = start
     while row < start + rows {
       let count = min(height, start + rows - row)
-      switch plan {
-      case .elementwise(let plan): plan.runTiles(row * columns, (row + count) * columns, nil)
-      case .steps(_, let rows, let target): rows.run(row, row + count, into: target)
-      }
       body(row, count)
       row += count
     }
