@@ -56,3 +56,15 @@ public enum Lane: Int, CaseIterable, Sendable {
     }
   }
 }
+
+extension DType {
+  /// Where kernels that come for float32, float64 and bfloat16 stand for this dtype; nil if they do not compute on it.
+  public var kernelPlace: Int? {
+    switch self {
+    case .float32: 0
+    case .float64: 1
+    case .bfloat16: 2
+    default: nil
+    }
+  }
+}

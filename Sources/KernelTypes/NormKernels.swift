@@ -124,7 +124,7 @@ public typealias LayerNormGradientKernel = (
 ) -> Void
 
 /// By lane (f32, f64); those of a normalisation by channels have a third place for bfloat16, whose parameters are float32
-/// (`place(of:)`).
+/// (`DType.kernelPlace`).
 public struct NormKernels {
   public var joinSums: JoinSumsKernel = { _, _, _, _ in }
   public var statisticsRows: [StatisticsRowsKernel] = []
@@ -138,14 +138,4 @@ public struct NormKernels {
   public var layerNormGradient: [LayerNormGradientKernel] = []
 
   public init() {}
-
-  /// Where the kernels of a normalisation by channels stand for a dtype; nil if they do not compute on it.
-  public static func place(of dtype: DType) -> Int? {
-    switch dtype {
-    case .float32: 0
-    case .float64: 1
-    case .bfloat16: 2
-    default: nil
-    }
-  }
 }

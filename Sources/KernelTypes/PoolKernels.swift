@@ -158,7 +158,7 @@ public typealias MaxPoolGradientKernel = (
 public typealias AveragePoolKernel = (UnsafeRawPointer, UnsafeMutableRawPointer, PoolShape, Range<Int>) ->
   Void
 
-/// By lane (f32, f64); those of maxima have a third place for bfloat16, as `NormKernels.place(of:)` says, where marks are
+/// By lane (f32, f64); those of maxima have a third place for bfloat16, as `DType.kernelPlace` says, where marks are
 /// bytes.
 public struct PoolKernels {
   public var max: [MaxPoolKernel] = []

@@ -156,3 +156,27 @@ def test_second_derivatives_where_only_the_input_is_asked_for():
         found.append([t.numpy() for t in library.autograd.grad((g * g).sum(), [given, weight])])
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-9)
+
+
+def test_counter_of_batches():
+    """Every element of it counts, whatever its dtype and shape; a mean over all batches wants exactly one."""
+    for lib in (swiftnet, torch):
+        x = lib.arange(96.0).reshape(2, 3, 4, 4)
+        for counter in (lib.empty(0, dtype=lib.int64), lib.zeros(3, dtype=lib.int64), lib.tensor(4.0), lib.tensor([7])):
+            norm, plain = lib.nn.BatchNorm2d(3), lib.nn.BatchNorm2d(3, momentum=None)
+            before = counter.tolist()
+            norm.num_batches_tracked, plain.num_batches_tracked = counter.clone(), counter.clone()
+            norm(x)
+            expected = [n + 1 for n in before] if isinstance(before, list) else before + 1
+            assert norm.num_batches_tracked.tolist() == expected
+            if counter.numel() == 1:
+                plain(x)
+                seen = plain.num_batches_tracked.item()
+                assert plain.running_mean[0].item() == pytest.approx(x[:, 0].mean().item() / seen, rel=1e-6)
+            else:
+                with pytest.raises(RuntimeError, match="cannot be converted to Scalar"):
+                    plain(x)
+        with lib.inference_mode():
+            norm = lib.nn.BatchNorm2d(3)
+        with pytest.raises(RuntimeError, match="Inplace update to inference tensor"):
+            norm(x)

@@ -193,6 +193,11 @@ extension Tensor {
   /// Whether the tensor is all of its memory.
   var isWhole: Bool { offset == 0 && isDense && count * dtype.size == memory.byteCount }
 
+  /// Whether another tensor is all of its memory and has its elements where this one has them.
+  func isLike(_ other: Tensor) -> Bool {
+    other.dtype == dtype && other.shape == shape && other.strides == strides && other.isWhole
+  }
+
   /// Makes the edge the history of this tensor, whose contents have changed; of a view, of its base too.
   fileprivate func takeHistory(_ edge: GradNode.Edge) {
     if let base = autograd?.base {

@@ -23,7 +23,7 @@ extension Tensor {
     try require(
       training || (runningMean != nil && runningVariance != nil),
       "Expected running_mean and running_var to be defined when training=False")
-    if NormKernels.place(of: dtype) == nil, training || ThreadState.current.isGradEnabled {
+    if dtype.kernelPlace == nil, training || ThreadState.current.isGradEnabled {
       let result = try to(.float32).batchNorm(
         runningMean: runningMean, runningVariance: runningVariance, weight: try weight?.to(.float32),
         bias: try bias?.to(.float32), training: training, momentum: momentum, eps: eps)
@@ -105,7 +105,7 @@ extension Tensor {
   /// Where the kernels for this tensor's dtype stand.
   private var normPlace: Int {
     get throws {
-      guard let place = NormKernels.place(of: dtype) else {
+      guard let place = dtype.kernelPlace else {
         throw SwiftNetError.notImplemented("\"batch_norm\" not implemented for '\(dtype.scalarTypeName)'")
       }
       return place
@@ -235,8 +235,7 @@ extension Tensor {
       let wide = try to(.float32).batchNormFormula(weight: weight, statistics, training: training, eps: eps)
       return try wide.to(dtype)
     }
-    var view = [Int](repeating: 1, count: rank)
-    view[1] = shape[1]
+    let view = Tensor.channelShape(shape[1], rank: rank)
     var result: Tensor
     if training {
       let dims = shape.indices.filter { $0 != 1 }

@@ -41,9 +41,9 @@ extension Tensor {
   }
 
   /// Shape [1, C, 1, …] for numbers that belong to channels.
-  func channelShape(rank: Int) -> [Int] {
+  static func channelShape(_ channels: Int, rank: Int) -> [Int] {
     var result = [Int](repeating: 1, count: rank)
-    if rank > 1 { result[1] = count } else { result[0] = count }
+    if rank > 1 { result[1] = channels } else { result[0] = channels }
     return result
   }
 

@@ -22,8 +22,7 @@ final class ChannelScale: @unchecked Sendable {
   func summands(rank: Int) throws -> Tensor { try row(1, rank) }
 
   private func row(_ index: Int, _ rank: Int) throws -> Tensor {
-    var shape = [Int](repeating: 1, count: rank)
-    shape[1] = channels
+    let shape = Tensor.channelShape(channels, rank: rank)
     return try numbers.alias(
       shape: shape, strides: Shape.contiguousStrides(shape), offset: index * channels, count: channels)
   }

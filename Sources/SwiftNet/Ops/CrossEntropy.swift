@@ -154,7 +154,7 @@ extension Tensor {
       target = try target * .float(1 - labelSmoothing) + .float(labelSmoothing / Double(max(classes, 1)))
     }
     var products = try logSoftmax(axis) * target
-    if let weight { products = try products * weight.reshape(weight.channelShape(rank: rank)) }
+    if let weight { products = try products * weight.reshape(Tensor.channelShape(weight.count, rank: rank)) }
     let losses = try products.sum([axis]).negated()
     return reduction == .mean ? try losses.sum() / .float(Double(losses.count)) : try losses.reduced(reduction)
   }

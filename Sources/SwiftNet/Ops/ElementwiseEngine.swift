@@ -124,6 +124,26 @@ struct ElementwiseProgram {
 }
 
 extension ElementwiseProgram {
+  /// The tensor that a source stands for, if it is one.
+  func leaf(_ source: Source) -> Tensor? {
+    guard case .leaf(let index) = source, case .tensor(let tensor) = leaves[index] else { return nil }
+    return tensor
+  }
+
+  /// The two tensors whose sum this is, if it is one.
+  var sum: (Tensor, Tensor)? {
+    guard steps.count == 1, steps[0].op == .add, steps[0].scalars.p == 1, let a = leaf(steps[0].sources[0]),
+      let b = leaf(steps[0].sources[1])
+    else { return nil }
+    return (a, b)
+  }
+
+  /// The earlier step that a source stands for, if it is one.
+  func step(_ source: Source) -> Step? {
+    guard case .step(let index) = source else { return nil }
+    return steps[index]
+  }
+
   /// The same program with what batch normalization, a residual and ReLU make of an element in one step: between steps a
   /// tile goes through the first-level cache, and while a step finds everything there, nothing comes from memory.
   func merged() -> ElementwiseProgram {

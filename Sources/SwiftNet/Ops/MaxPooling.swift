@@ -1,5 +1,3 @@
-import KernelTypes
-
 /// Pooling by the largest element of each window.
 extension Tensor {
   /// The largest element of each window and its flat position in the image (int64). The number of spatial dimensions is
@@ -151,13 +149,14 @@ extension Tensor {
   }
 }
 
+/// Of float32, float64 and bfloat16: `pooled` widens what is something else.
 extension PoolPlan {
   /// The largest elements of the windows of some images, and their marks.
   func poolMaxima(
     _ source: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, _ marks: UnsafeMutableRawPointer?, dtype: DType,
     images: Int
   ) {
-    let kernel = kernels.pool.max[NormKernels.place(of: dtype) ?? 0]
+    let kernel = kernels.pool.max[dtype.kernelPlace ?? 0]
     let rows = images * (outputRows / input[0])
     parallelFor(rows, grain: grain) { start, end in kernel(source, target, marks, shape, start..<end) }
   }
@@ -166,7 +165,7 @@ extension PoolPlan {
   func poolGradients(
     _ source: UnsafeRawPointer, _ marks: UnsafeRawPointer, _ target: UnsafeMutableRawPointer, dtype: DType, images: Int
   ) {
-    let kernel = kernels.pool.maxGradient[NormKernels.place(of: dtype) ?? 0]
+    let kernel = kernels.pool.maxGradient[dtype.kernelPlace ?? 0]
     let rows = images * (inputRows / input[0])
     parallelFor(rows, grain: grain) { start, end in kernel(source, marks, target, shape, start..<end) }
   }

@@ -29,10 +29,6 @@ extension Tensor {
   /// What this gradient waits for, if its recipe is the gradient of a ReLU behind a normalisation of `x`.
   func pendingReluGradient(_ recipe: ElementwiseRecipe, of x: Tensor) throws -> PendingReluGradient? {
     guard shape == x.shape, strides == x.strides, recipe.isAll(self), dtype == x.dtype else { return nil }
-    /// Whether a tensor lies in memory as x does.
-    func isLike(_ other: Tensor) -> Bool {
-      other.shape == shape && other.strides == strides && other.dtype == dtype && other.isWhole
-    }
     if let pending = recipe.convolution {
       guard let mask = pending.steps.mask, pending.steps.residual == nil, isLike(pending.input) else { return nil }
       return PendingReluGradient(gradient: pending.input, output: mask)
@@ -58,27 +54,5 @@ extension Tensor {
   private func isNumberOfChannel(_ numbers: Tensor) -> Bool {
     numbers.dtype == dtype && numbers.count == shape[1] && numbers.rank == rank && numbers.shape[1] == shape[1]
       && numbers.isContiguous
-  }
-}
-
-extension ElementwiseProgram {
-  /// The tensor that a source stands for, if it is one.
-  func leaf(_ source: Source) -> Tensor? {
-    guard case .leaf(let index) = source, case .tensor(let tensor) = leaves[index] else { return nil }
-    return tensor
-  }
-
-  /// The two tensors whose sum this is, if it is one.
-  var sum: (Tensor, Tensor)? {
-    guard steps.count == 1, steps[0].op == .add, steps[0].scalars.p == 1, let a = leaf(steps[0].sources[0]),
-      let b = leaf(steps[0].sources[1])
-    else { return nil }
-    return (a, b)
-  }
-
-  /// The earlier step that a source stands for, if it is one.
-  fileprivate func step(_ source: Source) -> Step? {
-    guard case .step(let index) = source else { return nil }
-    return steps[index]
   }
 }

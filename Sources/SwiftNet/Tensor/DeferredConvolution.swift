@@ -228,10 +228,6 @@ extension Tensor {
   /// The gradient of a ReLU whose output is `y` from this one's, to be computed later; if this one is a sum of two that
   /// nobody has asked for, in the same pass.
   private func waitingForMask(_ y: Tensor) throws -> Tensor? {
-    /// Whether a tensor lies in memory as this one does.
-    func isLike(_ other: Tensor) -> Bool {
-      other.dtype == dtype && other.shape == shape && other.strides == strides && other.isWhole
-    }
     guard canTakeSteps, isLike(y) else { return nil }
     let terms = memory.takingRecipe { recipe -> (Tensor, Tensor)? in
       guard let recipe, recipe.isElementwise, recipe.isAll(self), !memory.isSpread,

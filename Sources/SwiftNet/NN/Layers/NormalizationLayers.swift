@@ -79,14 +79,13 @@ public final class BatchNorm: RunningNormalization, ModuleFamily {
     var factor = momentum ?? 0
     let isTracking = try training && bool("track_running_stats")
     if isTracking, let batches = buffer("num_batches_tracked") {
-      var seen: Int64 = 0
+      try batches.checkWritable()
       try batches.changingNumbers(as: .int64) {
-        let count = $0.assumingMemoryBound(to: Int64.self)
-        count.pointee &+= 1
-        seen = count.pointee
+        let seen = $0.assumingMemoryBound(to: Int64.self)
+        for i in 0..<batches.count { seen[i] &+= 1 }
       }
       // Without a momentum, the running statistics are plain means over all batches.
-      if momentum == nil { factor = 1 / Double(seen) }
+      if momentum == nil { factor = 1 / Double(try batches.item().int64) }
     }
     let usesBatch = training || (mean == nil && variance == nil)
     let usesRunning = try !training || bool("track_running_stats")
