@@ -85,7 +85,10 @@ public final class BatchNorm: RunningNormalization, ModuleFamily {
         for i in 0..<batches.count { seen[i] &+= 1 }
       }
       // Without a momentum, the running statistics are plain means over all batches.
-      if momentum == nil { factor = 1 / Double(try batches.item().int64) }
+      if momentum == nil {
+        try require(batches.count == 1, .value, "only one element tensors can be converted to Python scalars")
+        factor = 1 / Double(try batches.item().int64)
+      }
     }
     let usesBatch = training || (mean == nil && variance == nil)
     let usesRunning = try !training || bool("track_running_stats")
