@@ -157,7 +157,7 @@ final class NarrowConvolutionTests: XCTestCase {
   func testNormalization() throws {
     try eachTable { table in
       let kernels = table.norm
-      guard let place = NormKernels.place(of: .bfloat16) else { return XCTFail("no kernels") }
+      guard let place = DType.bfloat16.kernelPlace else { return XCTFail("no kernels") }
       var random = TestRandom(seed: 5)
       for (rows, n) in [(1, 1), (5, 16), (9, 33), (70, 5), (4, 130)] {
         let label = "\(table.name) \(rows)x\(n)"
