@@ -1,7 +1,8 @@
 import CIntrinsics
 import KernelTypes
 
-/// Strided access to one tensor over the coalesced dimensions of the iteration, innermost last.
+/// Access to one tensor over the iteration. It holds no reference: threads that counted one per tile would wait for each
+/// other, and for all that they have stored.
 struct StridedView {
   enum Kind {
     /// One value for all elements, already converted to the lane type.
@@ -21,8 +22,6 @@ struct StridedView {
   var kind: Kind
   var pointer: UnsafeRawPointer
   var dtype: DType
-  /// In elements, by coalesced dimension.
-  var strides: [Int]
 }
 
 /// The iteration space of one run: dimensions reordered and merged, and a view for every operand.
@@ -52,7 +51,8 @@ final class ElementwisePlan {
   private let sourceCounts: UnsafeMutablePointer<Int>
   /// Whether the last step writes into the output itself.
   private var writesDirectly = false
-  /// `sizes`, then the strides of each leaf and of the output, for loops that must not count references.
+  /// `sizes`, then the strides of each leaf and of the output: in elements, by coalesced dimension, innermost last; zeros
+  /// for leaves that are not walked.
   private var extents: UnsafeMutablePointer<Int>
   private var rank = 0
 
@@ -71,8 +71,7 @@ final class ElementwisePlan {
     constants = .allocate(capacity: max(program.leaves.count, 1))
     sizes = []
     leaves = []
-    output = StridedView(
-      kind: .contiguous, pointer: UnsafeRawPointer(outputPointer), dtype: dtype, strides: [])
+    output = StridedView(kind: .contiguous, pointer: UnsafeRawPointer(outputPointer), dtype: dtype)
     isDirect = false
     let lane = program.lane
     rounding = try program.steps.map { step in
@@ -122,13 +121,12 @@ final class ElementwisePlan {
       // Same shape, same strides everywhere: one dimension.
       sizes = [try Shape.count(shape)]
       rowMajor = [1]
-      output.strides = [1]
+      allocateExtents([1])
       for (index, view) in views.enumerated() { leaves.append(makeView(index, view, [1])) }
     } else {
       coalesce(shape, strides, walk ?? strides, views)
     }
     hasTransposed = output.kind == .transposed || leaves.contains { $0.kind == .transposed }
-    keepExtents()
     writesDirectly = output.kind == .contiguous && output.dtype.isLane && output.dtype.lane == lane
     isDirect =
       output.kind == .contiguous && output.dtype.isLane && output.dtype.lane == lane
@@ -143,17 +141,15 @@ final class ElementwisePlan {
     extents.deallocate()
   }
 
-  private func keepExtents() {
+  private func allocateExtents(_ outStrides: [Int]) {
     rank = sizes.count
+    let leafCount = program.leaves.count
     extents.deallocate()
-    extents = .allocate(capacity: rank * (leaves.count + 2))
+    extents = .allocate(capacity: rank * (leafCount + 2))
+    (extents + rank).initialize(repeating: 0, count: rank * leafCount)
     for d in 0..<rank {
       extents[d] = sizes[d]
-      // Leaves that are not walked have none.
-      for (index, leaf) in leaves.enumerated() {
-        extents[(index + 1) * rank + d] = leaf.strides.isEmpty ? 0 : leaf.strides[d]
-      }
-      extents[(leaves.count + 1) * rank + d] = output.strides[d]
+      extents[(leafCount + 1) * rank + d] = outStrides[d]
     }
   }
 
@@ -184,16 +180,16 @@ final class ElementwisePlan {
     _ index: Int, _ view: (pointer: UnsafeRawPointer, dtype: DType, strides: [Int])?, _ strides: [Int]
   ) -> StridedView {
     guard let view else {
-      return StridedView(kind: .scalar, pointer: constants + index, dtype: program.lane.dtype, strides: [])
+      return StridedView(kind: .scalar, pointer: constants + index, dtype: program.lane.dtype)
     }
+    for d in 0..<rank { extents[(index + 1) * rank + d] = strides[d] }
     if sizes.count > 1, strides.last == 1, strides.dropLast().allSatisfy({ $0 == 0 }),
       sizes[sizes.count - 1] <= ElementwisePlan.longestPattern
     {
       return StridedView(
-        kind: .periodic, pointer: makePattern(index, view.pointer), dtype: program.lane.dtype, strides: strides)
+        kind: .periodic, pointer: makePattern(index, view.pointer), dtype: program.lane.dtype)
     }
-    return StridedView(
-      kind: kind(strides, view.dtype), pointer: view.pointer, dtype: view.dtype, strides: strides)
+    return StridedView(kind: kind(strides, view.dtype), pointer: view.pointer, dtype: view.dtype)
   }
 
   /// How elements with such strides are met.
@@ -271,7 +267,7 @@ final class ElementwisePlan {
       merged = operandStrides.map { $0.isEmpty ? [] : [0] }
     }
     sizes = mergedSizes
-    output.strides = mergedOut
+    allocateExtents(mergedOut)
     rowMajor = Shape.contiguousStrides(sizes)
     output.kind = kind(mergedOut, output.dtype)
     // A result of another dtype is stored row by row as well.

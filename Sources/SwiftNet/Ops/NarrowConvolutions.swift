@@ -205,13 +205,13 @@ extension Tensor {
         pairs, kernels, shape, input: try pointer(), inputStrides: volumeStrides, gradOutput: try grad.pointer(),
         gradOutputStrides: grad.volumeStrides, gradWeight: try out.mutablePointer())
     case .winograd:
+      guard let winograd = WinogradWeightGradient(dtype, shape, table: kernels) else { break }
       let (x, dy) = (try withAdjacentChannels(), try grad.withAdjacentChannels())
       let dw = try Tensor(empty: out.shape, dtype: .float32)
-      let isDone = try winogradWeightGradient(
-        shape, input: try x.pointer(), inputStrides: x.volumeStrides, gradOutput: try dy.pointer(),
-        gradOutputStrides: dy.volumeStrides, gradWeight: try dw.mutablePointer(), gradBias: nil, type: dtype,
-        table: kernels)
-      if isDone { return try noGrad { try copyElements(from: dw, to: out) } }
+      try winograd.run(
+        input: try x.pointer(), inputStrides: x.volumeStrides, gradOutput: try dy.pointer(),
+        gradOutputStrides: dy.volumeStrides, gradWeight: try dw.mutablePointer(), gradBias: nil)
+      return try noGrad { try copyElements(from: dw, to: out) }
     case .widened: break
     }
     try noGrad { try widenedWeightGradient(shape, grad, out) }

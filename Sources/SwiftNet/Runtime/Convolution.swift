@@ -106,11 +106,10 @@ func convolutionWeightGradient(
       gradOutputStrides: gradOutputStrides, gradWeight: taps.pointer, gradBias: gradBias, using: table)
     return try part.scatter(taps.pointer, of: shape, size: type.size, into: gradWeight)
   }
-  if try winogradWeightGradient(
-    shape, input: input, inputStrides: inputStrides, gradOutput: gradOutput,
-    gradOutputStrides: gradOutputStrides, gradWeight: gradWeight, gradBias: gradBias, type: type, table: table
-  ) {
-    return
+  if let winograd = WinogradWeightGradient(type, shape, table: table) {
+    return try winograd.run(
+      input: input, inputStrides: inputStrides, gradOutput: gradOutput, gradOutputStrides: gradOutputStrides,
+      gradWeight: gradWeight, gradBias: gradBias)
   }
   if let strided = StridedWinograd(type, shape, gradient: false, table: table), strided.sumsFit {
     return try strided.weightGradient(
