@@ -190,6 +190,36 @@ func unpackFilters<T: ProductScalar>(
     }
     return
   }
+  if x.runStride == x.taps && x.tapStride == 1 && width == columns {
+    // The numbers of one column lie in a row: squares of them, collected from the taps.
+    let length = x.run * x.taps
+    let to = weight + first * x.columnStride
+    @inline(__always)
+    func row(_ tap: Int, _ r: Int) -> UnsafePointer<T> {
+      from + (tap / stretch * paddedRun + tap % stretch * x.run + r) * columns
+    }
+    TileBuffer<T>.with { square in
+      var q = 0
+      while q + lanes <= length {
+        for half in 0..<2 {
+          var (r, tap) = q.quotientAndRemainder(dividingBy: x.taps)
+          for i in 0..<lanes {
+            store(load(row(tap, r) + half * lanes) as T.Vector, square + i * lanes)
+            tap += 1
+            if tap == x.taps { (r, tap) = (r + 1, 0) }
+          }
+          transposeSquare(square, lanes, to + (half * lanes * x.columnStride + q), x.columnStride)
+        }
+        q += lanes
+      }
+      while q < length {
+        let from = row(q % x.taps, q / x.taps)
+        for i in 0..<columns { to[i * x.columnStride + q] = from[i] }
+        q += 1
+      }
+    }
+    return
+  }
   TileBuffer<T>.with { square in
     // All taps of a few elements of the run at a time: they share cache lines of the filters.
     var r = 0

@@ -264,26 +264,30 @@ func winogradGradient<S: ImageNumber>(
             x.dilationWidth * x.widthStride, channels, out + tile * columns, pointStride, middle)
           continue
         }
+        @inline(__always)
+        func address(_ i: Int, _ j: Int) -> UnsafePointer<S> {
+          let h = high + i * x.dilationHeight, w = low + j * x.dilationWidth
+          let isThere = i < rows && j < across && h < x.height && w < x.width
+          return isThere ? plane + (h * x.heightStride + w * x.widthStride) : zeros
+        }
+        if x.tiling.isTwoByTwo {
+          // The points are those of a source, the other way round.
+          winogradSourceOfTwo(
+            (address(1, 1), address(1, 0), address(0, 1), address(0, 0)), channels, out + tile * columns, pointStride)
+          continue
+        }
         for i in 0..<4 {
-          let h = (row + i) * x.dilationHeight + top
-          for j in 0..<4 {
-            let w = (column + j) * x.dilationWidth + left
-            let inside = i < rows && j < across && h < x.height && w < x.width
-            from[i * 4 + j] = inside ? plane + (h * x.heightStride + w * x.widthStride) : zeros
-          }
+          for j in 0..<4 { from[i * 4 + j] = address(i, j) }
         }
         var channel = 0
         // The second vector of narrow blocks is not used.
         while channel < (channels <= lanes ? lanes : columns) {
           let present = channel < channels
           @inline(__always) func d(_ i: Int) -> V { present ? S.load(from[i] + channel) : V() }
-          // Of images of 2×2 places it is the same.
-          let points = x.tiling.isTwoByTwo ? 3 : 6
           for j in 0..<4 {
-            putPoints(
-              gradientTransform((d(j), d(4 + j), d(8 + j), d(12 + j)), rows), points, middle + j * lanes, 4 * lanes)
+            putPoints(gradientTransform((d(j), d(4 + j), d(8 + j), d(12 + j)), rows), 6, middle + j * lanes, 4 * lanes)
           }
-          winogradGradientAcross(middle, across, out + (tile * columns + channel), pointStride, points: points)
+          winogradGradientAcross(middle, across, out + (tile * columns + channel), pointStride)
           channel += lanes
         }
       }

@@ -385,14 +385,13 @@ func winogradWholeOutput<S: ImageNumber>(
 /// The second half of A dY Aᵀ: along the rows.
 @inline(__always)
 func winogradGradientAcross(
-  _ middle: UnsafeMutablePointer<Float>, _ outputs: Int, _ out: UnsafeMutablePointer<Float>, _ pointStride: Int,
-  points: Int = 6
+  _ middle: UnsafeMutablePointer<Float>, _ outputs: Int, _ out: UnsafeMutablePointer<Float>, _ pointStride: Int
 ) {
   let lanes = V.scalarCount
-  for i in 0..<6 where i == 5 || i < points - 1 {
+  for i in 0..<6 {
     let m = middle + i * 4 * lanes
     let t = gradientTransform((load(m), load(m + lanes), load(m + 2 * lanes), load(m + 3 * lanes)), outputs)
-    putPoints(t, points, out + i * 6 * pointStride, pointStride)
+    putPoints(t, 6, out + i * 6 * pointStride, pointStride)
   }
 }
 
