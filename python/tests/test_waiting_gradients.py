@@ -290,3 +290,50 @@ def test_a_gradient_in_another_order_is_not_there_twice():
     loss.backward()
     weight.grad.data_ptr()
     assert swiftnet.memory.peak() - before < 1.9 * weight.numel() * 4
+
+
+def write_through_numpy(m, weight):
+    weight.detach().numpy()[:] *= 0.5
+
+
+CHANGES = {
+    "none": lambda m, weight: None,
+    "in place": lambda m, weight: m.no_grad()(lambda: weight.mul_(0.5))(),
+    "data": lambda m, weight: weight.data.add_(0.01),
+    "a view": lambda m, weight: weight.detach()[1].fill_(0.25),
+    "another tensor": lambda m, weight: setattr(weight, "data", weight.data * 0.5),
+    "NumPy": write_through_numpy,
+    "another step": None,
+}
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("case", SEEN_TAPS)
+def test_weights_changed_between_steps(case, change, mixed):
+    """An optimizer keeps the taps that it has just changed for the next step: of the weight as it is then."""
+    found = []
+    for m in (swiftnet, torch):
+        weight, bias = parameters(m, case, "float32")
+        optimizer = m.optim.SGD([weight, bias], lr=0.1, momentum=0.9)
+        aliases = [weight.detach().numpy()] if change == "NumPy" and case == "a corner" else []
+        results = []
+        for round_ in range(4):
+            with m.autocast("cpu", m.bfloat16, enabled=mixed):
+                loss, _ = loss_of(m, case, weight, bias, round_)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if change == "another step":
+                optimizer.step()
+            else:
+                CHANGES[change](m, weight)
+            for alias in aliases:
+                alias[0] = 0.125
+            results += [loss.detach(), weight.detach().clone()]
+            if round_ == 2:
+                # Evaluated between two steps.
+                with m.no_grad():
+                    results.append(loss_of(m, case, weight, bias)[0])
+        found.append(results)
+    compare(found, 2e-2 if mixed else 2e-5)

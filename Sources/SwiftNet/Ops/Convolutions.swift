@@ -23,6 +23,7 @@ private struct SeenTaps {
       // Of a weight that is still to be converted, the taps alone are.
       let taken = TakenRecipe(weight.memory)
       let source = taken.flatMap { weight.unconverted($0.recipe) } ?? weight
+      if let kept = PreparedFilters.takeTaps(part.form, of: source) { return try kept.to(weight.dtype) }
       let filter = try source.contiguous()
       let taps = try Tensor(empty: [part.shape.weightCount], dtype: source.dtype)
       part.gather(try filter.pointer(), of: whole, size: source.dtype.size, into: try taps.mutablePointer())
@@ -144,12 +145,12 @@ extension Tensor {
     let shape = ConvolutionShape(input: self.shape, weight: weight.shape, output: output, options)
     let waiting = try pendingConvolution(shape, weight, bias, output)
     if let waiting, !ThreadState.current.isGradEnabled { return waiting }
-    if ThreadState.current.isGradEnabled { PreparedFilters.drop(weight) }
     let out = try waiting ?? Tensor(empty: output, dtype: dtype, strides: Shape.channelsLastStrides(output))
     // The input matters to nothing but the gradient of the weight.
     let inputs = [self, weight] + (bias.map { [$0] } ?? [])
     var saved = try Tensor.save([weight] + (weight.requiresGrad ? [self] : []), forInputs: inputs)
     let taps = waiting == nil && saved != nil && requiresGrad ? try SeenTaps(shape, weight) : nil
+    if ThreadState.current.isGradEnabled { PreparedFilters.drop(weight) }
     let tapsAt = taps == nil ? nil : saved?.count
     if let taps {
       saved?.append(try SavedTensor(taps.weight))

@@ -241,7 +241,9 @@ public struct Update {
     /// - Parameter changed: the storages that the step changes.
     init(_ update: Update, changed: Set<ObjectIdentifier>) throws {
       (kernel, size) = (update.kernel, update.tensors[0].dtype.size)
-      let gradient = try Operands.gradient(update.tensors[1], changed: changed)
+      let weight = update.tensors[0]
+      let gradient = try Operands.gradient(
+        update.tensors[1], changed: changed, keepsTaps: weight === update.originals[0] && weight.isContiguous)
       pointers = try update.tensors.enumerated().map { position, tensor in
         if position != 1 { return try tensor.mutablePointer() }
         return switch gradient {
@@ -252,8 +254,10 @@ public struct Update {
       self.gradient = gradient
     }
 
-    private static func gradient(_ tensor: Tensor, changed: Set<ObjectIdentifier>) throws -> Gradient {
-      if let taps = tensor.pendingTaps { return .taps(try PendingTaps.Reader(taps)) }
+    private static func gradient(
+      _ tensor: Tensor, changed: Set<ObjectIdentifier>, keepsTaps: Bool
+    ) throws -> Gradient {
+      if let taps = tensor.pendingTaps { return .taps(try PendingTaps.Reader(taps, keeps: keepsTaps)) }
       guard let taken = TakenRecipe(tensor.memory) else { return .there }
       let recipe = taken.recipe, lane = tensor.dtype.lane
       // What it reads takes less memory than the weight: it is neither that nor its state.
@@ -285,10 +289,25 @@ public struct Update {
       return true
     }
 
+    /// Elements that a thread updates in one go.
+    var run: Int {
+      guard case .taps(let taps) = gradient else { return Update.run }
+      return taps.elements(about: Update.run)
+    }
+
+    /// Called when all of the update's parameter is changed.
+    func finish(_ update: Update) {
+      if case .taps(let taps) = gradient { taps.finish(update.originals[0]) }
+    }
+
     func run(_ range: Range<Int>) {
       switch gradient {
       case .there, .parts: kernel(pointers.map { $0 + range.lowerBound * size }, range.lowerBound, range.count)
-      case .taps(let taps): taps.forEachPiece(range) { update($1..<$1 + $2, $0) }
+      case .taps(let taps):
+        taps.forEachPiece(range) {
+          update($1..<$1 + $2, $0)
+          taps.keep($1..<$1 + $2, of: pointers[0])
+        }
       case .program(let plan, _):
         var first = range.lowerBound
         plan.runTiles(range.lowerBound, range.upperBound) { gradients, count in
@@ -299,7 +318,6 @@ public struct Update {
     }
   }
 
-  /// Elements that a thread updates in one go.
   private static var run: Int { 1 << 14 }
 
   /// Runs all updates, shared out over the threads. Gradients that are still to be computed as a whole are so one after the
@@ -327,15 +345,19 @@ public struct Update {
     if operands.count == 1, try operands[0].runByParts() { return try finish(updates) }
     var pieces: [(update: Int, offset: Int)] = []
     for (index, update) in updates.enumerated() {
-      for offset in stride(from: 0, to: update.tensors[0].count, by: run) { pieces.append((index, offset)) }
+      for offset in stride(from: 0, to: update.tensors[0].count, by: operands[index].run) {
+        pieces.append((index, offset))
+      }
     }
     parallelFor(pieces.count, grain: 1) { start, end in
       for piece in pieces[start..<end] {
-        let count = min(run, updates[piece.update].tensors[0].count - piece.offset)
-        operands[piece.update].run(piece.offset..<piece.offset + count)
+        let (update, operands) = (updates[piece.update], operands[piece.update])
+        let count = min(operands.run, update.tensors[0].count - piece.offset)
+        operands.run(piece.offset..<piece.offset + count)
       }
     }
     try finish(updates)
+    for (update, operands) in zip(updates, operands) { operands.finish(update) }
   }
 
   private static func finish(_ updates: [Update]) throws {

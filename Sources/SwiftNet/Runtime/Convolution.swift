@@ -205,6 +205,16 @@ struct KernelPart {
       gathering: false)
   }
 
+  /// The way back: takes the taps of some filters from whole ones, the first of which is at `place`.
+  func collect(
+    _ filters: Range<Int>, of whole: ConvolutionShape, size: Int, from place: UnsafeRawPointer,
+    into taps: UnsafeMutableRawPointer
+  ) {
+    copyTaps(
+      filters.count, of: whole, size: size, from: place, to: taps + filters.lowerBound * shape.kernel.count * size,
+      gathering: true)
+  }
+
   /// Filters whose taps are copied at a time, which stay in the first-level cache meanwhile.
   func block(_ whole: ConvolutionShape) -> Int { 16 * max(1, 256 / whole.kernel.count) }
 
@@ -215,9 +225,9 @@ struct KernelPart {
     let block = block(whole)
     parallelFor(filters, grain: 16 * block) { start, end in
       for filter in stride(from: start, to: end, by: block) {
-        copyTaps(
-          min(block, end - filter), of: whole, size: size, from: weight + filter * whole.kernel.count * size,
-          to: taps + filter * shape.kernel.count * size, gathering: true)
+        collect(
+          filter..<min(filter + block, end), of: whole, size: size, from: weight + filter * whole.kernel.count * size,
+          into: taps)
       }
     }
   }

@@ -34,6 +34,8 @@ final class PreparedFilters: @unchecked Sendable {
   private var forms: [Form: Scratch] = [:]
   /// The convolutions with these filters that were computed last.
   private var convolutions: [(key: ConvolutionKey, convolution: RowConvolution)] = []
+  /// Taps that an optimizer has kept for the next step.
+  private var taps: (form: Form, filters: Tensor)?
 
   private init(_ weight: Tensor) {
     version = weight.memory.version
@@ -65,6 +67,24 @@ final class PreparedFilters: @unchecked Sendable {
   static func drop(_ weight: Tensor) {
     weightLock.withLock {
       if weight.memory.prepared != nil { weight.memory.prepared = nil }
+    }
+  }
+
+  /// Keeps the taps that are all that matters of a weight: whoever has just changed it had them in the cache, and to read
+  /// them later is to read the whole weight.
+  static func keepTaps(_ filters: Tensor, _ form: Form, of weight: Tensor) {
+    guard let prepared = of(weight) else { return }
+    prepared.lock.withLock { prepared.taps = (form, filters) }
+  }
+
+  /// The taps that were kept of a weight, once, if it has not changed since.
+  static func takeTaps(_ form: Form, of weight: Tensor) -> Tensor? {
+    if weight.memory.isShared { return nil }
+    guard let prepared = weightLock.withLock({ weight.memory.prepared }), prepared.isOf(weight) else { return nil }
+    return prepared.lock.withLock {
+      guard let kept = prepared.taps, kept.form == form else { return nil }
+      prepared.taps = nil
+      return kept.filters
     }
   }
 

@@ -32,18 +32,45 @@ final class PendingTaps {
     PendingTaps(try noGrad { try taps.to(dtype) }, part, of: whole)
   }
 
-  /// Puts gradients together some filters at a time.
+  /// Puts gradients together some filters at a time, and keeps the weight's taps, which the update has in the cache, for
+  /// the next step.
   struct Reader {
     private let pending: PendingTaps
     private let taps: UnsafeRawPointer
     private let slots: ScratchSlots
     private let block: Int
+    /// The weight's own taps.
+    private let kept: Tensor?
+    private let keptTaps: UnsafeMutableRawPointer?
 
-    init(_ pending: PendingTaps) throws {
+    /// - Parameter keeps: whether the weight is updated where it lies.
+    init(_ pending: PendingTaps, keeps: Bool) throws {
       self.pending = pending
       taps = try pending.taps.pointer()
       block = pending.part.block(pending.whole)
       slots = try ScratchSlots(bytes: block * pending.whole.kernel.count * pending.taps.dtype.size)
+      kept = keeps ? try Tensor(empty: [pending.taps.count], dtype: pending.taps.dtype) : nil
+      keptTaps = try kept?.mutablePointer()
+    }
+
+    /// Elements of so many whole filters that they end where a line of the cache does, about as many as are asked for.
+    func elements(about count: Int) -> Int {
+      let unit = 16 * pending.whole.kernel.count
+      return max(count / unit, 1) * unit
+    }
+
+    /// Keeps the taps of some filters' elements, from a weight that is updated there.
+    func keep(_ range: Range<Int>, of weight: UnsafeRawPointer) {
+      guard let keptTaps else { return }
+      let (size, taps) = (pending.taps.dtype.size, pending.whole.kernel.count)
+      pending.part.collect(
+        range.lowerBound / taps..<range.upperBound / taps, of: pending.whole, size: size,
+        from: weight + range.lowerBound * size, into: keptTaps)
+    }
+
+    /// Called when all of a weight is updated.
+    func finish(_ weight: Tensor) {
+      if let kept { PreparedFilters.keepTaps(kept, pending.part.form, of: weight) }
     }
 
     /// Calls `body(gradients, first, count)` for one piece of a range of the elements after another.
