@@ -191,7 +191,7 @@ struct WinogradWeightGradient {
     let sources = try Scratch(bytes: blocks * sourceSize * 4)
     let slots = try ScratchSlots(bytes: (planeSize + gradientSize + 9 * part * width) * 4)
     // Gradients are transformed once for all slices, unless they would leave the second-level cache meanwhile.
-    let sharesGradients = slices > 1 && panels * width * tiling.points <= 1 << 20
+    let sharesGradients = slices > 1 && panels * width * tiling.points <= 1 << 19
     let gradients = sharesGradients ? try Scratch(bytes: panels * blocks * gradientSize * 4) : nil
     if let gradients {
       parallelFor(panels * blocks, grain: 1) { first, last in
