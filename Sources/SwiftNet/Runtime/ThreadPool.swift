@@ -3,20 +3,39 @@ import Synchronization
 
 /// A fixed set of worker threads that share the iterations of one loop at a time.
 ///
-/// Work is cut into chunks that do not depend on the number of threads; whoever is free takes the next one. So a
-/// loop whose chunks write to places of their own gives the same result for any number of threads. Workers spin
+/// Work is cut into chunks that do not depend on the number of threads, so a loop whose chunks write to places of their own
+/// gives the same result for any number of them. Each thread begins with a share of its own, the same places in every loop
+/// of one size: what it finds there is in the caches on its side of the processor. Whoever is done with his share helps
+/// others with theirs. Workers spin
 /// for some microseconds before they sleep, which keeps the cost of a small loop below two microseconds.
 public final class ThreadPool: @unchecked Sendable {
   public static let shared = ThreadPool()
 
-  /// Chunks of the loop under way, taken by `next`.
-  private struct Job {
-    var run: ((Int) -> Void)?
+  /// Who begins with which chunks of a loop.
+  private struct Shares {
     var chunks = 0
+    var threads = 1
+
+    /// Loops may end in smaller chunks, so that threads end together: the last quarter is shared out by itself.
+    var parts: (Range<Int>, Range<Int>) {
+      let last = chunks < 8 ? 0 : chunks / 4
+      return (0..<chunks - last, chunks - last..<chunks)
+    }
+
+    /// A thread's share of a part.
+    func share(_ thread: Int, of part: Range<Int>) -> Range<Int> {
+      let (first, count) = (part.lowerBound, part.count)
+      return first + thread * count / threads..<first + (thread + 1) * count / threads
+    }
   }
 
-  private var job = Job()
-  private let next = Atomic<Int>(0)
+  /// The loop under way.
+  private var job: ((Int) -> Void)?
+  private var shares = Shares()
+  /// For each thread the next chunk of its share of either part, in a line of the cache of its own.
+  private let next: UnsafeMutablePointer<Atomic<Int>>
+  private static let nextStride = 16
+  private static let mostThreads = 256
   /// Workers inside the loop under way, times two; odd while the loop is closed to newcomers. The caller waits for
   /// those inside alone: a worker that is still waking up is not waited for.
   private let inside = Atomic<Int>(1)
@@ -40,7 +59,10 @@ public final class ThreadPool: @unchecked Sendable {
     {
       threads = count
     }
-    requested.store(min(threads, 256), ordering: .relaxed)
+    let places = ThreadPool.nextStride * ThreadPool.mostThreads
+    next = .allocate(capacity: places)
+    for place in 0..<places { (next + place).initialize(to: Atomic(0)) }
+    requested.store(min(threads, ThreadPool.mostThreads), ordering: .relaxed)
     pthread_mutex_init(&mutex, nil)
     pthread_cond_init(&wake, nil)
     // A forked child has none of the workers: it starts anew with the same number.
@@ -54,7 +76,7 @@ public final class ThreadPool: @unchecked Sendable {
     sleepers.store(0, ordering: .relaxed)
     inside.store(1, ordering: .relaxed)
     busy.store(false, ordering: .relaxed)
-    job = Job()
+    job = nil
   }
 
   /// Threads that share a loop, the calling one included.
@@ -62,7 +84,7 @@ public final class ThreadPool: @unchecked Sendable {
     get { requested.load(ordering: .relaxed) }
     set {
       while !tryAcquire() { sched_yield() }
-      requested.store(max(1, min(newValue, 256)), ordering: .relaxed)
+      requested.store(max(1, min(newValue, ThreadPool.mostThreads)), ordering: .relaxed)
       release()
     }
   }
@@ -83,8 +105,14 @@ public final class ThreadPool: @unchecked Sendable {
     defer { release() }
     startWorkers()
     withoutActuallyEscaping(body) { run in
-      job = Job(run: run, chunks: chunks)
-      next.store(0, ordering: .relaxed)
+      job = run
+      shares = Shares(chunks: chunks, threads: threadCount)
+      let (most, last) = shares.parts
+      for thread in 0..<shares.threads {
+        let place = thread * ThreadPool.nextStride
+        next[place].store(shares.share(thread, of: most).lowerBound, ordering: .relaxed)
+        next[place + 1].store(shares.share(thread, of: last).lowerBound, ordering: .relaxed)
+      }
       inside.subtract(1, ordering: .releasing)
       generation.add(1, ordering: .sequentiallyConsistent)
       if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
@@ -92,7 +120,7 @@ public final class ThreadPool: @unchecked Sendable {
         pthread_cond_broadcast(&wake)
         pthread_mutex_unlock(&mutex)
       }
-      takeChunks()
+      takeChunks(0)
       inside.add(1, ordering: .acquiringAndReleasing)
       var spins = 0
       while inside.load(ordering: .acquiring) != 1 {
@@ -100,18 +128,27 @@ public final class ThreadPool: @unchecked Sendable {
         spins += 1
         if spins > ThreadPool.spins { sched_yield() }
       }
-      job.run = nil
+      job = nil
     }
   }
 
-  private func takeChunks() {
-    guard let run = job.run else { return }
-    let chunks = job.chunks
-    while true {
-      let chunk = next.add(1, ordering: .relaxed).oldValue
-      if chunk >= chunks { return }
-      run(chunk)
+  private func takeChunks(_ thread: Int) {
+    guard let run = job else { return }
+    let shares = shares
+    let (most, last) = shares.parts
+    func take(_ owner: Int, of part: Range<Int>, _ at: Int) {
+      let end = shares.share(owner, of: part).upperBound
+      let place = owner * ThreadPool.nextStride + at
+      while next[place].load(ordering: .relaxed) < end {
+        let chunk = next[place].add(1, ordering: .relaxed).oldValue
+        if chunk >= end { return }
+        run(chunk)
+      }
     }
+    take(thread, of: most, 0)
+    // Of the others' the last ones first, which may be small.
+    for other in 0..<shares.threads { take((thread + other) % shares.threads, of: last, 1) }
+    for other in 1..<shares.threads { take((thread + other) % shares.threads, of: most, 0) }
   }
 
   /// Brings the number of workers to `requested - 1`. Surplus workers of an earlier, larger setting stay out.
@@ -162,7 +199,7 @@ public final class ThreadPool: @unchecked Sendable {
       }
       seen = generation.load(ordering: .acquiring)
       let isOpen = inside.add(2, ordering: .acquiringAndReleasing).oldValue & 1 == 0
-      if isOpen, index < threadCount - 1 { takeChunks() }
+      if isOpen, index < threadCount - 1 { takeChunks(index + 1) }
       inside.subtract(2, ordering: .releasing)
     }
   }
