@@ -179,6 +179,7 @@ struct KernelPart {
     }
   }
 
+  @inline(never)
   private func copyTaps(
     _ count: Int, of whole: ConvolutionShape, size: Int, from: UnsafeRawPointer, to: UnsafeMutableRawPointer,
     gathering: Bool

@@ -104,6 +104,7 @@ struct WinogradWeightGradient {
     var gradWeight: UnsafeMutableRawPointer
   }
 
+  @inline(never)
   private func images(
     _ x: ChannelsLast, _ extents: Extents, _ channels: Int, padding: (height: Int, width: Int), _ zeros: Scratch
   ) -> WinogradImages {
@@ -126,6 +127,7 @@ struct WinogradWeightGradient {
     (block * blockTiles, min(blockTiles, tiles - block * blockTiles))
   }
 
+  @inline(never)
   private func transformSource(
     _ x: Arguments, _ block: Int, plane: Int, channels part: Range<Int>, _ out: UnsafeMutablePointer<Float>
   ) {
@@ -138,6 +140,7 @@ struct WinogradWeightGradient {
       &images, tile, count, out, stride, winogradPointStride(count, stride))
   }
 
+  @inline(never)
   private func transformGradient(
     _ x: Arguments, _ block: Int, plane: Int, panel: Int, _ out: UnsafeMutablePointer<Float>
   ) {
@@ -155,6 +158,7 @@ struct WinogradWeightGradient {
   }
 
   /// Writes the gradient of a panel's filters, or of some of their channels; `room` for its direct form.
+  @inline(never)
   private func finish(
     _ x: Arguments, _ panel: Int, channels part: Range<Int>, _ sums: UnsafePointer<Float>,
     _ room: UnsafeMutablePointer<Float>

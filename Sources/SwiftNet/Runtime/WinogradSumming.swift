@@ -20,6 +20,7 @@ struct WinogradSumming {
   ///   - gradients: that of the first panel, the others behind it.
   ///   - sums: those of the first panel, for each plane.
   ///   - planes: which of them have a point.
+  @inline(never)
   func add(
     _ block: (first: Int, count: Int), panels: Range<Int>, sources: [UnsafePointer<Float>],
     gradients: UnsafePointer<Float>, adding: Bool, to sums: [UnsafeMutablePointer<Float>],
