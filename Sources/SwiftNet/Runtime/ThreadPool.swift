@@ -6,8 +6,8 @@ import Synchronization
 /// Work is cut into chunks that do not depend on the number of threads, so a loop whose chunks write to places of their own
 /// gives the same result for any number of them. Each thread begins with a share of its own, the same places in every loop
 /// of one size: what it finds there is in the caches on its side of the processor. Whoever is done with his share helps
-/// others with theirs. Workers spin
-/// for some microseconds before they sleep, which keeps the cost of a small loop below two microseconds.
+/// others with theirs. Workers spin for some microseconds before they sleep, which keeps the cost of a small loop below two
+/// microseconds.
 public final class ThreadPool: @unchecked Sendable {
   public static let shared = ThreadPool()
 
