@@ -92,6 +92,7 @@ struct WinogradWeightGradient {
     if let gradBias {
       try sumChannels(gradient, shape, kernels: kernels, to: gradBias.assumingMemoryBound(to: Float.self))
     }
+    withExtendedLifetime((source, gradient, zeros)) {}
   }
 
   /// What both ways to cut the work need.
