@@ -31,7 +31,8 @@ final class ThreadPoolTests: XCTestCase {
     defer { ThreadPool.shared.threadCount = saved }
     ThreadPool.shared.threadCount = 2
     for slow in [0, 12, 63] {
-      let (done, before) = (Atomic<Int>(0), Atomic<Int>(0))
+      let done = Atomic<Int>(0)
+      let before = Atomic<Int>(0)
       ThreadPool.shared.run(chunks: 64) { chunk in
         if chunk == slow {
           for _ in 0..<10_000_000 where done.load(ordering: .acquiring) < 63 { sched_yield() }
