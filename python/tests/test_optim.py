@@ -695,3 +695,26 @@ def test_hooks_on_states():
     optimizer.register_load_state_dict_post_hook(lambda o: log.append("after loading"))
     optimizer.load_state_dict(optimizer.state_dict())
     assert log == ["before saving", 1, "after loading"]
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16", "transposed"])
+@pytest.mark.parametrize("name, options", [("SGD", {"momentum": 0.9, "weight_decay": 0.1}), ("Adam", {"lr": 0.01})])
+def test_parameters_of_the_same_memory(name, options, kind):
+    """Two parameters over the same elements are updated one after the other, as PyTorch does."""
+    for _ in range(10):
+        found = []
+        for lib in (swiftnet, torch):
+            first = lib.nn.Parameter(lib.linspace(0.5, 2, 200 * 300).reshape(200, 300))
+            second = first.data
+            if kind == "bfloat16":
+                first = lib.nn.Parameter(second.bfloat16())
+                second = first.data
+            second = lib.nn.Parameter(second.t() if kind == "transposed" else second)
+            third = lib.nn.Parameter(first.data[50:70])
+            optimizer = getattr(lib.optim, name)([first, second, third], **{"lr": 0.1, **options})
+            for _ in range(3):
+                optimizer.zero_grad()
+                (first.sum() * 2 + (second * second).sum() + third.sum()).backward()
+                optimizer.step()
+            found.append(first.detach().float().numpy())
+        np.testing.assert_allclose(*found, rtol=2e-2 if kind == "bfloat16" else 1e-5)

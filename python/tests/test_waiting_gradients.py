@@ -316,6 +316,7 @@ def test_weights_changed_between_steps(case, change, mixed):
     for m in (swiftnet, torch):
         weight, bias = parameters(m, case, "float32")
         optimizer = m.optim.SGD([weight, bias], lr=0.1, momentum=0.9)
+        # Once with an array that has been there all along.
         aliases = [weight.detach().numpy()] if change == "NumPy" and case == "a corner" else []
         results = []
         for round_ in range(4):

@@ -290,7 +290,7 @@ public struct Update {
     }
 
     /// Elements that a thread updates in one go.
-    var run: Int {
+    var atOnce: Int {
       guard case .taps(let taps) = gradient else { return Update.run }
       return taps.elements(about: Update.run)
     }
@@ -324,10 +324,22 @@ public struct Update {
   /// other, each right before it is read.
   static func run(_ updates: [Update]) throws {
     var changed = Set<ObjectIdentifier>()
+    var isShared = false
     for update in updates {
-      for (position, tensor) in update.tensors.enumerated() where position != 1 {
-        changed.insert(ObjectIdentifier(tensor.memory))
+      for (position, (original, tensor)) in zip(update.originals, update.tensors).enumerated() where position != 1 {
+        if !changed.insert(ObjectIdentifier(original.memory)).inserted { isShared = true }
+        if tensor !== original { changed.insert(ObjectIdentifier(tensor.memory)) }
       }
+    }
+    if isShared {
+      // Parameters that are the same memory, maybe the same elements: each update finds what the last one has left.
+      for update in updates {
+        for (original, copy) in zip(update.originals, update.tensors) where copy !== original {
+          try copyElements(from: original, to: copy)
+        }
+        try run([update], changed)
+      }
+      return
     }
     var ready: [Update] = []
     for update in updates {
@@ -345,14 +357,14 @@ public struct Update {
     if operands.count == 1, try operands[0].runByParts() { return try finish(updates) }
     var pieces: [(update: Int, offset: Int)] = []
     for (index, update) in updates.enumerated() {
-      for offset in stride(from: 0, to: update.tensors[0].count, by: operands[index].run) {
+      for offset in stride(from: 0, to: update.tensors[0].count, by: operands[index].atOnce) {
         pieces.append((index, offset))
       }
     }
     parallelFor(pieces.count, grain: 1) { start, end in
       for piece in pieces[start..<end] {
         let (update, operands) = (updates[piece.update], operands[piece.update])
-        let count = min(operands.run, update.tensors[0].count - piece.offset)
+        let count = min(operands.atOnce, update.tensors[0].count - piece.offset)
         operands.run(piece.offset..<piece.offset + count)
       }
     }

@@ -94,15 +94,10 @@ struct WinogradConvolution {
       strides: strides, slack: false)
     let zeros = try Scratch(bytes: channels * 4)
     memset(zeros.pointer, 0, channels * 4)
-    let images = WinogradImages(
-      pointer: input.pointer, zeros: zeros.pointer, depth: planes == 1 ? source.depth : 1,
-      batchStride: input.strides[0],
-      depthStride: input.strides[1], height: source.height, width: source.width,
-      heightStride: input.strides[2], widthStride: input.strides[3], dilationHeight: shape.dilation.height,
-      dilationWidth: shape.dilation.width,
-      paddingHeight: gradient ? 2 - shape.gridPadding.height : shape.gridPadding.height,
-      paddingWidth: gradient ? 2 - shape.gridPadding.width : shape.gridPadding.width, tiling: tiling,
-      channels: channels)
+    let padding = shape.gridPadding
+    let images = shape.winogradImages(
+      input, source, channels, padding: gradient ? (2 - padding.height, 2 - padding.width) : padding, zeros, tiling,
+      inStacks: planes > 1)
     let width = kernels.columns
     let panels = (columns + width - 1) / width
     let taps = shape.kernel.count
@@ -363,6 +358,19 @@ extension ConvolutionShape {
     let columns = (result.width + dilation.width - 1) / dilation.width
     if rows == 2 && columns == 2 && gridPadding == (1, 1) { return WinogradTiling(twoByTwo: images) }
     return WinogradTiling(images: images, rows: rows, columns: columns)
+  }
+
+  /// Images as the transforms read them, or stacks of planes.
+  @inline(never)
+  func winogradImages(
+    _ x: ChannelsLast, _ extents: Extents, _ channels: Int, padding: (height: Int, width: Int), _ zeros: Scratch,
+    _ tiling: WinogradTiling, inStacks: Bool
+  ) -> WinogradImages {
+    WinogradImages(
+      pointer: x.pointer, zeros: zeros.pointer, depth: inStacks ? 1 : extents.depth, batchStride: x.strides[0],
+      depthStride: x.strides[1], height: extents.height, width: extents.width, heightStride: x.strides[2],
+      widthStride: x.strides[3], dilationHeight: dilation.height, dilationWidth: dilation.width,
+      paddingHeight: padding.height, paddingWidth: padding.width, tiling: tiling, channels: channels)
   }
 
   /// The images that a dilated convolution falls into: each of every dilation-th row and column.

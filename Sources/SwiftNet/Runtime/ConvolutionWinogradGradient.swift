@@ -83,11 +83,12 @@ struct WinogradWeightGradient {
     let zeroBytes = (max(channels, columns) + kernels.columns) * 4
     let zeros = try Scratch(bytes: zeroBytes)
     memset(zeros.pointer, 0, zeroBytes)
-    let padding = shape.gridPadding
     let x = Arguments(
-      inputs: images(source, shape.input, channels, padding: padding, zeros),
-      gradients: images(gradient, shape.output, columns, padding: (0, 0), zeros), inputPlane: source.strides[1],
-      gradientPlane: gradient.strides[1], gradWeight: gradWeight)
+      inputs: shape.winogradImages(
+        source, shape.input, channels, padding: shape.gridPadding, zeros, tiling, inStacks: planes > 1),
+      gradients: shape.winogradImages(
+        gradient, shape.output, columns, padding: (0, 0), zeros, tiling, inStacks: planes > 1),
+      inputPlane: source.strides[1], gradientPlane: gradient.strides[1], gradWeight: gradWeight)
     if sharesTiles { try runByPanels(x) } else { try runByParts(x) }
     if let gradBias {
       try sumChannels(gradient, shape, kernels: kernels, to: gradBias.assumingMemoryBound(to: Float.self))
@@ -103,17 +104,6 @@ struct WinogradWeightGradient {
     var inputPlane: Int
     var gradientPlane: Int
     var gradWeight: UnsafeMutableRawPointer
-  }
-
-  @inline(never)
-  private func images(
-    _ x: ChannelsLast, _ extents: Extents, _ channels: Int, padding: (height: Int, width: Int), _ zeros: Scratch
-  ) -> WinogradImages {
-    WinogradImages(
-      pointer: x.pointer, zeros: zeros.pointer, depth: planes == 1 ? extents.depth : 1, batchStride: x.strides[0],
-      depthStride: x.strides[1], height: extents.height, width: extents.width, heightStride: x.strides[2],
-      widthStride: x.strides[3], dilationHeight: shape.dilation.height, dilationWidth: shape.dilation.width,
-      paddingHeight: padding.height, paddingWidth: padding.width, tiling: tiling, channels: channels)
   }
 
   /// Numbers of a block of transformed tiles of the source, and from one point of such a tile to the next.

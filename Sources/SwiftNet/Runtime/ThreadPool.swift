@@ -24,8 +24,9 @@ public final class ThreadPool: @unchecked Sendable {
 
     /// A thread's share of a part.
     func share(_ thread: Int, of part: Range<Int>) -> Range<Int> {
-      let (first, count) = (part.lowerBound, part.count)
-      return first + thread * count / threads..<first + (thread + 1) * count / threads
+      let (each, more) = part.count.quotientAndRemainder(dividingBy: threads)
+      let first = part.lowerBound + thread * each + min(thread, more)
+      return first..<first + each + (thread < more ? 1 : 0)
     }
   }
 

@@ -49,7 +49,8 @@ final class PendingTaps {
       taps = try pending.taps.pointer()
       block = pending.part.block(pending.whole)
       slots = try ScratchSlots(bytes: block * pending.whole.kernel.count * pending.taps.dtype.size)
-      kept = keeps ? try Tensor(empty: [pending.taps.count], dtype: pending.taps.dtype) : nil
+      // Without the memory for it the next step reads them anew.
+      kept = keeps ? try? Tensor(empty: [pending.taps.count], dtype: pending.taps.dtype) : nil
       keptTaps = try kept?.mutablePointer()
     }
 
