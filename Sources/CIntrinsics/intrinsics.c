@@ -14,3 +14,9 @@ int sn_available_processors(void) {
   long count = sysconf(_SC_NPROCESSORS_ONLN);
   return count < 1 ? 1 : (int)count;
 }
+
+static _Thread_local int thread_number = 0;
+
+int sn_thread_number(void) { return thread_number; }
+
+void sn_set_thread_number(int number) { thread_number = number; }

@@ -42,13 +42,24 @@ static inline int sn_cpu_features(void) {
 /// Processors that this process may run on.
 int sn_available_processors(void);
 
+/// The number of the calling thread in the pool, which it sets itself: 0 for any that is not one of the workers.
+int sn_thread_number(void);
+void sn_set_thread_number(int number);
+
 static inline void sn_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
 
 /// Fetches a line into the second-level cache.
 static inline void sn_prefetch_second_level(const void *p) { __builtin_prefetch(p, 0, 2); }
 
-/// Fetches a line that is about to be written.
-static inline void sn_prefetch_write(const void *p) { __builtin_prefetch(p, 1, 3); }
+/// Fetches a line that is about to be written, so that no other core keeps it. (The builtin asks for the line as for one
+/// to be read, unless told that the processor has the instruction; all those of 64 bits take it.)
+static inline void sn_prefetch_write(const void *p) {
+#if defined(__x86_64__)
+  __asm__ volatile("prefetchw %0" : : "m"(*(const char *)p));
+#else
+  __builtin_prefetch(p, 1, 3);
+#endif
+}
 
 /// After stores past the caches: others see them before anything that is stored later.
 static inline void sn_stream_fence(void) {

@@ -38,7 +38,7 @@ public final class MemoryPool: @unchecked Sendable {
   private let physicalMemory: Int
   /// With SWIFTNET_MEMORY_POOL=0 in the environment every block comes from the system, exactly as large as asked for,
   /// and goes back at once: what a memory checker needs to see.
-  private let keepsBlocks = environment("SWIFTNET_MEMORY_POOL") != "0"
+  let keepsBlocks = environment("SWIFTNET_MEMORY_POOL") != "0"
 
   private init() {
     physicalMemory = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
@@ -143,8 +143,18 @@ public final class MemoryPool: @unchecked Sendable {
     .memory("not enough memory: you tried to allocate \(bytes) bytes")
   }
 
+  /// What is kept for the threads counts as cached while no loop uses it.
+  func move(fromCached bytes: Int) {
+    lock.acquire()
+    state.statistics.cached -= bytes
+    state.statistics.live += bytes
+    state.statistics.peak = max(state.statistics.peak, state.statistics.live)
+    lock.release()
+  }
+
   /// Returns all cached memory to the system.
   public func empty() {
+    ThreadBlocks.shared.empty()
     lock.acquire()
     let small = state.small
     let large = state.large.removeFree()

@@ -16,16 +16,9 @@ public final class ThreadPool: @unchecked Sendable {
     var chunks = 0
     var threads = 1
 
-    /// Loops may end in smaller chunks, so that threads end together: the last quarter is shared out by itself.
-    var parts: (Range<Int>, Range<Int>) {
-      let last = chunks < 8 ? 0 : chunks / 4
-      return (0..<chunks - last, chunks - last..<chunks)
-    }
-
-    /// A thread's share of a part.
-    func share(_ thread: Int, of part: Range<Int>) -> Range<Int> {
-      let (each, more) = part.count.quotientAndRemainder(dividingBy: threads)
-      let first = part.lowerBound + thread * each + min(thread, more)
+    subscript(thread: Int) -> Range<Int> {
+      let (each, more) = chunks.quotientAndRemainder(dividingBy: threads)
+      let first = thread * each + min(thread, more)
       return first..<first + each + (thread < more ? 1 : 0)
     }
   }
@@ -33,7 +26,7 @@ public final class ThreadPool: @unchecked Sendable {
   /// The loop under way.
   private var job: ((Int) -> Void)?
   private var shares = Shares()
-  /// For each thread the next chunk of its share of either part, in a line of the cache of its own.
+  /// For each thread the next chunk of its share, in a line of the cache of its own.
   private let next: UnsafeMutablePointer<Atomic<Int>>
   private static let nextStride = 16
   private static let mostThreads = 256
@@ -108,11 +101,8 @@ public final class ThreadPool: @unchecked Sendable {
     withoutActuallyEscaping(body) { run in
       job = run
       shares = Shares(chunks: chunks, threads: threadCount)
-      let (most, last) = shares.parts
       for thread in 0..<shares.threads {
-        let place = thread * ThreadPool.nextStride
-        next[place].store(shares.share(thread, of: most).lowerBound, ordering: .relaxed)
-        next[place + 1].store(shares.share(thread, of: last).lowerBound, ordering: .relaxed)
+        next[thread * ThreadPool.nextStride].store(shares[thread].lowerBound, ordering: .relaxed)
       }
       inside.subtract(1, ordering: .releasing)
       generation.add(1, ordering: .sequentiallyConsistent)
@@ -136,20 +126,16 @@ public final class ThreadPool: @unchecked Sendable {
   private func takeChunks(_ thread: Int) {
     guard let run = job else { return }
     let shares = shares
-    let (most, last) = shares.parts
-    func take(_ owner: Int, of part: Range<Int>, _ at: Int) {
-      let end = shares.share(owner, of: part).upperBound
-      let place = owner * ThreadPool.nextStride + at
+    for other in 0..<shares.threads {
+      let owner = (thread + other) % shares.threads
+      let end = shares[owner].upperBound
+      let place = owner * ThreadPool.nextStride
       while next[place].load(ordering: .relaxed) < end {
         let chunk = next[place].add(1, ordering: .relaxed).oldValue
-        if chunk >= end { return }
+        if chunk >= end { break }
         run(chunk)
       }
     }
-    take(thread, of: most, 0)
-    // Of the others' the last ones first, which may be small.
-    for other in 0..<shares.threads { take((thread + other) % shares.threads, of: last, 1) }
-    for other in 1..<shares.threads { take((thread + other) % shares.threads, of: most, 0) }
   }
 
   /// Brings the number of workers to `requested - 1`. Surplus workers of an earlier, larger setting stay out.
@@ -184,6 +170,7 @@ public final class ThreadPool: @unchecked Sendable {
   }
 
   private func work(index: Int, after first: Int) {
+    sn_set_thread_number(Int32(index + 1))
     var seen = first
     while true {
       var spins = 0
