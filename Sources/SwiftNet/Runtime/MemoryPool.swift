@@ -143,7 +143,7 @@ public final class MemoryPool: @unchecked Sendable {
     .memory("not enough memory: you tried to allocate \(bytes) bytes")
   }
 
-  /// What is kept for the threads counts as cached while no loop uses it.
+  /// What is kept for the threads counts as cached, but for what a loop uses of it.
   func move(fromCached bytes: Int) {
     lock.acquire()
     state.statistics.cached -= bytes

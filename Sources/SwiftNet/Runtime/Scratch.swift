@@ -88,52 +88,53 @@ final class ScratchSlots: @unchecked Sendable {
 final class ThreadBlocks: @unchecked Sendable {
   static let shared = ThreadBlocks()
 
-  /// Bytes of the largest pieces that lie here, and what their sizes are multiples of.
-  private static let most = 8 << 20
-  private static let unit = 1 << 18
+  /// Bytes of the largest pieces that lie here.
+  private static let most = 4 << 20
 
-  /// Who has set it owns the blocks.
+  /// Who has set it owns the rest.
   private let isTaken = Atomic<Bool>(false)
   private var blocks: [MemoryPool.Block] = []
+  /// Bytes that the loop under way has asked for; only these count as in use.
+  private var asked = 0
 
   private func tryTake() -> Bool {
-    guard isTaken.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged else { return false }
-    MemoryPool.shared.move(fromCached: total)
-    return true
+    isTaken.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged
   }
 
   func giveBack() {
-    MemoryPool.shared.move(fromCached: -total)
+    MemoryPool.shared.move(fromCached: -asked)
+    asked = 0
     isTaken.store(false, ordering: .releasing)
   }
-
-  private var total: Int { blocks.reduce(0) { $0 + $1.capacity } }
 
   /// A block of at least so many bytes for each of the threads; nil if they are too large, or not to be had now.
   func take(_ threads: Int, bytes: Int) throws -> [MemoryPool.Block]? {
     guard MemoryPool.shared.keepsBlocks, bytes <= ThreadBlocks.most, tryTake() else { return nil }
     do {
       for thread in 0..<threads where thread >= blocks.count || blocks[thread].capacity < bytes {
-        let block = try MemoryPool.shared.allocate((bytes + ThreadBlocks.unit - 1) & -ThreadBlocks.unit)
-        if thread < blocks.count {
-          MemoryPool.shared.deallocate(blocks[thread])
-          blocks[thread] = block
-        } else {
-          blocks.append(block)
-        }
+        if thread < blocks.count { free(blocks.remove(at: thread)) }
+        let block = try MemoryPool.shared.allocate(bytes)
+        MemoryPool.shared.move(fromCached: -block.capacity)
+        blocks.insert(block, at: thread)
       }
     } catch {
       giveBack()
       throw error
     }
+    asked = threads * bytes
+    MemoryPool.shared.move(fromCached: asked)
     return blocks
+  }
+
+  private func free(_ block: MemoryPool.Block) {
+    MemoryPool.shared.move(fromCached: block.capacity)
+    MemoryPool.shared.deallocate(block)
   }
 
   /// Gives the memory back to the pool, unless a loop has it.
   func empty() {
     guard tryTake() else { return }
-    for block in blocks { MemoryPool.shared.deallocate(block) }
-    blocks = []
+    while let block = blocks.popLast() { free(block) }
     giveBack()
   }
 }
