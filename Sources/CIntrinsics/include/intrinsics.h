@@ -52,9 +52,9 @@ static inline void sn_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
 static inline void sn_prefetch_second_level(const void *p) { __builtin_prefetch(p, 0, 2); }
 
 /// Fetches a line that is about to be written, so that no other core keeps it. (The builtin asks for the line as for one
-/// to be read, unless told that the processor has the instruction; all those of 64 bits take it.)
+/// to be read, unless told that the processor has the instruction; those with AVX2 do.)
 static inline void sn_prefetch_write(const void *p) {
-#if defined(__x86_64__)
+#if defined(__AVX2__)
   __asm__ volatile("prefetchw %0" : : "m"(*(const char *)p));
 #else
   __builtin_prefetch(p, 1, 3);

@@ -117,12 +117,8 @@ final class RowConvolution {
       columnChunks = (panels + panelsPerChunk - 1) / panelsPerChunk
       if estimate * columnChunks < 16 { tilesPerChunk = max(1, min(tilesPerChunk, tiles / 16)) }
       for (index, pass) in convolution.passes.enumerated() {
-        // Chunks of about one size: two threads have a half each.
-        let tiles = (pass.rows + tileRows - 1) / tileRows
-        let chunks = (tiles + tilesPerChunk - 1) / tilesPerChunk
-        for chunk in 0..<chunks {
-          let first = chunk * tiles / chunks * tileRows
-          rowChunks.append((index, first, min((chunk + 1) * tiles / chunks * tileRows, pass.rows) - first))
+        for first in stride(from: 0, to: pass.rows, by: tilesPerChunk * tileRows) {
+          rowChunks.append((index, first, min(tilesPerChunk * tileRows, pass.rows - first)))
         }
       }
     }

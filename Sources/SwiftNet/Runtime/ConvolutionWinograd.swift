@@ -321,19 +321,15 @@ struct WinogradConvolution {
   }
 }
 
-/// Blocks of tiles, in either half the last ones smaller, so that two threads end together. They depend on the number of
-/// tiles alone.
+/// Blocks of tiles, the last ones smaller, so that threads end together. They depend on the number of tiles alone.
 func winogradBlocks(_ tiles: Int, rows: Int, multiple: Int) -> [(first: Int, count: Int)] {
-  let half = min((tiles / 2 + rows - 1) / rows * rows, tiles)
   var blocks: [(first: Int, count: Int)] = []
-  for part in [0..<half, half..<tiles] {
-    var first = part.lowerBound
-    while first < part.upperBound {
-      let left = part.upperBound - first
-      let count = min(left, left > 2 * multiple * rows ? multiple * rows : rows)
-      blocks.append((first, count))
-      first += count
-    }
+  var first = 0
+  while first < tiles {
+    let left = tiles - first
+    let count = min(left, left > 4 * multiple * rows ? multiple * rows : rows)
+    blocks.append((first, count))
+    first += count
   }
   return blocks
 }

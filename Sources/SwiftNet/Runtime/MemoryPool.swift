@@ -31,6 +31,8 @@ public final class MemoryPool: @unchecked Sendable {
     /// By size class.
     var small: [[UnsafeMutableRawPointer]] = Array(repeating: [], count: 128)
     var large = LargeBlocks()
+    /// Bytes kept for the threads that no loop uses.
+    var unused = 0
   }
 
   private var state = State()
@@ -143,10 +145,10 @@ public final class MemoryPool: @unchecked Sendable {
     .memory("not enough memory: you tried to allocate \(bytes) bytes")
   }
 
-  /// What is kept for the threads counts as cached, but for what a loop uses of it.
-  func move(fromCached bytes: Int) {
+  /// Counts bytes that are kept for the threads as in use, or no longer.
+  func use(kept bytes: Int) {
     lock.acquire()
-    state.statistics.cached -= bytes
+    state.unused -= bytes
     state.statistics.live += bytes
     state.statistics.peak = max(state.statistics.peak, state.statistics.live)
     lock.release()
@@ -171,7 +173,7 @@ public final class MemoryPool: @unchecked Sendable {
     lock.acquire()
     defer { lock.release() }
     var statistics = state.statistics
-    statistics.cached += state.large.freeBytes
+    statistics.cached += state.large.freeBytes + state.unused
     return statistics
   }
 

@@ -102,7 +102,7 @@ final class ThreadBlocks: @unchecked Sendable {
   }
 
   func giveBack() {
-    MemoryPool.shared.move(fromCached: -asked)
+    MemoryPool.shared.use(kept: -asked)
     asked = 0
     isTaken.store(false, ordering: .releasing)
   }
@@ -114,7 +114,7 @@ final class ThreadBlocks: @unchecked Sendable {
       for thread in 0..<threads where thread >= blocks.count || blocks[thread].capacity < bytes {
         if thread < blocks.count { free(blocks.remove(at: thread)) }
         let block = try MemoryPool.shared.allocate(bytes)
-        MemoryPool.shared.move(fromCached: -block.capacity)
+        MemoryPool.shared.use(kept: -block.capacity)
         blocks.insert(block, at: thread)
       }
     } catch {
@@ -122,12 +122,12 @@ final class ThreadBlocks: @unchecked Sendable {
       throw error
     }
     asked = threads * bytes
-    MemoryPool.shared.move(fromCached: asked)
+    MemoryPool.shared.use(kept: asked)
     return blocks
   }
 
   private func free(_ block: MemoryPool.Block) {
-    MemoryPool.shared.move(fromCached: block.capacity)
+    MemoryPool.shared.use(kept: block.capacity)
     MemoryPool.shared.deallocate(block)
   }
 
