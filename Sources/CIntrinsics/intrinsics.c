@@ -20,3 +20,9 @@ static _Thread_local int thread_number = 0;
 int sn_thread_number(void) { return thread_number; }
 
 void sn_set_thread_number(int number) { thread_number = number; }
+
+static _Thread_local int own_blocks = 0;
+
+int sn_has_own_blocks(void) { return own_blocks; }
+
+void sn_set_own_blocks(int own) { own_blocks = own; }

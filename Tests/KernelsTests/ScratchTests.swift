@@ -125,6 +125,32 @@ final class ScratchTests: XCTestCase {
     }
   }
 
+  /// What a thread frees while it works alone is its own the next time, and nobody else's before the pool is emptied.
+  func testOwnBlocks() throws {
+    let pool = MemoryPool.shared
+    guard pool.keepsBlocks else { return }
+    pool.empty()
+    let before = pool.statistics
+    func place() throws -> UnsafeMutableRawPointer { try Scratch(bytes: 1 << 20).pointer }
+    let first = try pool.withOwnBlocks(place)
+    XCTAssertEqual(pool.statistics.cached, before.cached + 1 << 20)
+    let others = try (0..<4).map { _ in try Scratch(bytes: 1 << 20) }
+    XCTAssertFalse(others.contains { $0.pointer == first })
+    for _ in 0..<3 { XCTAssertEqual(try pool.withOwnBlocks(place), first) }
+    // As many pieces as can be in use at a time.
+    try pool.withOwnBlocks {
+      let slots = try ScratchSlots(bytes: (1 << 20) - 128)
+      slots.with { XCTAssertEqual($0, first) }
+    }
+    // More than a thread keeps goes to all.
+    let (large, small) = try pool.withOwnBlocks { (try Scratch(bytes: 40 << 20).pointer, try place()) }
+    XCTAssertEqual(small, first)
+    XCTAssertEqual(try Scratch(bytes: 40 << 20).pointer, large)
+    withExtendedLifetime(others) {}
+    pool.empty()
+    XCTAssertEqual(pool.statistics.cached, 0)
+  }
+
   /// Every tile is in one block, in order.
   func testBlocksOfTiles() {
     for (rows, multiple) in [(4, 1), (6, 2), (12, 3)] {

@@ -46,6 +46,10 @@ int sn_available_processors(void);
 int sn_thread_number(void);
 void sn_set_thread_number(int number);
 
+/// Whether the calling thread works alone, in blocks of memory that nobody else has used before.
+int sn_has_own_blocks(void);
+void sn_set_own_blocks(int own);
+
 static inline void sn_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
 
 /// Fetches a line into the second-level cache.

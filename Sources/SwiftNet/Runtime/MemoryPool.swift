@@ -1,3 +1,5 @@
+import CIntrinsics
+
 /// The memory of tensors. Freed blocks are kept and given out again, so that a training step that repeats finds
 /// the pages of the step before: no page faults, no clearing by the kernel.
 ///
@@ -25,14 +27,37 @@ public final class MemoryPool: @unchecked Sendable {
 
   static let alignment = 64
   private static let largeLimit = 1 << 16
+  /// Free bytes that a thread has of its own.
+  private static let mostOwn = 32 << 20
 
   private struct State {
     var statistics = Statistics()
     /// By size class.
     var small: [[UnsafeMutableRawPointer]] = Array(repeating: [], count: 128)
     var large = LargeBlocks()
+    /// Those of each thread, see `withOwnBlocks`.
+    var own: [LargeBlocks] = []
     /// Bytes kept for the threads that no loop uses.
     var unused = 0
+
+    mutating func takeFree(_ capacity: Int) -> UnsafeMutableRawPointer? {
+      let thread = Int(sn_thread_number())
+      if sn_has_own_blocks() != 0, thread < own.count, let pointer = own[thread].takeFree(capacity) { return pointer }
+      return large.takeFree(capacity)
+    }
+
+    mutating func put(_ block: Block) {
+      let thread = Int(sn_thread_number())
+      while sn_has_own_blocks() != 0, own.count <= thread { own.append(LargeBlocks()) }
+      if sn_has_own_blocks() != 0, own[thread].freeBytes + block.capacity <= MemoryPool.mostOwn {
+        own[thread].put(block)
+      } else {
+        large.put(block)
+      }
+    }
+
+    /// Bytes that nobody uses.
+    var freeBytes: Int { statistics.cached + large.freeBytes + unused + own.reduce(0) { $0 + $1.freeBytes } }
   }
 
   private var state = State()
@@ -84,7 +109,7 @@ public final class MemoryPool: @unchecked Sendable {
     let capacity = LargeBlocks.rounded(bytes)
     for attempt in 0..<2 {
       lock.acquire()
-      if let pointer = state.large.takeFree(capacity) {
+      if let pointer = state.takeFree(capacity) {
         count(capacity, isNew: false)
         lock.release()
         return Block(pointer: pointer, capacity: capacity)
@@ -124,9 +149,18 @@ public final class MemoryPool: @unchecked Sendable {
       state.statistics.cached += block.capacity
       state.small[MemoryPool.sizeClass(block.capacity).index].append(block.pointer)
     } else {
-      state.large.put(block)
+      state.put(block)
     }
     lock.release()
+  }
+
+  /// Runs `body`, which does without the help of other threads, with large blocks that this thread alone has used before,
+  /// as far as there are any; what it frees is kept for the thread's next time. See `ThreadBlocks` for what that saves.
+  func withOwnBlocks<R>(_ body: () throws -> R) rethrows -> R {
+    let before = sn_has_own_blocks()
+    sn_set_own_blocks(1)
+    defer { sn_set_own_blocks(before) }
+    return try body()
   }
 
   private func count(_ capacity: Int, isNew: Bool) {
@@ -159,7 +193,8 @@ public final class MemoryPool: @unchecked Sendable {
     ThreadBlocks.shared.empty()
     lock.acquire()
     let small = state.small
-    let large = state.large.removeFree()
+    var large = state.large.removeFree()
+    for thread in state.own.indices { large += state.own[thread].removeFree() }
     state.small = Array(repeating: [], count: small.count)
     state.statistics.cached = 0
     lock.release()
@@ -173,7 +208,7 @@ public final class MemoryPool: @unchecked Sendable {
     lock.acquire()
     defer { lock.release() }
     var statistics = state.statistics
-    statistics.cached += state.large.freeBytes + state.unused
+    statistics.cached = state.freeBytes
     return statistics
   }
 

@@ -28,9 +28,10 @@ final class ScratchSlots: @unchecked Sendable {
   private let lock = SpinLock()
 
   init(bytes: Int) throws {
-    let count = ThreadPool.shared.threadCount
+    let isAlone = sn_has_own_blocks() != 0
+    let count = isAlone ? 1 : ThreadPool.shared.threadCount
     let bytes = (bytes + 127) & ~63
-    if let own = try ThreadBlocks.shared.take(count, bytes: bytes) {
+    if !isAlone, let own = try ThreadBlocks.shared.take(count, bytes: bytes) {
       memory = nil
       places = .allocate(capacity: count)
       for slot in 0..<count { places[slot] = own[slot].pointer }

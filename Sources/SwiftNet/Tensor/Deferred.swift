@@ -29,6 +29,8 @@ final class ElementwiseRecipe {
   let uses = Atomic<Int>(0)
   /// How many recipes have to be computed one inside the other for this one.
   let depth: Int
+  /// Through which others that wait read the contents (`Storage.commonView`).
+  weak var view: Tensor?
   /// For a sigmoid: what it was taken of, and the version of that.
   var logits: (tensor: Tensor, version: Int)?
 

@@ -58,7 +58,21 @@ final class PendingConvolution {
     return result
   }
 
+  /// What it reads may wait as well.
   func run(into output: UnsafeMutableRawPointer) throws {
+    guard suitsParts, input.isDeferred || steps.residual?.isDeferred == true else { return try compute(into: output) }
+    let chain = PendingChain(images: shape[0])
+    let (source, residual) = (try chain.source(input), try steps.residual.map(chain.source))
+    let imageBytes = shape.dropFirst().reduce(input.dtype.size, *)
+    guard let parts = chain.parts(imageBytes: imageBytes) else { return try compute(into: output) }
+    try completeParameters()
+    try chain.run(parts) { images, part in
+      try self.images(images, of: part(source), residual: residual.map(part))
+        .compute(into: output + images.lowerBound * imageBytes)
+    }
+  }
+
+  func compute(into output: UnsafeMutableRawPointer) throws {
     guard let filter else { return try runSteps(into: output) }
     let filters = filter.isTrained ? nil : PreparedFilters.of(filter.weight)
     if input.dtype.isNarrow {
@@ -156,12 +170,12 @@ extension Tensor {
         ImageParts(images: shape[0], bytes: count / shape[0] * dtype.size) != nil
       else { return nil }
     }
-    // What this one reads is complete now: nothing joins it any more.
-    _ = try pointer()
     let filter = PendingConvolution.Filter(
       sizes: sizes, weight: try weight.alias(), bias: try noGrad { try bias?.to(.float32).contiguous().alias() },
       isTrained: isTrained)
-    let pending = PendingConvolution(filter: filter, input: try alias(), shape: shape)
+    let pending = PendingConvolution(filter: filter, input: try waitingAlias(), shape: shape)
+    // What this one reads waits with it if both are computed by images; else nothing joins that any more.
+    if isTrained || !pending.suitsParts || !isStepOfChain { _ = try pointer() }
     return try Tensor.waiting(pending, strides: Shape.channelsLastStrides(shape))
   }
 
@@ -173,6 +187,7 @@ extension Tensor {
     let count = try Shape.count(shape)
     let dtype = pending.input.dtype
     try MemoryPool.shared.checkPossible(dtype.size * count)
+    try program.limitDepth()
     let recipe = ElementwiseRecipe(
       program: program, dtype: dtype, shape: shape, strides: strides, work: .convolution(pending))
     let storage = Storage(byteCount: dtype.size * count, recipe: recipe)
@@ -254,7 +269,7 @@ extension Tensor {
     guard memory.isDeferred, other.shape == shape, other.strides == strides, other.dtype == dtype,
       other.memory !== memory
     else { return nil }
-    let residual = try other.alias()
+    let residual = try other.waitingAlias()
     return try joining { steps in
       if steps.residual != nil { return false }
       steps.residual = residual

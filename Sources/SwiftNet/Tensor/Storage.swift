@@ -215,6 +215,24 @@ public final class Storage: @unchecked Sendable {
     if isOver { forget(recipe) }
   }
 
+  /// How many deferred storages read this one, each as often as its recipe does.
+  var readerCount: Int {
+    hasReaders.load(ordering: .acquiring) ? Storage.usingReaders { readers.count } : 0
+  }
+
+  /// A view of deferred contents, the same one for all who ask with such a tensor; nil if it shows something else than all
+  /// of them, or they are there.
+  func commonView(_ tensor: Tensor) throws -> Tensor? {
+    guard isPending.load(ordering: .acquiring) else { return nil }
+    let made = try tensor.alias()
+    return usingKept {
+      guard let kept, kept.isAll(tensor) else { return nil }
+      if let view = kept.view { return view }
+      kept.view = made
+      return made
+    }
+  }
+
   /// Held for the moment in which a list of readers is read or changed.
   private static let readersLock = SpinLock()
 
