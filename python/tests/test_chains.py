@@ -78,6 +78,11 @@ def other_views(conv, x):
     return [conv(y[:, 3:19], 16), conv(y[1:], 16), y.flatten(1) * 2, conv(y.transpose(2, 3), 16)]
 
 
+def beside_its_transpose(conv, x):
+    y = conv(x[:, :, :150, :150], 16)
+    return [y + 2 * y.transpose(2, 3), conv(y, 16) * y.transpose(2, 3)]
+
+
 def other_operations(conv, x):
     y = conv.functional.leaky_relu(conv(conv(x, 16), 24), 0.1)
     z = conv.functional.hardtanh(conv(y, 24, groups=4), -1, 1) * conv(y, 24, 1).sigmoid()
@@ -108,8 +113,8 @@ def pools(conv, x):
 
 
 CHAINS = [
-    row, blocks, everything_is_read, two_branches, shortcut_first, twice_the_same, other_views, other_operations,
-    many_in_a_row, in_place, pools,
+    row, blocks, everything_is_read, two_branches, shortcut_first, twice_the_same, other_views, beside_its_transpose,
+    other_operations, many_in_a_row, in_place, pools,
 ]  # fmt: skip
 
 
