@@ -67,7 +67,7 @@ struct ConvFinish<S: ImageNumber> {
 
   /// A vector of scales and one of shifts.
   @inline(__always)
-  func factors(_ column: Int) -> (V, V) { (load(scale + column), load(shift + column)) }
+  func factors(_ column: Int) -> (scale: V, shift: V) { (load(scale + column), load(shift + column)) }
 
   /// One vector of channels from `place` on.
   @inline(__always)
@@ -94,13 +94,30 @@ struct ConvFinish<S: ImageNumber> {
       for row in 0..<count { put(load(sums + (row * T.tileColumns + half)), factors, places[row] + half) }
       half += lanes
     }
-    for row in 0..<count {
-      for i in half..<max(half, width) {
-        let place = places[row] + i
-        var value = sums[row * T.tileColumns + i] * scale[i] + shift[i]
-        if let residual { value += residual[place].wide }
-        if relu && value < 0 { value = 0 }
-        out[place] = S(wide: value)
+    if half < width { putRest(sums, places, count, half..<width) }
+  }
+
+  /// Fewer columns than fill a vector, by way of a vector in memory. (In a loop over single ones the compiler would load a
+  /// residual that is not there, under a mask, which takes the processor a hundred cycles.)
+  @inline(__always)
+  private func putRest(
+    _ sums: UnsafePointer<T>, _ places: UnsafePointer<Int>, _ count: Int, _ columns: Range<Int>
+  ) {
+    let (column, bytes) = (columns.lowerBound, columns.count * MemoryLayout<S>.stride)
+    let factors = factors(column)
+    var part = V()
+    withUnsafeMutableBytes(of: &part) { part in
+      guard let room = part.baseAddress?.assumingMemoryBound(to: S.self) else { return }
+      for row in 0..<count {
+        let place = places[row] + column
+        var value = T.fused(load(sums + (row * T.tileColumns + column)), factors.scale, plus: factors.shift)
+        if let residual {
+          sn_copy_part(room, residual + place, bytes)
+          value += S.load(room)
+        }
+        if relu { value = clampedAtZero(value, T.self) }
+        S.store(value, room)
+        sn_copy_part(out + place, room, bytes)
       }
     }
   }

@@ -247,8 +247,8 @@ public func sn_dist(_ a: sn_tensor?, _ b: sn_tensor?, _ p: Double) -> sn_tensor?
 }
 
 @c(sn_cdist) @implementation
-public func sn_cdist(_ a: sn_tensor?, _ b: sn_tensor?, _ p: Double) -> sn_tensor? {
-  make { try tensor(a).cdist(try tensor(b), p) }
+public func sn_cdist(_ a: sn_tensor?, _ b: sn_tensor?, _ p: Double, _ products: Int32) -> sn_tensor? {
+  make { try tensor(a).cdist(try tensor(b), p, usesProducts: products < 0 ? nil : products != 0) }
 }
 
 @c(sn_pairwise_distance) @implementation

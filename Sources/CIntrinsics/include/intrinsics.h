@@ -65,6 +65,24 @@ static inline void sn_prefetch_write(const void *p) {
 #endif
 }
 
+/// Copies fewer bytes than a vector has, in two pieces that may overlap.
+static inline void sn_copy_part(void *to, const void *from, size_t bytes) {
+  char *t = (char *)to;
+  const char *f = (const char *)from;
+#define SN_PIECES(n) \
+  if (bytes >= n) { \
+    __builtin_memcpy(t, f, n); \
+    __builtin_memcpy(t + bytes - n, f + bytes - n, n); \
+    return; \
+  }
+  SN_PIECES(32)
+  SN_PIECES(16)
+  SN_PIECES(8)
+  SN_PIECES(4)
+  SN_PIECES(2)
+#undef SN_PIECES
+}
+
 /// After stores past the caches: others see them before anything that is stored later.
 static inline void sn_stream_fence(void) {
 #if defined(__x86_64__)

@@ -435,7 +435,8 @@ sn_tensor sn_nansum(sn_tensor x, const int64_t *dims, int64_t count, int32_t kee
 sn_tensor sn_nanmean(sn_tensor x, const int64_t *dims, int64_t count, int32_t keepdim, int32_t dtype);
 sn_tensor sn_count_nonzero(sn_tensor x, const int64_t *dims, int64_t count);
 sn_tensor sn_dist(sn_tensor a, sn_tensor b, double p);
-sn_tensor sn_cdist(sn_tensor a, sn_tensor b, double p);
+/* products: 1 for Euclidean distances from a matrix product, 0 without, -1 as there are rows */
+sn_tensor sn_cdist(sn_tensor a, sn_tensor b, double p, int32_t products);
 sn_tensor sn_pairwise_distance(sn_tensor a, sn_tensor b, double p, double eps, int32_t keepdim);
 sn_tensor sn_cosine_similarity(sn_tensor a, sn_tensor b, int64_t dim, double eps);
 sn_tensor sn_renorm(sn_tensor x, double p, int64_t dim, double limit);

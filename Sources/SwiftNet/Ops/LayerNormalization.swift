@@ -129,40 +129,6 @@ extension Tensor {
     return results
   }
 
-  /// Group normalisation (Wu and He, 2018, https://arxiv.org/abs/1803.08494) of N, C, …: each group of channels of each
-  /// sample by its own statistics.
-  public func groupNorm(_ groups: Int, weight: Tensor? = nil, bias: Tensor? = nil, eps: Double = 1e-5) throws -> Tensor
-  {
-    try require(rank >= 2, "Expected at least 2 dimensions for input tensor but received \(rank)")
-    try require(groups > 0, "Expected num groups to be greater than 0, got \(groups)")
-    let channels = shape[1]
-    try require(
-      channels % groups == 0,
-      "Expected number of channels in input to be divisible by num_groups, but got input of shape "
-        + "\(Shape.describe(shape)) and num_groups=\(groups)")
-    for (name, parameter) in [("weight", weight), ("bias", bias)] {
-      guard let parameter else { continue }
-      try require(
-        parameter.shape == [channels],
-        "Expected \(name) to be a vector of size equal to the number of channels in input, but got \(name) of shape "
-          + "\(Shape.describe(parameter.shape)) and input of shape \(Shape.describe(shape))")
-    }
-    if dtype.isFloatingPoint, dtype.lane.dtype != dtype {
-      let wide = try to(.float32).groupNorm(
-        groups, weight: try weight?.to(.float32), bias: try bias?.to(.float32), eps: eps)
-      return try wide.to(dtype)
-    }
-    let samples = shape[0]
-    let elements = samples * groups == 0 ? 0 : count / (samples * groups)
-    if count == 0 { return try self * 1.0 }
-    let flat = try contiguous().reshape([samples * groups, elements])
-    var result = try flat.layerNorm([elements], eps: eps).reshape(shape)
-    let view = [1, channels] + [Int](repeating: 1, count: rank - 2)
-    if let weight { result = try result * weight.reshape(view) }
-    if let bias { result = try result + bias.reshape(view) }
-    return result
-  }
-
   /// Root mean square normalisation (Zhang and Sennrich, 2019, https://arxiv.org/abs/1910.07467) over the last
   /// dimensions. Without `eps` it is the dtype's smallest step from 1.
   public func rmsNorm(_ normalizedShape: [Int], weight: Tensor? = nil, eps: Double? = nil) throws -> Tensor {

@@ -140,8 +140,12 @@ extension Tensor {
   }
 
   /// Distances between all rows of two (stacks of) matrices: [.., P, M] and [.., R, M] to [.., P, R].
-  public func cdist(_ other: Tensor, _ p: Double = 2) throws -> Tensor {
-    if let out = try autocast(.float32, [self, other], { try $0[0].cdist($0[1], p) }) { return out }
+  ///
+  /// - Parameter usesProducts: whether Euclidean distances come from a matrix product, √(‖a‖² + ‖b‖² - 2 a·b): much faster,
+  ///   and less exact for rows that are close to each other. By default where there are more than 25 rows, as in PyTorch.
+  public func cdist(_ other: Tensor, _ p: Double = 2, usesProducts: Bool? = nil) throws -> Tensor {
+    let wide = try autocast(.float32, [self, other]) { try $0[0].cdist($0[1], p, usesProducts: usesProducts) }
+    if let wide { return wide }
     try require(
       dtype.isFloatingPoint, "cdist only supports floating-point dtypes, X1 got: \(dtype.scalarTypeName)")
     try require(
@@ -154,7 +158,30 @@ extension Tensor {
       "X1 and X2 must have the same number of columns. X1: \(shape[rank - 1]) X2: \(other.shape[other.rank - 1])"
     )
     try require(p >= 0, "cdist only supports non-negative p values")
+    let isLarge = max(shape[rank - 2], other.shape[other.rank - 2]) > 25
+    if p == 2, usesProducts ?? isLarge, dtype == other.dtype, !dtype.isNarrow, count > 0, other.count > 0 {
+      let stack = try Shape.broadcast(Array(shape.dropLast(2)), Array(other.shape.dropLast(2)))
+      return try expand(stack + shape.suffix(2)).euclideanDistances(try other.expand(stack + other.shape.suffix(2)))
+    }
     return try (unsqueeze(-2) - other.unsqueeze(-3)).vectorNorm(p, [-1])
+  }
+
+  private func euclideanDistances(_ other: Tensor) throws -> Tensor {
+    let out = try noGrad {
+      let (a, b) = (try (self * self).sum([-1], keepdim: true), try (other * other).sum([-1]).unsqueeze(-2))
+      return try (a + b - matmul(other.transpose(-2, -1)) * 2.0).atLeast(0).unary(.sqrt)
+    }
+    return try out.recorded("EuclideanDist", self, other, saving: [self, other, out]) { context in
+      let (a, b, distances) = (try context.saved(0), try context.saved(1), try context.saved(2))
+      // At a distance of 0 the subgradient 0.
+      let isZero = try Binary.apply(.eq, .tensor(distances), .scalar(0.0))
+      let ratio = try whereSelect(isZero, .scalar(0.0), .tensor(try context.grad / distances))
+      return [
+        context.needs(0) ? try a * ratio.sum([-1], keepdim: true) - ratio.matmul(b) : nil,
+        context.needs(1)
+          ? try b * ratio.sum([-2]).unsqueeze(-1) - ratio.transpose(-2, -1).matmul(a) : nil,
+      ]
+    }
   }
 
   /// ‖x1 - x2 + eps‖ along the last dimension.

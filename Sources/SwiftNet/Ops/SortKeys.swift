@@ -124,6 +124,21 @@ private func insertionSort<Key: SortKey>(_ keys: UnsafeMutableBufferPointer<Key>
   }
 }
 
+/// Puts the smallest `count` keys at the front, in order: each key is compared with the last of these, and few get past it.
+func takeFewKeys<Key: SortKey>(_ keys: UnsafeMutableBufferPointer<Key>, count: Int) {
+  insertionSort(UnsafeMutableBufferPointer(rebasing: keys[..<count]))
+  for i in count..<keys.count {
+    let key = keys[i]
+    var j = count - 1
+    if !(key < keys[j]) { continue }
+    while j > 0, key < keys[j - 1] {
+      keys[j] = keys[j - 1]
+      j -= 1
+    }
+    keys[j] = key
+  }
+}
+
 /// Moves the smallest `count` keys to the front, in any order (Hoare's selection). The last of them, in sorted
 /// order, is then at `count - 1`.
 func selectKeys<Key: SortKey>(_ keys: UnsafeMutableBufferPointer<Key>, count: Int) {
@@ -203,13 +218,14 @@ struct KeyRows {
     }
   }
 
-  /// Calls `body(row, keys, scratch)` for every row, with its keys.
-  func forEachRow(_ body: KeyRowBody) {
+  /// Calls `body(row, keys, scratch)` for every row, with its keys. (The body's type is known, so that the compiler makes
+  /// its loops for the keys' type.)
+  func forEachRow<Body: KeyRowBody>(_ body: Body) {
     if isShort { forEachRow(ShortKey.self, body) } else { forEachRow(LongKey.self, body) }
     withExtendedLifetime((tensor, values)) {}
   }
 
-  private func forEachRow<Key: SortKey>(_ type: Key.Type, _ body: KeyRowBody) {
+  private func forEachRow<Key: SortKey, Body: KeyRowBody>(_ type: Key.Type, _ body: Body) {
     parallelFor(rows, grain: max(1, (1 << 13) / max(length, 1))) { start, end in
       let memory = UnsafeMutableBufferPointer<Key>.allocate(capacity: 2 * length)
       defer { memory.deallocate() }

@@ -18,10 +18,14 @@ private struct TopBody: KeyRowBody {
     _ row: Int, _ keys: UnsafeMutableBufferPointer<Key>, _ scratch: UnsafeMutableBufferPointer<Key>
   ) {
     if count == 0 { return }
-    selectKeys(keys, count: count)
-    sortKeys(
-      UnsafeMutableBufferPointer(rebasing: keys[..<count]),
-      scratch: UnsafeMutableBufferPointer(rebasing: scratch[..<count]))
+    if count <= 32, count <= keys.count / 8 {
+      takeFewKeys(keys, count: count)
+    } else {
+      selectKeys(keys, count: count)
+      sortKeys(
+        UnsafeMutableBufferPointer(rebasing: keys[..<count]),
+        scratch: UnsafeMutableBufferPointer(rebasing: scratch[..<count]))
+    }
     for i in 0..<count { out[row * count + i] = Int64(keys[i].position) }
   }
 }
@@ -98,11 +102,9 @@ extension Tensor {
   }
 
   /// Runs a body over the rows of a dimension; the result has `length` positions per row.
-  private func positions(
-    _ d: Int, _ rows: KeyRows, length: Int, _ body: (UnsafeMutablePointer<Int64>) -> KeyRowBody
-  )
-    throws -> Tensor
-  {
+  private func positions<Body: KeyRowBody>(
+    _ d: Int, _ rows: KeyRows, length: Int, _ body: (UnsafeMutablePointer<Int64>) -> Body
+  ) throws -> Tensor {
     var outShape = shape
     outShape.remove(at: d)
     outShape.append(length)

@@ -100,9 +100,7 @@ public enum Unary {
     },
     .logSigmoid: fused(.logSigmoidBackward) { grad, x, _ in try grad * x.negated().unary(.sigmoid) },
     .relu: fused(.thresholdBackward, saves: .output) { grad, out, _ in try masked(grad, out, above: 0) },
-    .relu6: Rule(saves: .input) { grad, saved, _ in
-      try between(grad, saved!, 0, 6)
-    },
+    .relu6: Rule(saves: .input) { grad, saved, _ in try hardtanhGradient(grad, saved!, Scalars(0, 6)) },
     .silu: fused(.siluBackward) { grad, x, _ in
       let s = try x.unary(.sigmoid)
       return try grad * (s * (x * (s.negated() + 1.0) + 1.0))
@@ -157,10 +155,7 @@ public enum Unary {
     .softshrink: fused(.softshrinkBackward) { grad, x, s in
       try whereSelect(try outside(x, s.p), .tensor(grad), .scalar(0.0))
     },
-    .hardtanh: Rule(saves: .input) { grad, saved, s in
-      if ThreadState.current.isGradEnabled { return try between(grad, saved!, s.p, s.q) }
-      return try elementwise(.hardtanhBackward, [.tensor(grad), .tensor(saved!)], scalars: s)
-    },
+    .hardtanh: Rule(saves: .input) { grad, saved, s in try hardtanhGradient(grad, saved!, s) },
     .threshold: Rule(saves: .input) { grad, saved, s in try masked(grad, saved!, above: s.p) },
     .clampScalar: Rule(saves: .input) { grad, saved, s in
       let low = try Binary.apply(.ge, .tensor(saved!), .scalar(.float(s.p)))
@@ -189,6 +184,11 @@ public enum Unary {
 
   private static func masked(_ grad: Tensor, _ x: Tensor, above limit: Double) throws -> Tensor {
     try whereSelect(Binary.apply(.gt, .tensor(x), .scalar(.float(limit))), .tensor(grad), .scalar(0.0))
+  }
+
+  private static func hardtanhGradient(_ grad: Tensor, _ x: Tensor, _ limits: Scalars) throws -> Tensor {
+    if ThreadState.current.isGradEnabled { return try between(grad, x, limits.p, limits.q) }
+    return try elementwise(.hardtanhBackward, [.tensor(grad), .tensor(x)], scalars: limits)
   }
 
   private static func between(_ grad: Tensor, _ x: Tensor, _ low: Double, _ high: Double) throws -> Tensor {

@@ -55,9 +55,24 @@ def dist(input, other, p=2):
     return wrap(lib.sn_dist(input._h, other._h, float(p)))
 
 
+_CDIST_MODES = {
+    "use_mm_for_euclid_dist_if_necessary": -1,
+    "use_mm_for_euclid_dist": 1,
+    "donot_use_mm_for_euclid_dist": 0,
+}
+
+
 def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
-    """Distances between all rows of x1 [.., P, M] and of x2 [.., R, M], as [.., P, R]."""
-    return wrap(lib.sn_cdist(x1._h, x2._h, float(p)))
+    """Distances between all rows of x1 [.., P, M] and of x2 [.., R, M], as [.., P, R].
+
+    ``compute_mode`` says whether those with ``p=2`` come from a matrix product, which is much faster and less exact where
+    rows are close to each other: by default if P or R is above 25, else ``"use_mm_for_euclid_dist"`` or
+    ``"donot_use_mm_for_euclid_dist"``.
+    """
+    products = _CDIST_MODES.get(compute_mode)
+    if products is None:
+        raise ValueError(f"{compute_mode} is not a valid value for compute_mode")
+    return wrap(lib.sn_cdist(x1._h, x2._h, float(p), products))
 
 
 def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
