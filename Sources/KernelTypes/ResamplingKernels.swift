@@ -19,11 +19,13 @@ public struct LineMap {
   /// Of the elements' type.
   public var weights: UnsafeRawPointer
   public var inner: Int
+  /// Of every output; nil if their numbers differ.
+  public var entries: Int?
   public var outputs: Range<Int>
 
   public init(
     source: UnsafeRawPointer, target: UnsafeMutableRawPointer, starts: UnsafePointer<Int>, places: UnsafePointer<Int>,
-    weights: UnsafeRawPointer, inner: Int, outputs: Range<Int>
+    weights: UnsafeRawPointer, inner: Int, entries: Int?, outputs: Range<Int>
   ) {
     self.source = source
     self.target = target
@@ -31,6 +33,7 @@ public struct LineMap {
     self.places = places
     self.weights = weights
     self.inner = inner
+    self.entries = entries
     self.outputs = outputs
   }
 }

@@ -69,29 +69,60 @@ import KernelTypes
   return V.select(w.absolute .< V(0.5), a.adding(w, times: span), b.adding(w - V.one, times: span))
 }
 
+/// The remainder of truncating division, with the sign of `a`. The product of a quotient below 2^50 and the divisor leaves
+/// it exactly, in one rounding; where the quotient was rounded up to the next integer, it has the other sign.
+@inline(__always)
+private func modulus(_ a: Doubles, _ b: Doubles, _ quotient: Doubles) -> Doubles {
+  let rest = a.adding(quotient.negated, times: b)
+  let isBelow = Doubles.sign(rest) * Doubles.sign(a) .< Doubles(0)
+  let result = Doubles.select(isBelow, b.absolute - rest.absolute, rest)
+  return Doubles.joinBits(result.absolute, a.signBits)
+}
+
+/// Whether the C library has to take a vector: infinite numbers, division by zero, and quotients that are too large.
+@inline(__always)
+private func isIrregular(_ b: Doubles, _ quotient: Doubles) -> Bool {
+  any(quotient.absolute .>= Doubles(0x1p50)) || any(b.absolute .>= Doubles(.infinity))
+}
+
+@inline(__always)
+private func modulus(_ a: Doubles, _ b: Doubles) -> Doubles {
+  let quotient = (a / b).rounded(.towardZero)
+  if !isIrregular(b, quotient) { return modulus(a, b, quotient) }
+  var result = a
+  for i in 0..<8 { result[i] = fmod(a[i], b[i]) }
+  return result
+}
+
+@inline(__always)
+private func modulus(_ a: Floats, _ b: Floats) -> Floats {
+  let (x, y) = (a.widened, b.widened)
+  return Floats(narrowing: modulus(x.low, y.low), modulus(x.high, y.high))
+}
+
+/// The remainder that has the sign of the divisor, from that of truncating division.
+@inline(__always)
+private func floorRemainder<V: FloatVector>(_ modulus: V, _ b: V) -> V {
+  V.select(V.sign(modulus) * V.sign(b) .< V.zero, modulus + b, modulus)
+}
+
 /// Floor of the quotient as Python has it: consistent with `remainder`, and exact for exact quotients.
 @inline(__always)
-func floorDivide<T: BinaryFloatingPoint>(_ a: T, _ b: T, _ modulus: T) -> T {
-  if b == 0 { return a / b }
+private func floorDivide<V: FloatVector>(_ a: V, _ b: V, _ modulus: V) -> V {
+  let quotient = a / b
   var exact = (a - modulus) / b
-  if modulus != 0 && (b < 0) != (modulus < 0) { exact -= 1 }
-  if exact == 0 { return T(signOf: a / b, magnitudeOf: 0) }
+  exact = V.select(V.sign(modulus) * V.sign(b) .< V.zero, exact - V.one, exact)
   let floor = exact.rounded(.down)
-  return exact - floor > 0.5 ? floor + 1 : floor
+  var result = V.select(exact - floor .> V(0.5), floor + V.one, floor)
+  result = V.select(exact .== V.zero, V.joinBits(V.zero, quotient.signBits), result)
+  return V.select(b .== V.zero, quotient, result)
 }
-@inline(__always) func floorDivideFloat(_ a: Float, _ b: Float) -> Float { floorDivide(a, b, fmodf(a, b)) }
-@inline(__always) func floorDivideDouble(_ a: Double, _ b: Double) -> Double { floorDivide(a, b, fmod(a, b)) }
 
-@inline(__always) func remainderFloat(_ a: Float, _ b: Float) -> Float {
-  let modulus = fmodf(a, b)
-  return modulus != 0 && (b < 0) != (modulus < 0) ? modulus + b : modulus
+extension FloatVector {
+  /// 1, -1 or 0.
+  @inline(__always)
+  fileprivate static func sign(_ x: Self) -> Self { flag(x .> zero) - flag(x .< zero) }
 }
-@inline(__always) func remainderDouble(_ a: Double, _ b: Double) -> Double {
-  let modulus = fmod(a, b)
-  return modulus != 0 && (b < 0) != (modulus < 0) ? modulus + b : modulus
-}
-@inline(__always) func fmodFloat(_ a: Float, _ b: Float) -> Float { fmodf(a, b) }
-@inline(__always) func fmodDouble(_ a: Double, _ b: Double) -> Double { fmod(a, b) }
 
 /// exp(b log a) where a is positive and both are finite; blocks that hold anything else go to the C library.
 @inline(__always) private func power(_ a: Floats, _ b: Floats) -> Floats {
@@ -150,9 +181,9 @@ func registerArithmetic(_ table: inout ElementwiseKernels) {
   table.binary(.fmin, fmin, fmin)
   table.binary(.fmax, fmax, fmax)
   table.binary(.copysign, copySign, copySign)
-  table.scalarBinary(.floorDivide, floorDivideFloat, floorDivideDouble)
-  table.scalarBinary(.remainder, remainderFloat, remainderDouble)
-  table.scalarBinary(.fmod, fmodFloat, fmodDouble)
+  table.binary(.floorDivide, { floorDivide($0, $1, modulus($0, $1)) }, { floorDivide($0, $1, modulus($0, $1)) })
+  table.binary(.remainder, { floorRemainder(modulus($0, $1), $1) }, { floorRemainder(modulus($0, $1), $1) })
+  table.binary(.fmod, modulus, modulus)
   table[.pow, .f32] = ElementwiseKernel { operands, out, n, _ in
     if smallPower(operands, out, n, Floats.self) { return }
     map2(operands, out, n) { (a: Floats, b: Floats) in power(a, b) }

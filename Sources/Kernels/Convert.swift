@@ -29,18 +29,25 @@ extension Int64: ConvertibleLane {
   @inline(__always) func element<E: Element>(_ type: E.Type) -> E { E(lane: self) }
 }
 
-/// Truncation as x86 does it: what does not fit, NaN included, gives the least integer.
-@inline(__always) func toInt64<T: BinaryFloatingPoint>(_ x: T) -> Int64 {
-  x >= -0x1p63 && x < 0x1p63 ? Int64(x) : .min
+/// Truncation: what does not fit, NaN included, gives the least integer. In C, since Swift's own conversion asks whether it
+/// fits by branches, which keep a loop from becoming one of vectors.
+private protocol TruncatingFloat {
+  var truncated64: Int64 { get }
+  var truncated32: Int32 { get }
 }
-@inline(__always) func toInt32<T: BinaryFloatingPoint>(_ x: T) -> Int32 {
-  x > -0x1.00000002p31 && x < 0x1p31 ? Int32(x) : .min
+extension Float: TruncatingFloat {
+  @inline(__always) fileprivate var truncated64: Int64 { sn_int64_of_float(self) }
+  @inline(__always) fileprivate var truncated32: Int32 { sn_int32_of_float(self) }
+}
+extension Double: TruncatingFloat {
+  @inline(__always) fileprivate var truncated64: Int64 { sn_int64_of_double(self) }
+  @inline(__always) fileprivate var truncated32: Int32 { sn_int32_of_double(self) }
 }
 
 extension Float: Element {
   @inline(__always) var asFloat: Float { self }
   @inline(__always) var asDouble: Double { Double(self) }
-  @inline(__always) var asInt64: Int64 { toInt64(self) }
+  @inline(__always) var asInt64: Int64 { truncated64 }
   @inline(__always) init(lane: Float) { self = lane }
   @inline(__always) init(lane: Double) { self = Float(lane) }
   @inline(__always) init(lane: Int64) { self = Float(lane) }
@@ -48,7 +55,7 @@ extension Float: Element {
 extension Double: Element {
   @inline(__always) var asFloat: Float { Float(self) }
   @inline(__always) var asDouble: Double { self }
-  @inline(__always) var asInt64: Int64 { toInt64(self) }
+  @inline(__always) var asInt64: Int64 { truncated64 }
   @inline(__always) init(lane: Float) { self = Double(lane) }
   @inline(__always) init(lane: Double) { self = lane }
   @inline(__always) init(lane: Int64) { self = Double(lane) }
@@ -68,7 +75,7 @@ struct Half: Element {
     return Float(bitPattern: sign | (magnitude >= 0x0f80_0000 ? special : finite))
   }
   @inline(__always) var asDouble: Double { Double(asFloat) }
-  @inline(__always) var asInt64: Int64 { toInt64(asFloat) }
+  @inline(__always) var asInt64: Int64 { asFloat.truncated64 }
 
   /// To nearest, ties to even. Results below the normal range come from an addition of 0.5, whose rounding
   /// drops exactly the bits that a subnormal half does not have.
@@ -89,7 +96,7 @@ struct Half: Element {
 
 extension BrainFloat: Element {
   @inline(__always) var asDouble: Double { Double(asFloat) }
-  @inline(__always) var asInt64: Int64 { toInt64(asFloat) }
+  @inline(__always) var asInt64: Int64 { asFloat.truncated64 }
   @inline(__always) init(lane: Double) { self.init(lane: Float(lane)) }
   @inline(__always) init(lane: Int64) { self.init(lane: Float(lane)) }
 }
@@ -117,11 +124,11 @@ extension IntegerElement {
   @inline(__always) var asInt64: Int64 { Int64(truncatingIfNeeded: self) }
   @inline(__always) init(lane: Float) {
     self =
-      Self.isThroughInt32 ? Self(truncatingIfNeeded: toInt32(lane)) : Self(truncatingIfNeeded: toInt64(lane))
+      Self.isThroughInt32 ? Self(truncatingIfNeeded: lane.truncated32) : Self(truncatingIfNeeded: lane.truncated64)
   }
   @inline(__always) init(lane: Double) {
     self =
-      Self.isThroughInt32 ? Self(truncatingIfNeeded: toInt32(lane)) : Self(truncatingIfNeeded: toInt64(lane))
+      Self.isThroughInt32 ? Self(truncatingIfNeeded: lane.truncated32) : Self(truncatingIfNeeded: lane.truncated64)
   }
   @inline(__always) init(lane: Int64) { self = Self(truncatingIfNeeded: lane) }
 }

@@ -18,6 +18,37 @@ private func sum<T: ProductScalar>(
   return total
 }
 
+/// Where a place has one number only: with one or two entries each, without a loop for an output.
+@inline(__always)
+private func mapSingly<T: ProductScalar>(_ x: LineMap, _: T.Type) {
+  let source = x.source.assumingMemoryBound(to: T.self), target = x.target.assumingMemoryBound(to: T.self)
+  let weights = x.weights.assumingMemoryBound(to: T.self), places = x.places
+  let first = x.outputs.lowerBound, count = x.outputs.count
+  var entry = x.starts[first]
+  switch x.entries {
+  case 1?:
+    for output in 0..<count { target[output] = weights[entry &+ output] * source[places[entry &+ output]] }
+  case 2?:
+    for output in 0..<count {
+      let at = entry &+ 2 &* output
+      target[output] = weights[at] * source[places[at]] + weights[at &+ 1] * source[places[at &+ 1]]
+    }
+  default:
+    for output in 0..<count {
+      let end = x.starts[first &+ output &+ 1]
+      var total: T = 0
+      if entry < end { total = weights[entry] * source[places[entry]] }
+      entry &+= 1
+      while entry < end {
+        total += weights[entry] * source[places[entry]]
+        entry &+= 1
+      }
+      entry = end
+      target[output] = total
+    }
+  }
+}
+
 @inline(__always)
 private func mapLine<T: ProductScalar>(_ arguments: UnsafePointer<LineMap>, _: T.Type) {
   let x = arguments.pointee
@@ -25,14 +56,7 @@ private func mapLine<T: ProductScalar>(_ arguments: UnsafePointer<LineMap>, _: T
   let weights = x.weights.assumingMemoryBound(to: T.self)
   var target = x.target.assumingMemoryBound(to: T.self)
   let inner = x.inner, lanes = T.Vector.scalarCount
-  if inner == 1 {
-    for output in x.outputs {
-      var total: T = 0
-      for entry in x.starts[output]..<x.starts[output + 1] { total += weights[entry] * source[x.places[entry]] }
-      target[output - x.outputs.lowerBound] = total
-    }
-    return
-  }
+  if inner == 1 { return mapSingly(x, T.self) }
   for output in x.outputs {
     let first = x.starts[output], entries = x.starts[output + 1] - first
     let places = x.places + first, factors = weights + first

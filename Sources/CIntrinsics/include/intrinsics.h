@@ -50,6 +50,14 @@ void sn_set_thread_number(int number);
 int sn_has_own_blocks(void);
 void sn_set_own_blocks(int own);
 
+/// Truncation; what does not fit, NaN included, gives the least integer, as the processor's instruction has it.
+static inline int64_t sn_int64_of_float(float x) { return x >= -0x1p63f && x < 0x1p63f ? (int64_t)x : INT64_MIN; }
+static inline int64_t sn_int64_of_double(double x) { return x >= -0x1p63 && x < 0x1p63 ? (int64_t)x : INT64_MIN; }
+static inline int32_t sn_int32_of_float(float x) { return x >= -0x1p31f && x < 0x1p31f ? (int32_t)x : INT32_MIN; }
+static inline int32_t sn_int32_of_double(double x) {
+  return x > -0x1.00000002p31 && x < 0x1p31 ? (int32_t)x : INT32_MIN;
+}
+
 static inline void sn_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
 
 /// Fetches a line into the second-level cache.

@@ -56,16 +56,7 @@ extension Tensor {
         inputSize: n, outputSize: size[d], factor: scales?[d], alignCorners: alignCorners)
       return axis.rows(mode, antialias: antialias)
     }
-    var result = self
-    var d = 0
-    while d < maps.count {
-      let next = d + 1 < maps.count ? maps[d + 1] : nil
-      if let map = maps[d] {
-        result = try result.mapped(map, then: next, along: d + 2)
-        if next != nil { d += 1 }
-      }
-      d += 1
-    }
+    let result = try mapped([nil, nil] + maps, name: "Upsample")
     return result === self ? try self * 1.0 : result
   }
 }

@@ -4,29 +4,47 @@ extension Tensor {
   func nonzeroColumns() throws -> [Tensor] {
     let mask = try noGrad { try to(.bool).contiguous() }
     let flags = try mask.pointer().assumingMemoryBound(to: UInt8.self)
-    let n = count
-    var found = 0
-    for i in 0..<n where flags[i] != 0 { found += 1 }
+    // Counted first, so that each piece of rows knows where its own begin.
+    let length = shape.last ?? 1, rank = shape.count
+    let rows = length == 0 ? 0 : count / length
+    let grain = max(1, (1 << 15) / max(length, 1))
+    var starts = [Int](repeating: 0, count: (rows + grain - 1) / grain + 1)
+    starts.withUnsafeMutableBufferPointer { starts in
+      parallelFor(rows, grain: grain) { first, last in
+        var found = 0
+        for i in first * length..<last * length { found &+= flags[i] == 0 ? 0 : 1 }
+        starts[first / grain + 1] = found
+      }
+    }
+    for piece in 1..<max(starts.count, 1) { starts[piece] += starts[piece - 1] }
+    let found = starts.last ?? 0
     let columns = try shape.map { _ in try Tensor(empty: [found], dtype: .int64) }
     let pointers = try columns.map { try $0.mutablePointer().assumingMemoryBound(to: Int64.self) }
-    guard let last = shape.last, found > 0 else { return columns }
-    let rank = shape.count
-    var outer = [Int64](repeating: 0, count: rank)
-    var row = 0
-    var k = 0
-    while row < n {
-      for j in 0..<last where flags[row + j] != 0 {
-        for d in 0..<rank - 1 { pointers[d][k] = outer[d] }
-        pointers[rank - 1][k] = Int64(j)
-        k += 1
-      }
-      row += last
-      var d = rank - 2
-      while d >= 0 {
-        outer[d] += 1
-        if outer[d] < Int64(shape[d]) { break }
-        outer[d] = 0
-        d -= 1
+    if found == 0 || rank == 0 { return columns }
+    pointers.withUnsafeBufferPointer { pointers in
+      starts.withUnsafeBufferPointer { starts in
+        shape.withUnsafeBufferPointer { shape in
+          parallelFor(rows, grain: grain) { first, last in
+            var k = starts[first / grain]
+            let end = starts[first / grain + 1]
+            let places = pointers[rank - 1]
+            for row in first..<last {
+              let flags = flags + row * length, start = k
+              var j = 0
+              // Each place is written, and kept if its flag is set.
+              while j < length, k < end {
+                places[k] = Int64(j)
+                k &+= flags[j] == 0 ? 0 : 1
+                j &+= 1
+              }
+              var rest = row
+              for d in stride(from: rank - 2, through: 0, by: -1) {
+                (pointers[d] + start).update(repeating: Int64(rest % shape[d]), count: k - start)
+                rest /= shape[d]
+              }
+            }
+          }
+        }
       }
     }
     withExtendedLifetime(mask) {}

@@ -37,6 +37,11 @@ extension Tensor {
     let (m, k, n) = (a.shape[rank - 2], a.shape[rank - 1], b.shape[rank - 1])
     let shape = Array(a.shape.dropLast(2)) + [m, n]
     if !a.dtype.isFloatingPoint { return try integerProduct(a, b) }
+    if k == 1, !a.dtype.isNarrow, result ?? a.dtype == a.dtype {
+      // One term: an elementwise product, which may wait for its reader.
+      let outer = try noGrad { try elementwise(.mul, [.tensor(a), .tensor(b)]) }
+      if outer.isContiguous { return outer }
+    }
     let out = try Tensor(empty: shape, dtype: result ?? a.dtype)
     try product(a, b, into: out)
     return out

@@ -67,9 +67,6 @@ extension Tensor {
       let cut = try padded(pairs.map { (Swift.min($0.before, 0), Swift.min($0.after, 0)) }, 0)
       return try cut.padded(padding.map { Swift.max($0, 0) }, mode)
     }
-    // What selects planes makes row-major tensors: channels that vary fastest are to stay so.
-    let channelsLast = rank >= 4 && Shape.suggestsChannelsLast(shape, strides)
-    var result = channelsLast ? try movedim([1], [-1]) : self
     for d in shape.indices where pairs[d] != (0, 0) {
       let n = shape[d]
       let (before, after) = pairs[d]
@@ -85,12 +82,42 @@ extension Tensor {
       }
       try require(
         n > 0, "Expected input to have non-zero size at dimension \(d), but got \(Shape.describe(shape))")
-      let index = try Tensor(empty: [n + before + after], dtype: .int64)
-      let out = try index.mutablePointer().assumingMemoryBound(to: Int64.self)
-      for i in 0..<index.count { out[i] = Int64(mode.source(of: i - before, n)) }
-      result = try result.indexSelect(channelsLast ? (d == 1 ? rank : d) - 1 : d, index)
     }
     if pairs.allSatisfy({ $0 == (0, 0) }) { return try clone() }
+    if dtype.isFloatingPoint, dtype.lane.dtype == dtype {
+      // Numbers of two dimensions in one pass, in either memory order.
+      let isBatch = rank == padding.count / 2 + 2
+      let out = try (isBatch ? self : unsqueeze(0)).mapped(mode, isBatch ? pairs : [(0, 0)] + pairs)
+      return isBatch ? out : try out.squeeze([0])
+    }
+    return try selected(mode, pairs)
+  }
+
+  /// For N, C, …
+  private func mapped(_ mode: PaddingMode, _ pairs: [(before: Int, after: Int)]) throws -> Tensor {
+    let maps = shape.indices.map { d -> SparseRows? in
+      guard pairs[d] != (0, 0) else { return nil }
+      var rows = SparseRows(inputSize: shape[d])
+      for i in 0..<shape[d] + pairs[d].before + pairs[d].after {
+        rows.append([(mode.source(of: i - pairs[d].before, shape[d]), 1)])
+      }
+      return rows
+    }
+    return try mapped(maps, name: mode.operation(dimensions: rank - 2))
+  }
+
+  /// For elements of any type.
+  private func selected(_ mode: PaddingMode, _ pairs: [(before: Int, after: Int)]) throws -> Tensor {
+    // What selects planes makes row-major tensors: channels that vary fastest are to stay so.
+    let channelsLast = rank >= 4 && Shape.suggestsChannelsLast(shape, strides)
+    var result = channelsLast ? try movedim([1], [-1]) : self
+    for d in shape.indices where pairs[d] != (0, 0) {
+      let n = shape[d]
+      let index = try Tensor(empty: [n + pairs[d].before + pairs[d].after], dtype: .int64)
+      let out = try index.mutablePointer().assumingMemoryBound(to: Int64.self)
+      for i in 0..<index.count { out[i] = Int64(mode.source(of: i - pairs[d].before, n)) }
+      result = try result.indexSelect(channelsLast ? (d == 1 ? rank : d) - 1 : d, index)
+    }
     if !channelsLast { return result }
     // A tensor of its own, no view.
     return try noGrad { try result.movedim([-1], [1]) }.recorded("Pad", result) { [try $0.grad.movedim([1], [-1])] }
@@ -121,6 +148,15 @@ extension Tensor {
 }
 
 extension PaddingMode {
+  /// PyTorch's name for it in a graph.
+  fileprivate func operation(dimensions: Int) -> String {
+    switch self {
+    case .reflect: "ReflectionPad\(dimensions)D"
+    case .replicate: "ReplicationPad\(dimensions)D"
+    default: "Pad"
+    }
+  }
+
   /// The position of a tensor of n elements that stands at position i, which may lie outside.
   fileprivate func source(of i: Int, _ n: Int) -> Int {
     switch self {

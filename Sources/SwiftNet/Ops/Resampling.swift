@@ -32,9 +32,26 @@ struct SparseRows {
 }
 
 extension Tensor {
+  /// Applies maps along dimensions, those of neighbours together; the first two have none.
+  func mapped(_ maps: [SparseRows?], name: String) throws -> Tensor {
+    var result = self
+    var d = 0
+    while d < maps.count {
+      let next = d + 1 < maps.count ? maps[d + 1] : nil
+      if let map = maps[d] {
+        result = try result.mapped(map, then: next, along: d, name: name)
+        if next != nil { d += 1 }
+      }
+      d += 1
+    }
+    return result
+  }
+
   /// Applies a map along a dimension (not 0 or 1) of N, C, …, and another one along the dimension behind it; the memory
   /// order is kept. A line of the first map's result goes through the second one while it is in the cache.
-  func mapped(_ rows: SparseRows, then columns: SparseRows? = nil, along d: Int) throws -> Tensor {
+  ///
+  /// - Parameter name: the operation's, in a graph.
+  func mapped(_ rows: SparseRows, then columns: SparseRows? = nil, along d: Int, name: String) throws -> Tensor {
     var shape = self.shape
     shape[d] = rows.outputSize
     if let columns { shape[d + 1] = columns.outputSize }
@@ -49,6 +66,10 @@ extension Tensor {
       let target = try out.mutablePointer().assumingMemoryBound(to: T.self)
       let first = LineMapper<T>(rows, inner: inner(d), kernel)
       let second = columns.map { LineMapper<T>($0, inner: inner(d + 1), kernel) }
+      defer {
+        first.deallocate()
+        second?.deallocate()
+      }
       let lineSize = second.map { $0.inner * $0.outputSize } ?? first.inner
       parallelFor(out.count / lineSize, grain: max(1, 8192 / max(lineSize, first.inner))) { start, end in
         withUnsafeTemporaryAllocation(of: T.self, capacity: second == nil ? 1 : first.inner) { room in
@@ -57,8 +78,13 @@ extension Tensor {
             let (outer, o) = (line / first.outputSize, line % first.outputSize)
             let image = source + outer * first.inputSize * first.inner
             let place = target + line * lineSize
-            first.run(image, o..<o + 1, to: second == nil ? place : middle)
-            if let second { second.run(middle, 0..<second.outputSize, to: place) }
+            guard let second else {
+              first.run(image, o..<o + 1, to: place)
+              continue
+            }
+            let same = first.line(o, of: image)
+            if same == nil { first.run(image, o..<o + 1, to: middle) }
+            second.run(same ?? UnsafePointer(middle), 0..<second.outputSize, to: place)
           }
         }
       }
@@ -67,43 +93,57 @@ extension Tensor {
       let kernels = kernels.resampling
       if dtype == .float64 { try run(Double.self, kernels.f64) } else { try run(Float.self, kernels.f32) }
     }
-    return try out.recorded("Upsample", self) {
-      [try $0.grad.mapped(rows.transposed(), then: columns?.transposed(), along: d)]
+    return try out.recorded(name, self) {
+      [try $0.grad.mapped(rows.transposed(), then: columns?.transposed(), along: d, name: name)]
     }
   }
 }
 
-/// A map with coefficients of a type, for the kernel.
+/// A map with coefficients of a type, for the kernel. Nothing in it counts references, which the threads would do to one line
+/// of the cache; so it ends by `deallocate`.
 private struct LineMapper<T: BinaryFloatingPoint> {
   let inner: Int
   let inputSize: Int
   let outputSize: Int
-  private let rows: SparseRows
-  private let weights: [T]
+  private let starts: UnsafeMutablePointer<Int>
+  private let places: UnsafeMutablePointer<Int>
+  private let weights: UnsafeMutablePointer<T>
+  private let entries: Int?
   private let kernel: LineMapKernel
 
   init(_ rows: SparseRows, inner: Int, _ kernel: @escaping LineMapKernel) {
-    self.rows = rows
     self.inner = inner
     self.kernel = kernel
     inputSize = rows.inputSize
     outputSize = rows.outputSize
-    weights = rows.weights.map { T($0) }
+    starts = .allocate(capacity: rows.starts.count)
+    starts.initialize(from: rows.starts, count: rows.starts.count)
+    places = .allocate(capacity: rows.places.count)
+    places.initialize(from: rows.places, count: rows.places.count)
+    weights = .allocate(capacity: rows.weights.count)
+    for (i, weight) in rows.weights.enumerated() { (weights + i).initialize(to: T(weight)) }
+    let first = rows.outputSize > 0 ? rows.starts[1] - rows.starts[0] : 0
+    let isUniform = (0..<rows.outputSize).allSatisfy { rows.starts[$0 + 1] - rows.starts[$0] == first }
+    entries = isUniform ? first : nil
+  }
+
+  func deallocate() {
+    starts.deallocate()
+    places.deallocate()
+    weights.deallocate()
+  }
+
+  /// The line of an image that an output is nothing but a copy of, if there is one.
+  func line(_ output: Int, of image: UnsafePointer<T>) -> UnsafePointer<T>? {
+    let entry = starts[output]
+    return starts[output + 1] == entry + 1 && weights[entry] == 1 ? image + places[entry] * inner : nil
   }
 
   /// Some outputs of the map of a line, from the first number of its first place on.
   func run(_ source: UnsafePointer<T>, _ outputs: Range<Int>, to target: UnsafeMutablePointer<T>) {
-    rows.starts.withUnsafeBufferPointer { starts in
-      rows.places.withUnsafeBufferPointer { places in
-        weights.withUnsafeBufferPointer { weights in
-          guard let starts = starts.baseAddress, let places = places.baseAddress, let weights = weights.baseAddress
-          else { return }
-          var map = LineMap(
-            source: source, target: target, starts: starts, places: places, weights: weights, inner: inner,
-            outputs: outputs)
-          kernel(&map)
-        }
-      }
-    }
+    var map = LineMap(
+      source: source, target: target, starts: starts, places: places, weights: weights, inner: inner, entries: entries,
+      outputs: outputs)
+    kernel(&map)
   }
 }
