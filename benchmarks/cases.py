@@ -96,6 +96,7 @@ def convolutions():
             (4, 4),
             {"padding": 1, "stride": 2, "transposed": True},
         ),
+        ("5×5, 1 to 6 channels, 28²", (64, 1, 28, 28), 6, (5, 5), {}),
         ("3×3×3, 1 to 16 channels, 32³", (16, 1, 32, 32, 32), 16, (3, 3, 3), {}),
         ("3×3×3, 16 channels, 30³", (16, 16, 30, 30, 30), 16, (3, 3, 3), {}),
     ]
@@ -154,6 +155,25 @@ def reductions():
         yield Case("reduction, 2048²", name, make)
 
 
+def selections():
+    functions = {
+        "topk of rows, 10": lambda root, a: a.topk(10, 1).values,
+        "sort of rows": lambda root, a: a.sort(1).values,
+        "nonzero": lambda root, a: (a > 0).nonzero(),
+        "a[mask]": lambda root, a: a[a > 0],
+        "remainder": lambda root, a: a % 0.3,
+        "to int64": lambda root, a: (a * 10).long(),
+        "cdist of 1024 rows": lambda root, a: root.cdist(a, a),
+    }
+    for name, function in functions.items():
+
+        def make(library, function=function):
+            a = library.random(1024, 1024)
+            return lambda: function(library.root, a)
+
+        yield Case("selection, 1024²", name, make)
+
+
 def layers():
     def both_ways(shape, build):
         """Forward and backward of what `build` makes of a library."""
@@ -180,7 +200,12 @@ def layers():
         ("average pooling 2×2", lambda library: library.nn.AvgPool2d(2), True),
         ("adaptive average pooling to 1", lambda library: library.nn.AdaptiveAvgPool2d(1), True),
         ("bilinear interpolation, ×2", lambda library: library.nn.Upsample(scale_factor=2, mode="bilinear"), True),
+        ("nearest interpolation, ×2", lambda library: library.nn.Upsample(scale_factor=2), True),
+        ("reflection padding", lambda library: library.nn.ReflectionPad2d(1), True),
+        ("group norm, 8 groups", lambda library: library.nn.GroupNorm(8, 64), True),
+        ("instance norm", lambda library: library.nn.InstanceNorm2d(64), True),
         ("leaky relu", lambda library: library.nn.LeakyReLU(), True),
+        ("relu6", lambda library: library.nn.ReLU6(), True),
         ("dropout", lambda library: library.nn.Dropout(0.5), True),
     ]:
         yield Case("layer, both ways, 16×64×56²", name, both_ways(image, build), images=images)
@@ -306,5 +331,5 @@ def overhead():
 
 def all_cases():
     """Every case, in the order of the table."""
-    for family in (matrices, convolutions, elementwise, reductions, layers, losses, optimizers, overhead):
+    for family in (matrices, convolutions, elementwise, reductions, selections, layers, losses, optimizers, overhead):
         yield from family()

@@ -83,7 +83,7 @@ extension Tensor {
     }
   }
 
-  private func gridSampled<T: BinaryFloatingPoint>(_: T.Type, _ grid: Tensor, _ plan: GridPlan) throws -> Tensor {
+  private func gridSampled<T: GridNumber>(_: T.Type, _ grid: Tensor, _ plan: GridPlan) throws -> Tensor {
     let (x, g) = (try noGrad { try contiguous() }, try noGrad { try grid.contiguous() })
     let (n, c, image) = (shape[0], shape[1], plan.size.reduce(1, *))
     let places = grid.shape[1..<(rank - 1)].reduce(1, *)
@@ -91,15 +91,41 @@ extension Tensor {
     let source = try x.pointer().assumingMemoryBound(to: T.self)
     let at = try g.pointer().assumingMemoryBound(to: T.self)
     let target = try out.mutablePointer().assumingMemoryBound(to: T.self)
-    parallelFor(n * places, grain: Swift.max(1, 8192 / Swift.max(1, c))) { start, end in
+    // The elements that some places of an image read are found first, and channel by channel read then: neighbours read
+    // what lies together.
+    let block = 128
+    let blocks = (places + block - 1) / block, most = plan.mostTaps, dimensions = plan.size.count
+    parallelFor(n * blocks, grain: Swift.max(1, 8192 / (block * Swift.max(1, c)))) { start, end in
+      let offsets = UnsafeMutablePointer<Int>.allocate(capacity: block * most)
+      let weights = UnsafeMutablePointer<T>.allocate(capacity: block * most)
+      let ends = UnsafeMutablePointer<Int>.allocate(capacity: block)
+      defer {
+        offsets.deallocate()
+        weights.deallocate()
+        ends.deallocate()
+      }
       plan.withTaps(T.self) { taps in
-        for i in start..<end {
-          taps.find(plan, at + i * plan.size.count)
-          let (from, to) = (source + i / places * c * image, target + i / places * c * places + i % places)
-          for channel in 0..<c {
-            var sum: T = 0
-            for k in 0..<taps.count { sum += taps.weights[k] * from[channel * image + taps.offsets[k]] }
-            to[channel * places] = sum
+        for task in start..<end {
+          let (image0, first) = (task / blocks, task % blocks * block)
+          let count = Swift.min(block, places - first)
+          var found = 0
+          for i in 0..<count {
+            taps.find(plan, at + (image0 * places + first + i) * dimensions)
+            for k in 0..<taps.count { (offsets[found + k], weights[found + k]) = (taps.offsets[k], taps.weights[k]) }
+            found += taps.count
+            ends[i] = found
+          }
+          for channel in image0 * c..<(image0 + 1) * c {
+            let (from, to) = (source + channel * image, target + channel * places + first)
+            var k = 0
+            for i in 0..<count {
+              var sum: T = 0
+              while k < ends[i] {
+                sum += weights[k] * from[offsets[k]]
+                k &+= 1
+              }
+              to[i] = sum
+            }
           }
         }
       }
@@ -108,7 +134,7 @@ extension Tensor {
   }
 
   /// The gradient for the images: what was read is added to. Channels are independent of each other.
-  private func gridGradient<T: BinaryFloatingPoint>(
+  private func gridGradient<T: GridNumber>(
     _: T.Type, _ grid: Tensor, _ grad: Tensor, _ plan: GridPlan
   ) throws -> Tensor {
     let (dy, g) = (try noGrad { try grad.contiguous() }, try noGrad { try grid.contiguous() })
@@ -140,7 +166,7 @@ extension Tensor {
   }
 
   /// The gradient for the grid.
-  private func placeGradient<T: BinaryFloatingPoint>(
+  private func placeGradient<T: GridNumber>(
     _: T.Type, _ grid: Tensor, _ grad: Tensor, _ plan: GridPlan
   ) throws -> Tensor {
     let (x, dy) = (try noGrad { try contiguous() }, try noGrad { try grad.contiguous() })
@@ -212,6 +238,19 @@ extension Tensor {
   }
 }
 
+/// Float or Double. (`Int` of just any floating-point number takes the compiler a call, and many steps.)
+protocol GridNumber: BinaryFloatingPoint {
+  var whole: Int { get }
+}
+
+extension Float: GridNumber {
+  @inline(__always) var whole: Int { Int(self) }
+}
+
+extension Double: GridNumber {
+  @inline(__always) var whole: Int { Int(self) }
+}
+
 /// How places of a grid become elements of an image.
 struct GridPlan {
   /// Spatial sizes, the first dimension first.
@@ -220,22 +259,33 @@ struct GridPlan {
   let padding: GridPadding
   let alignCorners: Bool
 
+  /// Elements that one place reads at most.
+  var mostTaps: Int {
+    switch mode {
+    case .nearest: 1
+    case .bilinear: 1 << size.count
+    case .bicubic: 16
+    }
+  }
+
   /// Room for the elements that one place reads.
-  func withTaps<T: BinaryFloatingPoint>(_: T.Type, _ body: (inout GridTaps<T>) -> Void) {
+  func withTaps<T: GridNumber>(_: T.Type, _ body: (inout GridTaps<T>) -> Void) {
     var taps = GridTaps<T>()
     defer { taps.free() }
     body(&taps)
   }
 
   /// A coordinate from -1 to 1 as a position among n elements, and its slope.
-  func position<T: BinaryFloatingPoint>(_ g: T, _ n: Int) -> (T, T) {
+  @inline(__always)
+  func position<T: GridNumber>(_ g: T, _ n: Int) -> (T, T) {
     let n = T(n)
     if alignCorners { return ((g + 1) / 2 * (n - 1), (n - 1) / 2) }
     return (((g + 1) * n - 1) / 2, n / 2)
   }
 
   /// A position brought inside, and the slope of that.
-  func inside<T: BinaryFloatingPoint>(_ x: T, _ n: Int) -> (T, T) {
+  @inline(__always)
+  func inside<T: GridNumber>(_ x: T, _ n: Int) -> (T, T) {
     switch padding {
     case .zeros: return (x, 1)
     case .border: return clipped(x, n)
@@ -246,14 +296,15 @@ struct GridPlan {
     }
   }
 
-  private func clipped<T: BinaryFloatingPoint>(_ x: T, _ n: Int) -> (T, T) {
+  @inline(__always)
+  private func clipped<T: GridNumber>(_ x: T, _ n: Int) -> (T, T) {
     if !(x > 0) { return (0, 0) }
     let last = T(n - 1)
     return x >= last ? (last, 0) : (x, 1)
   }
 
   /// Mirrored at low / 2 and high / 2 as often as needed.
-  private func reflected<T: BinaryFloatingPoint>(_ x: T, _ low: Int, _ high: Int) -> (T, T) {
+  private func reflected<T: GridNumber>(_ x: T, _ low: Int, _ high: Int) -> (T, T) {
     if low == high { return (0, 0) }
     let (least, span) = (T(low) / 2, T(high - low) / 2)
     let away = x - least
@@ -265,13 +316,25 @@ struct GridPlan {
     return isEven ? (extra + least, slope) : (span - extra + least, -slope)
   }
 
+  /// A coordinate as a position among n elements: the element before it, how far behind that it is, and the position's
+  /// slope.
+  @inline(__always)
+  func split<T: GridNumber>(_ g: T, _ n: Int) -> (floor: Int, part: T, slope: T) {
+    let (x, rate) = position(g, n)
+    let (y, rate2) = inside(x, n)
+    let safe = safe(y)
+    let below = safe.rounded(.down)
+    return (below.whole, safe - below, rate * rate2)
+  }
+
   /// A position that an Int can hold; what is not, lies outside anyhow.
-  func safe<T: BinaryFloatingPoint>(_ x: T) -> T { abs(x) < 1e9 ? x : -100 }
+  @inline(__always)
+  func safe<T: GridNumber>(_ x: T) -> T { abs(x) < 1e9 ? x : -100 }
 }
 
 /// The elements that one place of a grid reads: offsets within an image, weights, and the weights' slopes in each
 /// coordinate of the grid. Positions outside have no entry.
-struct GridTaps<T: BinaryFloatingPoint> {
+struct GridTaps<T: GridNumber> {
   let offsets = UnsafeMutablePointer<Int>.allocate(capacity: 16)
   let weights = UnsafeMutablePointer<T>.allocate(capacity: 16)
   let slopes = UnsafeMutablePointer<T>.allocate(capacity: 48)
@@ -301,7 +364,7 @@ struct GridTaps<T: BinaryFloatingPoint> {
       let (x, _) = plan.inside(plan.position(place[d - 1 - axis], n).0, n)
       let nearest = plan.safe(x).rounded(.toNearestOrEven)
       guard nearest >= 0, nearest < T(n) else { return }
-      offset = offset * n + Int(nearest)
+      offset = offset * n + nearest.whole
     }
     offsets[0] = offset
     weights[0] = 1
@@ -309,18 +372,39 @@ struct GridTaps<T: BinaryFloatingPoint> {
     count = 1
   }
 
+  /// The same as `findLinear` of two dimensions, without loops.
+  @inline(__always)
+  private mutating func findInPlane(_ plan: GridPlan, _ place: UnsafePointer<T>) {
+    let (height, width) = (plan.size[0], plan.size[1])
+    let (x, y) = (plan.split(place[0], width), plan.split(place[1], height))
+    let (left, right) = (x.floor >= 0 && x.floor < width, x.floor >= -1 && x.floor < width - 1)
+    @inline(__always)
+    func add(_ offset: Int, _ isInside: Bool, _ wx: T, _ wy: T, _ dx: T, _ dy: T) {
+      if !isInside { return }
+      offsets[count] = offset
+      weights[count] = wy * wx
+      slopes[2 * count] = dx * wy
+      slopes[2 * count + 1] = dy * wx
+      count += 1
+    }
+    @inline(__always)
+    func addRow(_ row: Int, _ wy: T, _ dy: T) {
+      if row < 0 || row >= height { return }
+      add(row * width + x.floor, left, 1 - x.part, wy, -x.slope, dy)
+      add(row * width + x.floor + 1, right, x.part, wy, x.slope, dy)
+    }
+    addRow(y.floor, 1 - y.part, -y.slope)
+    addRow(y.floor + 1, y.part, y.slope)
+  }
+
   private mutating func findLinear(_ plan: GridPlan, _ place: UnsafePointer<T>) {
     let d = plan.size.count
+    if d == 2 { return findInPlane(plan, place) }
     var floors = (0, 0, 0)
     var parts = (T(0), T(0), T(0))
     var rates = (T(0), T(0), T(0))
     for axis in 0..<d {
-      let n = plan.size[axis]
-      let (x, rate) = plan.position(place[d - 1 - axis], n)
-      let (y, rate2) = plan.inside(x, n)
-      let safe = plan.safe(y)
-      let below = safe.rounded(.down)
-      let (floor, part, slope) = (Int(below), safe - below, rate * rate2)
+      let (floor, part, slope) = plan.split(place[d - 1 - axis], plan.size[axis])
       switch axis {
       case 0: (floors.0, parts.0, rates.0) = (floor, part, slope)
       case 1: (floors.1, parts.1, rates.1) = (floor, part, slope)
@@ -381,7 +465,7 @@ struct GridTaps<T: BinaryFloatingPoint> {
         let column = plan.safe(plan.inside(xFloor + T(j - 1), width).0)
         guard column >= 0, column < T(width) else { continue }
         let (wx, dx) = cubic(tx - T(j - 1))
-        offsets[count] = Int(row) * width + Int(column)
+        offsets[count] = row.whole * width + column.whole
         weights[count] = wx * wy
         slopes[count * 2] = dx * wy * xRate
         slopes[count * 2 + 1] = wx * dy * yRate
