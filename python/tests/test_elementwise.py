@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import swiftnet
 import torch
@@ -447,3 +448,31 @@ ERRORS = {
 @pytest.mark.parametrize("case", ERRORS)
 def test_errors(case):
     raises_alike(ERRORS[case], torch.ones(2, 2))
+
+
+@pytest.mark.parametrize("scale", [1, 1e3, 1e8, 1e18, 1e-5, 1e-30])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_remainders_are_exact(dtype, scale):
+    """To the last bit and sign: multiples of the divisor, quotients beyond all digits, and what is no number."""
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal(6000) * scale).astype(dtype), rng.standard_normal(6000).astype(dtype)
+    a[:2500] = (rng.integers(-50, 50, 2500) * b[:2500]).astype(dtype)
+    a[2500:3000], b[2500:3000] = np.round(a[2500:3000]), rng.integers(-5, 6, 500)
+    a[3000:3010] = [0, -0.0, np.inf, -np.inf, np.nan, 1, -1, 0, 5, -5]
+    b[3000:3010] = [1, 1, 1, 2, 1, np.inf, np.inf, -np.inf, 0, np.nan]
+    for name in ("fmod", "remainder", "floor_divide"):
+        ours = getattr(swiftnet, name)(swiftnet.tensor(a), swiftnet.tensor(b)).numpy()
+        theirs = getattr(torch, name)(torch.tensor(a), torch.tensor(b)).numpy()
+        np.testing.assert_array_equal(ours, theirs)
+        isnumber = ~np.isnan(ours)
+        np.testing.assert_array_equal(np.signbit(ours)[isnumber], np.signbit(theirs)[isnumber])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("integer", ["int64", "int32", "int16", "int8", "uint8", "bool"])
+def test_conversions_of_what_does_not_fit(dtype, integer):
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal(5000) * 10.0 ** rng.integers(-3, 22, 5000)).astype(dtype)
+    x[:8] = [np.nan, np.inf, -np.inf, 2**31, -(2**31), 2.0**63, -(2.0**63), 2**31 - 1]
+    ours = swiftnet.tensor(x).to(getattr(swiftnet, integer)).numpy()
+    np.testing.assert_array_equal(ours, torch.tensor(x).to(getattr(torch, integer)).numpy())

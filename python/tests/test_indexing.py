@@ -314,3 +314,14 @@ def test_source_larger_than_index(how):
     x.scatter_add(2, idx(swiftnet, (1, 2, 3), 2), y).sum().backward()
     assert y.grad[:1, :2, :3].sum().item() == 6
     assert y.grad.sum().item() == 6
+
+
+@pytest.mark.parametrize("shape", [(100_000,), (3, 70_000), (900, 101), (40_000, 3), (20, 30, 40, 5), (0, 3), (3, 0)])
+@pytest.mark.parametrize("share", [0, 0.01, 0.6, 1])
+def test_nonzero_of_many(shape, share):
+    """Found in pieces by all threads."""
+    mask = np.random.default_rng(1).random(shape) < share
+    ours, theirs = swiftnet.tensor(mask), torch.tensor(mask)
+    np.testing.assert_array_equal(ours.nonzero().numpy(), theirs.nonzero().numpy())
+    numbers = np.arange(mask.size).reshape(shape)
+    np.testing.assert_array_equal(swiftnet.tensor(numbers)[ours].numpy(), numbers[mask])

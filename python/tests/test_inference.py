@@ -423,3 +423,31 @@ def test_filters_kept_for_images_of_several_sizes(batch, inputs, outputs, sizes)
             y = conv(swiftnet.tensor(x)).numpy()
         expected = reference(torch.from_numpy(x).double()).detach().numpy()
         np.testing.assert_allclose(y, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 5, 6, 8, 11, 15, 17, 21, 31, 33])
+def test_channels_that_fill_no_vector(channels, dtype):
+    """Bias, normalisation, residual and ReLU of the columns at a tile's end, which leave it by way of a buffer."""
+    rng = np.random.default_rng(channels)
+    shapes = [(3, 5, 13, 11), (channels, 5, 3, 3), (channels,), (3, channels, 13, 11), (channels,), (channels,)]
+    values = [rng.standard_normal(shape) for shape in shapes]
+    values[5] = np.abs(values[5]) + 0.5
+    found = []
+    for lib in (swiftnet, torch):
+        f = lib.nn.functional
+        x, w, b, residual, mean, variance = (lib.tensor(v.tolist()).to(getattr(lib, dtype)) for v in values)
+        statistics = [t.float() if dtype == "bfloat16" else t for t in (mean, variance)]
+        residual = residual.contiguous(memory_format=lib.channels_last)
+        with lib.no_grad():
+            y = f.conv2d(x, w, b, padding=1)
+            normalised = f.batch_norm(f.conv2d(x, w, padding=1), *statistics)
+            joined = f.relu(f.batch_norm(f.conv2d(x, w, b, padding=1), *statistics) + residual)
+            pointwise = f.conv2d(x, w[:, :, :1, :1], b).relu()
+            volume = f.conv3d(x.unsqueeze(2), w.unsqueeze(2), padding=(0, 1, 1))
+            transposed = f.conv_transpose2d(x, w.transpose(0, 1), b, stride=2)
+        results = (y, normalised, joined, pointwise, volume, transposed)
+        found.append([t.double().tolist() for t in results])
+    limit = 5e-2 if dtype == "bfloat16" else 1e-4
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(np.array(ours), np.array(theirs), rtol=limit, atol=limit)

@@ -113,6 +113,35 @@ def test_group_norm(shape, groups, affine):
     same_error(lambda f, lib, x: f.group_norm(x, 4), arrays(shape), "to be divisible by num_groups")
 
 
+@pytest.mark.parametrize(
+    ("shape", "groups"),
+    [((3, 16, 30, 20), 4), ((2, 6, 5, 4, 3), 3), ((3, 40, 1, 1), 8), ((1, 64, 70, 9), 1), ((2, 3, 40, 50), 3)],
+)
+@pytest.mark.parametrize("layout", [False, True])
+def test_group_norm_in_either_memory_order(shape, groups, layout):
+    values = arrays(shape, (shape[1],), (shape[1],))
+    compare(lambda f, lib, x, w, b: f.group_norm(channels_last(lib, x, layout), groups, w, b), values, dtype="float64")
+    if np.prod(shape[2:]) > 1:
+        compare(lambda f, lib, x: f.instance_norm(channels_last(lib, x, layout) * 2), values[:1], dtype="float64")
+    x = channels_last(swiftnet, swiftnet.tensor(values[0]), layout)
+    assert swiftnet.nn.functional.group_norm(x, groups).stride() == x.stride()
+
+
+@pytest.mark.parametrize("layout", [False, True])
+def test_group_norm_far_from_zero(layout):
+    """Neither statistics nor gradients lose digits where the mean is large beside the deviation."""
+    rng = np.random.default_rng(0)
+    x, g = (rng.standard_normal((2, 12, 40, 30)) + 300).astype("float32"), rng.standard_normal((2, 12, 40, 30))
+    found = []
+    for lib, dtype in ((swiftnet, "float32"), (torch, "float64")):
+        image = channels_last(lib, lib.tensor(x).to(getattr(lib, dtype)), layout).requires_grad_()
+        y = lib.nn.functional.group_norm(image, 3)
+        y.backward(lib.tensor(g).to(y.dtype))
+        found.append([t.detach().double().numpy() for t in (y, image.grad)])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
 def test_other_norms():
     compare(lambda f, lib, x, w: f.rms_norm(x, (5,), w), arrays((3, 4, 5), (5,)), second=True)
     compare(lambda f, lib, x: f.rms_norm(x, (4, 5), eps=1e-3), arrays((3, 4, 5)))

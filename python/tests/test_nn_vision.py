@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import swiftnet
+import torch
 from nn_parity import arrays, compare, same_error
 
 RESIZE = [
@@ -88,3 +90,29 @@ def test_attention_masks():
         lambda f, lib, q, k, v: f.scaled_dot_product_attention(q, k, v, enable_gqa=True),
         arrays((2, 6, 4, 8), (2, 2, 5, 8), (2, 2, 5, 8)),
     )
+
+
+@pytest.mark.parametrize("layout", [False, True])
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_padding_keeps_what_is_no_number(mode, layout):
+    """An infinite number at the border is repeated, and touches nothing else."""
+    x = np.random.default_rng(0).standard_normal((2, 3, 40, 37)).astype(np.float32)
+    x[0, 1, 0, 0], x[1, 2, -1, -2], x[1, 0, 1, 1] = np.inf, np.nan, -0.0
+    found = []
+    for lib in (swiftnet, torch):
+        image = lib.tensor(x).contiguous(memory_format=lib.channels_last if layout else lib.contiguous_format)
+        image.requires_grad_()
+        y = lib.nn.functional.pad(image, (2, 1, 3, 0), mode=mode)
+        y.backward(lib.ones_like(y) * 0.5)
+        found.append([t.detach().numpy() for t in (y, image.grad)])
+        assert y.is_contiguous(memory_format=lib.channels_last) == layout or lib is torch
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert np.signbit(found[0][0]).sum() == np.signbit(found[1][0]).sum()
+
+
+@pytest.mark.parametrize("size", [(80, 74), (20, 19), (40, 74), (93, 37), (17, 31)])
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "bilinear", "bicubic"])
+def test_interpolation_of_row_major_images(mode, size):
+    x = arrays((2, 3, 40, 37))
+    compare(lambda f, lib, x: f.interpolate(x, size, mode=mode), x, dtype="float64")

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import swiftnet
 import torch
@@ -282,6 +283,31 @@ def test_distances():
     compare(lambda m, p, q: m.cross(p, q), [a, b], ulps=64, sums=True)
     compare(lambda m, p, q: m.linalg.cross(p, q), [a, b], ulps=64, sums=True)
     compare(lambda m, p, q: m.cross(p, q, dim=1), [a[:1], b], ulps=64, sums=True)
+
+
+@pytest.mark.parametrize("mode", ["use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist",
+                                  "donot_use_mm_for_euclid_dist"])  # fmt: skip
+@pytest.mark.parametrize("shapes", [((40, 6), (3, 6)), ((2, 1, 5, 4), (3, 30, 4)), ((3, 2), (4, 2)), ((0, 3), (30, 3))])
+def test_distances_of_many_rows(mode, shapes):
+    inputs = [np.random.default_rng(i).standard_normal(shape) for i, shape in enumerate(shapes)]
+    if shapes[0][0] > 3:
+        # A distance of 0 has the gradient 0.
+        inputs[0][1] = inputs[1][1] = [1, 2, 0, 0, 4, 0]
+    found = []
+    for lib in (swiftnet, torch):
+        x, y = (lib.tensor(i).requires_grad_() for i in inputs)
+        distances = lib.cdist(x, y, compute_mode=mode)
+        weights = lib.tensor(np.random.default_rng(9).standard_normal(tuple(distances.shape)))
+        gradients = lib.autograd.grad((distances * weights).sum(), (x, y))
+        found.append([t.detach().numpy() for t in (distances, *gradients)])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+def test_distances_know_their_modes():
+    x = swiftnet.ones(3, 2)
+    with pytest.raises(ValueError, match="fast is not a valid value for compute_mode"):
+        swiftnet.cdist(x, x, compute_mode="fast")
 
 
 ERRORS = {

@@ -212,3 +212,22 @@ def test_errors(expression, message):
         assert message in str(caught.value)
         kinds.append(caught.type)
     assert kinds[0] is kinds[1]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bfloat16"])
+@pytest.mark.parametrize("largest", [True, False])
+def test_few_of_many(dtype, largest):
+    """Up to 32 of eight times as many are found without sorting; beyond that the way changes, the result does not."""
+    numbers = np.random.default_rng(0).standard_normal((7, 400)) * 50
+    if dtype.startswith("float"):
+        numbers[2, ::9] = np.nan
+        numbers[3, ::7] = np.inf
+    numbers[4] = np.sort(numbers[4])
+    numbers[5] = np.sort(numbers[5])[::-1]
+    x, theirs = (lib.tensor(numbers).to(getattr(lib, dtype)) for lib in (swiftnet, torch))
+    for k in (1, 2, 10, 31, 32, 33, 50, 51, 400):
+        values, places = x.topk(k, 1, largest)
+        expected = theirs.topk(k, 1, largest).values
+        np.testing.assert_array_equal(values.double().numpy(), expected.double().numpy())
+        np.testing.assert_array_equal(x.gather(1, places).double().numpy(), values.double().numpy())
+        assert all(len(set(row)) == k for row in places.tolist())

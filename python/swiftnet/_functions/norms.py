@@ -65,9 +65,9 @@ _CDIST_MODES = {
 def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     """Distances between all rows of x1 [.., P, M] and of x2 [.., R, M], as [.., P, R].
 
-    ``compute_mode`` says whether those with ``p=2`` come from a matrix product, which is much faster and less exact where
-    rows are close to each other: by default if P or R is above 25, else ``"use_mm_for_euclid_dist"`` or
-    ``"donot_use_mm_for_euclid_dist"``.
+    ``compute_mode`` says whether those with ``p=2`` come from a matrix product, which is much faster, and less exact
+    where rows are close to each other: by default if P or R is above 25, always with ``"use_mm_for_euclid_dist"``,
+    never with ``"donot_use_mm_for_euclid_dist"``.
     """
     products = _CDIST_MODES.get(compute_mode)
     if products is None:
