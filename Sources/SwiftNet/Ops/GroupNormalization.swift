@@ -283,7 +283,7 @@ private struct GroupData {
         }
       }
     }
-    var (weightGradient, biasGradient) = ([Double](repeating: 0, count: channels), [Double](repeating: 0, count: channels))
+    var weightGradient = [Double](repeating: 0, count: channels), biasGradient = weightGradient
     for sample in 0..<samples {
       let own = found.of(Double.self) + 2 * sample * channels
       for channel in 0..<channels {
