@@ -6,12 +6,12 @@ import XCTest
 /// Maps along one dimension against plain sums, in each instruction set.
 final class ResamplingTests: XCTestCase {
   private func check<T: BinaryFloatingPoint>(
-    _ kernel: LineMapKernel, inner: Int, _ label: String, tolerance: Double, _: T.Type
+    _ kernel: LineMapKernel, inner: Int, entries: Int?, _ label: String, tolerance: Double, _: T.Type
   ) {
     var random = TestRandom(seed: UInt64(inner + 1))
     let inputs = 7
     // Outputs of no, one and more entries.
-    let counts = [2, 0, 1, 4, 3, 2, 9]
+    let counts = entries.map { [Int](repeating: $0, count: 7) } ?? [2, 0, 1, 4, 3, 2, 9]
     var starts = [0]
     for count in counts { starts.append(starts[starts.count - 1] + count) }
     let places = (0..<starts[counts.count]).map { _ in Int(random.uniform() * Double(inputs)) }
@@ -26,7 +26,7 @@ final class ResamplingTests: XCTestCase {
       ) {
         var map = LineMap(
           source: source, target: target, starts: starts, places: places, weights: weights, inner: inner,
-          outputs: outputs)
+          entries: entries, outputs: outputs)
         kernel(&map)
       }
       run(source, &target, starts, places, weights)
@@ -47,8 +47,11 @@ final class ResamplingTests: XCTestCase {
     for name in CPU.available {
       let kernels = CPU.kernelTable(named: name).resampling
       for inner in [1, 2, 3, 8, 15, 16, 17, 33, 64, 70] {
-        check(kernels.f32, inner: inner, "\(name) float32 of \(inner)", tolerance: 1e-5, Float.self)
-        check(kernels.f64, inner: inner, "\(name) float64 of \(inner)", tolerance: 1e-13, Double.self)
+        for entries in [nil, 0, 1, 2, 3] {
+          let label = "\(inner), entries \(entries.map(String.init) ?? "mixed")"
+          check(kernels.f32, inner: inner, entries: entries, "\(name) float32 of \(label)", tolerance: 1e-5, Float.self)
+          check(kernels.f64, inner: inner, entries: entries, "\(name) float64 of \(label)", tolerance: 1e-13, Double.self)
+        }
       }
     }
   }
