@@ -48,9 +48,9 @@ final class ResamplingTests: XCTestCase {
       let kernels = CPU.kernelTable(named: name).resampling
       for inner in [1, 2, 3, 8, 15, 16, 17, 33, 64, 70] {
         for entries in [nil, 0, 1, 2, 3] {
-          let label = "\(inner), entries \(entries.map(String.init) ?? "mixed")"
-          check(kernels.f32, inner: inner, entries: entries, "\(name) float32 of \(label)", tolerance: 1e-5, Float.self)
-          check(kernels.f64, inner: inner, entries: entries, "\(name) float64 of \(label)", tolerance: 1e-13, Double.self)
+          let label = "\(name), \(inner) numbers, entries \(entries.map(String.init) ?? "mixed")"
+          check(kernels.f32, inner: inner, entries: entries, "float32, \(label)", tolerance: 1e-5, Float.self)
+          check(kernels.f64, inner: inner, entries: entries, "float64, \(label)", tolerance: 1e-13, Double.self)
         }
       }
     }
