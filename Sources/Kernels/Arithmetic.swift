@@ -85,7 +85,8 @@ private func isIrregular(_ b: Doubles, _ quotient: Doubles) -> Bool {
   any(quotient.absolute .>= Doubles(0x1p50)) || any(b.absolute .>= Doubles(.infinity))
 }
 
-@inline(__always)
+/// (These are called, not put in place: there would be a dozen copies for each instruction set.)
+@inline(never)
 private func modulus(_ a: Doubles, _ b: Doubles) -> Doubles {
   let quotient = (a / b).rounded(.towardZero)
   if !isIrregular(b, quotient) { return modulus(a, b, quotient) }
@@ -102,7 +103,7 @@ private func modulus(_ a: Floats, _ b: Floats) -> Floats {
 
 /// The remainder that has the sign of the divisor, from that of truncating division.
 @inline(__always)
-private func floorRemainder<V: FloatVector>(_ modulus: V, _ b: V) -> V {
+private func remainder<V: FloatVector>(_ modulus: V, _ b: V) -> V {
   V.select(V.sign(modulus) * V.sign(b) .< V.zero, modulus + b, modulus)
 }
 
@@ -117,6 +118,11 @@ private func floorDivide<V: FloatVector>(_ a: V, _ b: V, _ modulus: V) -> V {
   result = V.select(exact .== V.zero, V.joinBits(V.zero, quotient.signBits), result)
   return V.select(b .== V.zero, quotient, result)
 }
+
+@inline(never) private func floorDivide(_ a: Floats, _ b: Floats) -> Floats { floorDivide(a, b, modulus(a, b)) }
+@inline(never) private func floorDivide(_ a: Doubles, _ b: Doubles) -> Doubles { floorDivide(a, b, modulus(a, b)) }
+@inline(never) private func floorRemainder(_ a: Floats, _ b: Floats) -> Floats { remainder(modulus(a, b), b) }
+@inline(never) private func floorRemainder(_ a: Doubles, _ b: Doubles) -> Doubles { remainder(modulus(a, b), b) }
 
 extension FloatVector {
   /// 1, -1 or 0.
@@ -181,8 +187,8 @@ func registerArithmetic(_ table: inout ElementwiseKernels) {
   table.binary(.fmin, fmin, fmin)
   table.binary(.fmax, fmax, fmax)
   table.binary(.copysign, copySign, copySign)
-  table.binary(.floorDivide, { floorDivide($0, $1, modulus($0, $1)) }, { floorDivide($0, $1, modulus($0, $1)) })
-  table.binary(.remainder, { floorRemainder(modulus($0, $1), $1) }, { floorRemainder(modulus($0, $1), $1) })
+  table.binary(.floorDivide, floorDivide, floorDivide)
+  table.binary(.remainder, floorRemainder, floorRemainder)
   table.binary(.fmod, modulus, modulus)
   table[.pow, .f32] = ElementwiseKernel { operands, out, n, _ in
     if smallPower(operands, out, n, Floats.self) { return }

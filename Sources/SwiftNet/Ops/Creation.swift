@@ -70,7 +70,6 @@ extension Tensor {
   }
 
   /// Fills a contiguous tensor from a function of the position.
-  @inline(__always)
   private func fillLanes<T>(_ type: T.Type, _ value: (Int) -> T) throws {
     if count == 0 { return }
     let lane: Lane = type == Int64.self ? .i64 : .f64

@@ -276,7 +276,6 @@ struct GridPlan {
   }
 
   /// A coordinate from -1 to 1 as a position among n elements, and its slope.
-  @inline(__always)
   func position<T: GridNumber>(_ g: T, _ n: Int) -> (T, T) {
     let n = T(n)
     if alignCorners { return ((g + 1) / 2 * (n - 1), (n - 1) / 2) }
@@ -284,7 +283,6 @@ struct GridPlan {
   }
 
   /// A position brought inside, and the slope of that.
-  @inline(__always)
   func inside<T: GridNumber>(_ x: T, _ n: Int) -> (T, T) {
     switch padding {
     case .zeros: return (x, 1)
@@ -296,7 +294,6 @@ struct GridPlan {
     }
   }
 
-  @inline(__always)
   private func clipped<T: GridNumber>(_ x: T, _ n: Int) -> (T, T) {
     if !(x > 0) { return (0, 0) }
     let last = T(n - 1)
@@ -318,7 +315,6 @@ struct GridPlan {
 
   /// A coordinate as a position among n elements: the element before it, how far behind that it is, and the position's
   /// slope.
-  @inline(__always)
   func split<T: GridNumber>(_ g: T, _ n: Int) -> (floor: Int, part: T, slope: T) {
     let (x, rate) = position(g, n)
     let (y, rate2) = inside(x, n)
@@ -328,7 +324,6 @@ struct GridPlan {
   }
 
   /// A position that an Int can hold; what is not, lies outside anyhow.
-  @inline(__always)
   func safe<T: GridNumber>(_ x: T) -> T { abs(x) < 1e9 ? x : -100 }
 }
 
@@ -347,6 +342,7 @@ struct GridTaps<T: GridNumber> {
   }
 
   /// `place` holds x, y (and z): the last dimension's coordinate first.
+  @inline(never)
   mutating func find(_ plan: GridPlan, _ place: UnsafePointer<T>) {
     count = 0
     switch plan.mode {
@@ -373,7 +369,6 @@ struct GridTaps<T: GridNumber> {
   }
 
   /// The same as `findLinear` of two dimensions, without loops.
-  @inline(__always)
   private mutating func findInPlane(_ plan: GridPlan, _ place: UnsafePointer<T>) {
     let (height, width) = (plan.size[0], plan.size[1])
     let (x, y) = (plan.split(place[0], width), plan.split(place[1], height))

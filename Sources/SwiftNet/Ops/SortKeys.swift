@@ -62,6 +62,7 @@ func orderedBits(_ value: Double) -> UInt64 {
 func orderedBits(_ value: Int64) -> UInt64 { UInt64(bitPattern: value) ^ (1 << 63) }
 
 /// Sorts keys whose positions ascend: by digits of the value where that pays, which keeps equal values in order.
+@inline(never)
 func sortKeys<Key: SortKey>(_ keys: UnsafeMutableBufferPointer<Key>, scratch: UnsafeMutableBufferPointer<Key>) {
   let n = keys.count
   if n <= 24 {
@@ -125,6 +126,7 @@ private func insertionSort<Key: SortKey>(_ keys: UnsafeMutableBufferPointer<Key>
 }
 
 /// Puts the smallest `count` keys at the front, in order: each key is compared with the last of these, and few get past it.
+@inline(never)
 func takeFewKeys<Key: SortKey>(_ keys: UnsafeMutableBufferPointer<Key>, count: Int) {
   insertionSort(UnsafeMutableBufferPointer(rebasing: keys[..<count]))
   for i in count..<keys.count {
@@ -141,6 +143,7 @@ func takeFewKeys<Key: SortKey>(_ keys: UnsafeMutableBufferPointer<Key>, count: I
 
 /// Moves the smallest `count` keys to the front, in any order (Hoare's selection). The last of them, in sorted
 /// order, is then at `count - 1`.
+@inline(never)
 func selectKeys<Key: SortKey>(_ keys: UnsafeMutableBufferPointer<Key>, count: Int) {
   var low = 0
   var high = keys.count - 1
@@ -191,7 +194,7 @@ struct KeyRows {
   }
 
   /// Fills `keys` with those of one row.
-  @inline(__always)
+  @inline(never)
   func fill<Key: SortKey>(_ keys: UnsafeMutableBufferPointer<Key>, row: Int) {
     let start = row * length
     let flip: UInt64 = descending ? (Key.valueBits == 32 ? 0xffff_ffff : .max) : 0
