@@ -42,7 +42,6 @@ private struct GridRead {
 
 extension GridPlan {
   /// What is read along one axis, for coordinates (N, places).
-  @_semantics("optimize.sil.specialize.generic.never")
   fileprivate func reads<T: GridNumber>(_: T.Type, _ grid: Tensor, _ axis: Int) throws -> [GridRead] {
     let n = size[axis]
     let values = try noGrad { try grid.detach().doubles() }

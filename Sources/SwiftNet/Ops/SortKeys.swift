@@ -247,14 +247,3 @@ protocol KeyRowBody {
   func run<Key: SortKey>(
     _ row: Int, _ keys: UnsafeMutableBufferPointer<Key>, _ scratch: UnsafeMutableBufferPointer<Key>)
 }
-
-/// Work that is rarely asked for, whose loops the compiler does not make anew for each kind of key.
-struct RareKeyRowBody: KeyRowBody {
-  let body: any KeyRowBody
-
-  func run<Key: SortKey>(
-    _ row: Int, _ keys: UnsafeMutableBufferPointer<Key>, _ scratch: UnsafeMutableBufferPointer<Key>
-  ) {
-    body.run(row, keys, scratch)
-  }
-}

@@ -179,7 +179,7 @@ extension Tensor {
     if rank == 0 { return try scalarRanked() }
     try require(shape[d] > 0, .index, "mode(): Expected reduction dim \(d) to have non-zero size.")
     let rows = try KeyRows(self, d)
-    let order = try positions(d, rows, length: 1) { RareKeyRowBody(body: ModeBody(rows: rows, out: $0)) }
+    let order = try positions(d, rows, length: 1) { ModeBody(rows: rows, out: $0) }
     return try ranked("Mode", d, order, keepdim: keepdim)
   }
 }
