@@ -5,6 +5,7 @@ import KernelTypes
 extension Tensor {
   /// Group normalisation of N, C, …: `(x - mean) / √(variance + eps) · weight + bias`, weight and bias by channel. PyTorch:
   /// `torch.nn.functional.group_norm`.
+  @_optimize(size)
   public func groupNorm(_ groups: Int, weight: Tensor? = nil, bias: Tensor? = nil, eps: Double = 1e-5) throws -> Tensor
   {
     try require(rank >= 2, "Expected at least 2 dimensions for input tensor but received \(rank)")
@@ -36,6 +37,7 @@ extension Tensor {
     return try normalizedByGroups(groups, weight, bias, eps)
   }
 
+  @_optimize(size)
   private func normalizedByGroups(_ groups: Int, _ weight: Tensor?, _ bias: Tensor?, _ eps: Double) throws -> Tensor {
     let inputs = [self] + [weight, bias].compactMap { $0 }
     var saved = try Tensor.save([self], forInputs: inputs)
@@ -71,6 +73,7 @@ extension Tensor {
   }
 
   /// Without bias, in differentiable operations.
+  @_optimize(size)
   private func groupNormFormula(_ groups: Int, _ weight: Tensor?, _ eps: Double) throws -> Tensor {
     let flat = try contiguous().reshape([shape[0] * groups, count / (shape[0] * groups)])
     let centred = try flat - flat.mean([1], keepdim: true)
@@ -108,6 +111,7 @@ private struct GroupData {
   /// Two sums of each channel of each sample: sample by sample those of the first kind, then those of the second.
   /// `rows(first element, positions, sample, sums)` adds to those of a sample, `plane(first element, sample, channel, sums)`
   /// to two.
+  @_optimize(size)
   private func sums(
     rows: (Int, Int, Int, UnsafeMutablePointer<Double>) -> Void,
     plane: (Int, Int, Int, UnsafeMutablePointer<Double>) -> Void
@@ -162,6 +166,7 @@ private struct GroupData {
   }
 
   /// Float64 [2, N · G]: mean of each group, and 1 / √(variance + eps).
+  @_optimize(size)
   func statistics(eps: Double) throws -> Tensor {
     let source = try x.pointer()
     // A value of the group itself keeps both sums free of cancellation.
@@ -194,6 +199,7 @@ private struct GroupData {
   }
 
   /// The two sums of a group over its channels, each times what the channel counts.
+  @_optimize(size)
   private func total(_ sums: Scratch, _ index: Int, _ factor: (Int) -> Double) -> (Double, Double) {
     let (sample, group) = index.quotientAndRemainder(dividingBy: groups)
     let sums = sums.of(Double.self) + 2 * sample * channels
@@ -206,6 +212,7 @@ private struct GroupData {
   }
 
   /// `x · factors + summands` is the result; both [N, C, 1, …].
+  @_optimize(size)
   func scale(_ statistics: Tensor, weight: [Double]?, bias: [Double]?) throws -> (factors: Tensor, summands: Tensor) {
     let mean = try statistics.pointer().assumingMemoryBound(to: Double.self), inverse = mean + samples * groups
     var factors = [Double](repeating: 0, count: samples * channels), summands = factors
@@ -223,6 +230,7 @@ private struct GroupData {
 
   /// Those of input, weight and bias, from that of the result in the input's order. With g the sums of the gradient times
   /// the weight over a group, and h those of the same times (x - mean): `dx = (w · dy - g / n) / σ - (x - mean) · h / n / σ³`.
+  @_optimize(size)
   func gradients(
     _ grad: Tensor, _ statistics: Tensor, weight: [Double]?, hasBias: Bool
   ) throws -> [Tensor?] {
