@@ -70,7 +70,7 @@ import KernelTypes
 }
 
 /// The remainder of truncating division, with the sign of `a`. The product of a quotient below 2^50 and the divisor leaves
-/// it exactly, in one rounding; where the quotient was rounded up to the next integer, it has the other sign.
+/// it exactly if there is one rounding; where the quotient was rounded up to the next integer, it has the other sign.
 @inline(__always)
 private func modulus(_ a: Doubles, _ b: Doubles, _ quotient: Doubles) -> Doubles {
   let rest = a.adding(quotient.negated, times: b)
@@ -88,8 +88,10 @@ private func isIrregular(_ b: Doubles, _ quotient: Doubles) -> Bool {
 /// (These are called, not put in place: there would be a dozen copies for each instruction set.)
 @inline(never)
 private func modulus(_ a: Doubles, _ b: Doubles) -> Doubles {
-  let quotient = (a / b).rounded(.towardZero)
-  if !isIrregular(b, quotient) { return modulus(a, b, quotient) }
+  #if SN_FMA || arch(arm64)
+    let quotient = (a / b).rounded(.towardZero)
+    if !isIrregular(b, quotient) { return modulus(a, b, quotient) }
+  #endif
   var result = a
   for i in 0..<8 { result[i] = fmod(a[i], b[i]) }
   return result

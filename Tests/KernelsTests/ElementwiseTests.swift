@@ -150,6 +150,32 @@ final class ElementwiseTests: XCTestCase {
     }
   }
 
+  /// To the last bit and sign, with quotients up to all digits of a number, and for exact multiples of the divisor.
+  func testRemaindersAreExact() throws {
+    func check<T: BinaryFloatingPoint>(_ table: ElementwiseKernels, _ lane: Lane, _ label: String, _: T.Type) throws {
+      var random = TestRandom(seed: 5)
+      for scale in [1, 1e3, 1e8, 1e15, 1e25, 1e-9] as [T] {
+        let b = random.values(67).map { T($0) }
+        let a = random.values(67).enumerated().map { i, x in i % 3 == 0 ? T(i - 30) * b[i] : T(x) * scale }
+        let remainders = zip(a, b).map { $0.truncatingRemainder(dividingBy: $1) }
+        let found: [T] = run(try XCTUnwrap(table[.fmod, lane]), [a, b], 67, Scalars(), mark: 0)
+        let floors: [T] = run(try XCTUnwrap(table[.remainder, lane]), [a, b], 67, Scalars(), mark: 0)
+        for i in 0..<67 {
+          let exact = remainders[i]
+          XCTAssertEqual(found[i], exact, "\(label) fmod \(a[i]), \(b[i])")
+          XCTAssertEqual(found[i].sign, a[i].sign, "\(label) fmod \(a[i]), \(b[i])")
+          let floor = exact != 0 && (exact < 0) != (b[i] < 0) ? exact + b[i] : exact
+          XCTAssertEqual(floors[i], floor, "\(label) remainder \(a[i]), \(b[i])")
+        }
+      }
+    }
+    for name in CPU.available {
+      let table = CPU.kernelTable(named: name).elementwise
+      try check(table, .f32, "\(name) float32", Float.self)
+      try check(table, .f64, "\(name) float64", Double.self)
+    }
+  }
+
   /// Every element type to its lanes and back, next to each other and with gaps.
   func testConversions() throws {
     let numbers: [Double] = (0..<37).map { Double(($0 * 5) % 23) }
