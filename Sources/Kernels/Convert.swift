@@ -44,14 +44,6 @@ extension Double: TruncatingFloat {
   @inline(__always) fileprivate var truncated32: Int32 { sn_int32_of_double(self) }
 }
 
-/// The same by branches, for what is rarely converted: loops of vectors take more room.
-@inline(__always) private func toInt64<T: BinaryFloatingPoint>(_ x: T) -> Int64 {
-  x >= -0x1p63 && x < 0x1p63 ? Int64(x) : .min
-}
-@inline(__always) private func toInt32<T: BinaryFloatingPoint>(_ x: T) -> Int32 {
-  x > -0x1.00000002p31 && x < 0x1p31 ? Int32(x) : .min
-}
-
 extension Float: Element {
   @inline(__always) var asFloat: Float { self }
   @inline(__always) var asDouble: Double { Double(self) }
@@ -83,7 +75,7 @@ struct Half: Element {
     return Float(bitPattern: sign | (magnitude >= 0x0f80_0000 ? special : finite))
   }
   @inline(__always) var asDouble: Double { Double(asFloat) }
-  @inline(__always) var asInt64: Int64 { toInt64(asFloat) }
+  @inline(__always) var asInt64: Int64 { asFloat.truncated64 }
 
   /// To nearest, ties to even. Results below the normal range come from an addition of 0.5, whose rounding
   /// drops exactly the bits that a subnormal half does not have.
@@ -104,7 +96,7 @@ struct Half: Element {
 
 extension BrainFloat: Element {
   @inline(__always) var asDouble: Double { Double(asFloat) }
-  @inline(__always) var asInt64: Int64 { toInt64(asFloat) }
+  @inline(__always) var asInt64: Int64 { asFloat.truncated64 }
   @inline(__always) init(lane: Double) { self.init(lane: Float(lane)) }
   @inline(__always) init(lane: Int64) { self.init(lane: Float(lane)) }
 }
@@ -131,20 +123,12 @@ extension IntegerElement {
   @inline(__always) var asDouble: Double { Double(self) }
   @inline(__always) var asInt64: Int64 { Int64(truncatingIfNeeded: self) }
   @inline(__always) init(lane: Float) {
-    switch (Self.isThroughInt32, Self.bitWidth) {
-    case (true, 32): self = Self(truncatingIfNeeded: lane.truncated32)
-    case (true, _): self = Self(truncatingIfNeeded: toInt32(lane))
-    case (false, 64): self = Self(truncatingIfNeeded: lane.truncated64)
-    default: self = Self(truncatingIfNeeded: toInt64(lane))
-    }
+    self =
+      Self.isThroughInt32 ? Self(truncatingIfNeeded: lane.truncated32) : Self(truncatingIfNeeded: lane.truncated64)
   }
   @inline(__always) init(lane: Double) {
-    switch (Self.isThroughInt32, Self.bitWidth) {
-    case (true, 32): self = Self(truncatingIfNeeded: lane.truncated32)
-    case (true, _): self = Self(truncatingIfNeeded: toInt32(lane))
-    case (false, 64): self = Self(truncatingIfNeeded: lane.truncated64)
-    default: self = Self(truncatingIfNeeded: toInt64(lane))
-    }
+    self =
+      Self.isThroughInt32 ? Self(truncatingIfNeeded: lane.truncated32) : Self(truncatingIfNeeded: lane.truncated64)
   }
   @inline(__always) init(lane: Int64) { self = Self(truncatingIfNeeded: lane) }
 }

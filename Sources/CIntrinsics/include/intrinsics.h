@@ -73,7 +73,7 @@ static inline void sn_prefetch_write(const void *p) {
 #endif
 }
 
-/// Copies fewer bytes than a vector has, in two pieces that may overlap.
+/// Copies an even number of bytes, fewer than a vector has, in two pieces that may overlap.
 static inline void sn_copy_part(void *to, const void *from, size_t bytes) {
   char *t = (char *)to;
   const char *f = (const char *)from;

@@ -265,7 +265,9 @@ extension Tensor {
         "Expected more than 1 spatial element when training, got input size \(Shape.size(shape))")
     }
     let (samples, channels) = (shape[0], shape[1])
-    if useInputStatistics, runningMean == nil, runningVariance == nil, channels > 0 {
+    if useInputStatistics, runningMean == nil, runningVariance == nil, channels > 0, dtype.isFloatingPoint,
+      [weight, bias].allSatisfy({ $0?.shape ?? [channels] == [channels] })
+    {
       return try groupNorm(channels, weight: weight, bias: bias, eps: eps)
     }
     func repeated(_ tensor: Tensor?) throws -> Tensor? {

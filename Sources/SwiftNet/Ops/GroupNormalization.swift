@@ -5,7 +5,6 @@ import KernelTypes
 extension Tensor {
   /// Group normalisation of N, C, …: `(x - mean) / √(variance + eps) · weight + bias`, weight and bias by channel. PyTorch:
   /// `torch.nn.functional.group_norm`.
-  @_optimize(size)
   public func groupNorm(_ groups: Int, weight: Tensor? = nil, bias: Tensor? = nil, eps: Double = 1e-5) throws -> Tensor
   {
     try require(rank >= 2, "Expected at least 2 dimensions for input tensor but received \(rank)")
@@ -30,14 +29,12 @@ extension Tensor {
       return try wide.to(dtype)
     }
     if count == 0 { return try self * 1.0 }
-    if let other = [weight, bias].compactMap({ $0 }).first(where: { $0.dtype != dtype }) {
-      throw SwiftNetError.runtime(
-        "expected scalar type \(dtype.scalarTypeName) but found \(other.dtype.scalarTypeName)")
-    }
+    try require(
+      [weight, bias].allSatisfy { $0?.dtype ?? dtype == dtype },
+      "mixed dtype (CPU): expect parameter to have scalar type of \(dtype.scalarTypeName)")
     return try normalizedByGroups(groups, weight, bias, eps)
   }
 
-  @_optimize(size)
   private func normalizedByGroups(_ groups: Int, _ weight: Tensor?, _ bias: Tensor?, _ eps: Double) throws -> Tensor {
     let inputs = [self] + [weight, bias].compactMap { $0 }
     var saved = try Tensor.save([self], forInputs: inputs)
@@ -73,7 +70,6 @@ extension Tensor {
   }
 
   /// Without bias, in differentiable operations.
-  @_optimize(size)
   private func groupNormFormula(_ groups: Int, _ weight: Tensor?, _ eps: Double) throws -> Tensor {
     let flat = try contiguous().reshape([shape[0] * groups, count / (shape[0] * groups)])
     let centred = try flat - flat.mean([1], keepdim: true)
@@ -83,13 +79,13 @@ extension Tensor {
   }
 }
 
-/// A batch whose channels are normalised in groups. Numbers of a sample and channel, or of a sample and group, lie in the
-/// order of samples.
+/// A batch whose channels are normalised in groups. The channels of all samples are counted through, N · C of them, so that
+/// a group is `groupSize` neighbours; numbers of channels lie in that order.
 private struct GroupData {
   private let x: Tensor
   private let samples: Int
   private let channels: Int
-  private let groups: Int
+  private let groupSize: Int
   /// Of a sample.
   private let positions: Int
   /// Whether the channels of a position are adjacent.
@@ -97,129 +93,101 @@ private struct GroupData {
 
   init(_ x: Tensor, _ layout: ChannelLayout, _ groups: Int) {
     self.x = x
-    self.groups = groups
     (samples, channels, isRows) = (x.shape[0], x.shape[1], layout.isRows)
+    groupSize = channels / groups
     positions = x.count / (samples * channels)
   }
 
   private var lane: Int { x.dtype.lane.rawValue }
   private var size: Int { x.dtype.size }
-  private var groupSize: Int { channels / groups }
+  private var count: Int { samples * channels }
   /// Elements of a group.
   private var elements: Double { Double(groupSize * positions) }
+  private var planes: ChannelSums {
+    ChannelSums(layout: .planes(samples: 1, channels: count, positions: positions))
+  }
+  /// Positions of a chunk of rows.
+  private var grain: Int { max(64, 16384 / channels) }
 
-  /// Two sums of each channel of each sample: sample by sample those of the first kind, then those of the second.
-  /// `rows(first element, positions, sample, sums)` adds to those of a sample, `plane(first element, sample, channel, sums)`
-  /// to two.
-  @_optimize(size)
-  private func sums(
-    rows: (Int, Int, Int, UnsafeMutablePointer<Double>) -> Void,
-    plane: (Int, Int, Int, UnsafeMutablePointer<Double>) -> Void
-  ) throws -> Scratch {
-    let width = 2 * channels
-    let memory = try Scratch(bytes: 8 * samples * width)
-    let totals = memory.of(Double.self)
-    guard isRows else {
-      let pairs = try Scratch(bytes: 8 * samples * width)
-      let found = pairs.of(Double.self)
-      parallelFor(samples * channels, grain: max(1, 16384 / positions)) { first, last in
-        for index in first..<last {
-          let (sample, channel) = (index / channels, index % channels)
-          let own = found + 2 * index
-          own.update(repeating: 0, count: 2)
-          plane(index * positions, sample, channel, own)
-          totals[sample * width + channel] = own[0]
-          totals[sample * width + channels + channel] = own[1]
-        }
-      }
-      withExtendedLifetime(pairs) {}
-      return memory
-    }
-    let grain = max(64, 16384 / channels)
-    let parts = (positions + grain - 1) / grain
-    let pieces = try Scratch(bytes: 8 * samples * parts * width)
-    let partial = pieces.of(Double.self)
-    parallelFor(samples * parts, grain: max(1, grain / positions)) { first, last in
+  /// Calls `body(task, first channel, first element, positions)` for chunks of rows, none of which has two samples.
+  private func forEachChunk(_ body: (Int, Int, Int, Int) -> Void) {
+    let chunks = (positions + grain - 1) / grain
+    parallelFor(samples * chunks, grain: max(1, grain / positions)) { first, last in
       for task in first..<last {
-        let (sample, start) = (task / parts, task % parts * grain)
-        let own = partial + task * width
-        own.update(repeating: 0, count: width)
-        rows((sample * positions + start) * channels, min(grain, positions - start), sample, own)
+        let (sample, start) = (task / chunks, task % chunks * grain)
+        body(task, sample * channels, (sample * positions + start) * channels, min(grain, positions - start))
       }
     }
-    parallelFor(samples, grain: max(1, 16384 / (parts * width))) { first, last in
-      for sample in first..<last {
-        kernels.norm.joinSums(
-          partial + sample * parts * width, MatrixShape(rows: parts, columns: width), totals + sample * width, width)
-      }
+  }
+
+  /// Two sums of each channel, those of the first kind before the others. `rows(first channel, first element, positions,
+  /// sums)` adds to those of a sample, `plane(channel, first element, sums)` to two.
+  private func sums(
+    rows: (Int, Int, Int, UnsafeMutablePointer<Double>) -> Void, plane: (Int, Int, UnsafeMutablePointer<Double>) -> Void
+  ) throws -> Scratch {
+    let result = try Scratch(bytes: 16 * count)
+    let totals = result.of(Double.self)
+    if !isRows {
+      try planes.run(into: totals, rows: { _, _, _ in }, plane: plane)
+      return result
+    }
+    let shape = MatrixShape(rows: (positions + grain - 1) / grain, columns: 2 * channels)
+    let pieces = try Scratch(bytes: 8 * samples * shape.rows * shape.columns)
+    let partial = pieces.of(Double.self)
+    forEachChunk { task, channel, at, n in
+      let own = partial + task * shape.columns
+      own.update(repeating: 0, count: shape.columns)
+      rows(channel, at, n, own)
+    }
+    for sample in 0..<samples {
+      let from = partial + sample * shape.rows * shape.columns, to = totals + sample * channels
+      kernels.norm.joinSums(from, shape, to, channels)
+      kernels.norm.joinSums(from + channels, shape, to + count, channels)
     }
     withExtendedLifetime(pieces) {}
-    return memory
-  }
-
-  /// Numbers of groups, each for all channels of its group.
-  private func byChannel(_ values: UnsafePointer<Double>) throws -> Scratch {
-    let result = try Scratch(bytes: 8 * samples * channels)
-    let target = result.of(Double.self)
-    for index in 0..<samples * channels { target[index] = values[index / groupSize] }
     return result
   }
 
-  /// Float64 [2, N · G]: mean of each group, and 1 / √(variance + eps).
-  @_optimize(size)
+  /// Float64 [2, N · C]: mean of each channel's group, and 1 / √(variance + eps).
   func statistics(eps: Double) throws -> Tensor {
     let source = try x.pointer()
-    // A value of the group itself keeps both sums free of cancellation.
-    let first = try Scratch(bytes: 8 * samples * groups)
+    let result = try Tensor(empty: [2, count], dtype: .float64)
+    let mean = try result.mutablePointer().assumingMemoryBound(to: Double.self), inverse = mean + count
+    // A value of the group itself keeps both sums free of cancellation: the first one of its first channel.
     for sample in 0..<samples {
       ChannelStatistics.pivots(
-        source + sample * channels * positions * size, x.dtype, stride: groupSize * (isRows ? 1 : positions), groups,
-        to: first.of(Double.self) + sample * groups)
+        source + sample * channels * positions * size, x.dtype, stride: isRows ? 1 : positions, channels,
+        to: mean + sample * channels)
     }
-    let spread = try byChannel(first.of(Double.self))
-    let pivots = spread.of(Double.self)
+    for channel in 0..<count { mean[channel] = mean[channel - channel % groupSize] }
     let (rows, plane) = (kernels.norm.statisticsRows[lane], kernels.norm.statisticsPlane[lane])
-    let found = try sums(
-      rows: { at, n, sample, out in
-        rows(source + at * size, pivots + sample * channels, out, MatrixShape(rows: n, columns: channels))
+    let memory = try sums(
+      rows: { channel, at, n, out in
+        rows(source + at * size, mean + channel, out, MatrixShape(rows: n, columns: channels))
       },
-      plane: { at, sample, channel, out in
-        plane(source + at * size, positions, pivots[sample * channels + channel], out)
-      })
-    let result = try Tensor(empty: [2, samples * groups], dtype: .float64)
-    let mean = try result.mutablePointer().assumingMemoryBound(to: Double.self), inverse = mean + samples * groups
-    for index in 0..<samples * groups {
-      let (sum, squares) = total(found, index) { _ in 1 }
-      let offset = sum / elements
-      mean[index] = first.of(Double.self)[index] + offset
-      inverse[index] = 1 / (max(0, squares / elements - offset * offset) + eps).squareRoot()
+      plane: { channel, at, out in plane(source + at * size, positions, mean[channel], out) })
+    let found = memory.of(Double.self)
+    for first in stride(from: 0, to: count, by: groupSize) {
+      var (sum, squares) = (0.0, 0.0)
+      for channel in first..<first + groupSize {
+        sum += found[channel]
+        squares += found[count + channel]
+      }
+      let offset = sum / elements, variance = max(0, squares / elements - offset * offset)
+      (mean + first).update(repeating: mean[first] + offset, count: groupSize)
+      (inverse + first).update(repeating: 1 / (variance + eps).squareRoot(), count: groupSize)
     }
-    withExtendedLifetime((first, spread, found)) {}
+    withExtendedLifetime(memory) {}
     return result
-  }
-
-  /// The two sums of a group over its channels, each times what the channel counts.
-  @_optimize(size)
-  private func total(_ sums: Scratch, _ index: Int, _ factor: (Int) -> Double) -> (Double, Double) {
-    let (sample, group) = index.quotientAndRemainder(dividingBy: groups)
-    let sums = sums.of(Double.self) + 2 * sample * channels
-    var (first, second) = (0.0, 0.0)
-    for channel in group * groupSize..<(group + 1) * groupSize {
-      first += factor(channel) * sums[channel]
-      second += factor(channel) * sums[channels + channel]
-    }
-    return (first, second)
   }
 
   /// `x · factors + summands` is the result; both [N, C, 1, …].
-  @_optimize(size)
   func scale(_ statistics: Tensor, weight: [Double]?, bias: [Double]?) throws -> (factors: Tensor, summands: Tensor) {
-    let mean = try statistics.pointer().assumingMemoryBound(to: Double.self), inverse = mean + samples * groups
-    var factors = [Double](repeating: 0, count: samples * channels), summands = factors
-    for index in factors.indices {
-      let (channel, group) = (index % channels, index / groupSize)
-      factors[index] = inverse[group] * (weight?[channel] ?? 1)
-      summands[index] = (bias?[channel] ?? 0) - mean[group] * factors[index]
+    let mean = try statistics.pointer().assumingMemoryBound(to: Double.self), inverse = mean + count
+    var factors = [Double](repeating: 0, count: count), summands = factors
+    for channel in 0..<count {
+      factors[channel] = inverse[channel] * (weight?[channel % channels] ?? 1)
+      summands[channel] = (bias?[channel % channels] ?? 0) - mean[channel] * factors[channel]
     }
     let shape = [samples, channels] + [Int](repeating: 1, count: x.rank - 2)
     withExtendedLifetime(statistics) {}
@@ -230,79 +198,62 @@ private struct GroupData {
 
   /// Those of input, weight and bias, from that of the result in the input's order. With g the sums of the gradient times
   /// the weight over a group, and h those of the same times (x - mean): `dx = (w · dy - g / n) / σ - (x - mean) · h / n / σ³`.
-  @_optimize(size)
-  func gradients(
-    _ grad: Tensor, _ statistics: Tensor, weight: [Double]?, hasBias: Bool
-  ) throws -> [Tensor?] {
+  func gradients(_ grad: Tensor, _ statistics: Tensor, weight: [Double]?, hasBias: Bool) throws -> [Tensor?] {
     let (source, from) = (try x.pointer(), try grad.pointer())
-    let mean = try statistics.pointer().assumingMemoryBound(to: Double.self), inverse = mean + samples * groups
-    let spread = try byChannel(mean)
-    let means = spread.of(Double.self)
+    let mean = try statistics.pointer().assumingMemoryBound(to: Double.self), inverse = mean + count
     let (sumRows, sumPlane) = (kernels.norm.gradientSumsRows[lane], kernels.norm.gradientSumsPlane[lane])
-    let found = try sums(
-      rows: { at, n, sample, out in
+    let memory = try sums(
+      rows: { channel, at, n, out in
         sumRows(
-          from + at * size, source + at * size, means + sample * channels, NormMask(), out,
+          from + at * size, source + at * size, mean + channel, NormMask(), out,
           MatrixShape(rows: n, columns: channels))
       },
-      plane: { at, sample, channel, out in
-        sumPlane(from + at * size, source + at * size, means[sample * channels + channel], NormMask(), out, positions)
+      plane: { channel, at, out in
+        sumPlane(from + at * size, source + at * size, mean[channel], NormMask(), out, positions)
       })
-    // Of each sample, one after the other: mean, a, b and k of all channels.
-    var coefficients = [Double](repeating: 0, count: 4 * samples * channels)
-    for index in 0..<samples * groups {
-      let (g, h) = total(found, index) { weight?[$0] ?? 1 }
-      let (sample, group) = index.quotientAndRemainder(dividingBy: groups)
-      let scale = inverse[index]
-      for channel in group * groupSize..<(group + 1) * groupSize {
-        let place = 4 * sample * channels + channel
-        coefficients[place] = mean[index]
-        coefficients[place + channels] = scale * (weight?[channel] ?? 1)
-        coefficients[place + 2 * channels] = -scale * scale * scale * h / elements
-        coefficients[place + 3 * channels] = -scale * g / elements
+    let found = memory.of(Double.self)
+    // Mean, a, b and k of all channels, one after the other.
+    var coefficients = [Double](repeating: 0, count: 4 * count)
+    var (dw, db) = ([Double](repeating: 0, count: channels), [Double](repeating: 0, count: channels))
+    for first in stride(from: 0, to: count, by: groupSize) {
+      var (g, h) = (0.0, 0.0)
+      for channel in first..<first + groupSize {
+        let factor = weight?[channel % channels] ?? 1
+        g += factor * found[channel]
+        h += factor * found[count + channel]
+      }
+      for channel in first..<first + groupSize {
+        let (scale, place) = (inverse[channel], channel % channels)
+        coefficients[channel] = mean[channel]
+        coefficients[count + channel] = scale * (weight?[place] ?? 1)
+        coefficients[2 * count + channel] = -scale * scale * scale * h / elements
+        coefficients[3 * count + channel] = -scale * g / elements
+        dw[place] += found[count + channel] * scale
+        db[place] += found[channel]
       }
     }
     let numbers = try Tensor.of(coefficients, dtype: x.dtype)
-    let start = try numbers.pointer()
-    func part(_ sample: Int, _ channel: Int) -> NormGradientCoefficients {
-      let first = start + (4 * sample * channels + channel) * size, step = channels * size
+    let start = try numbers.pointer(), step = count * size
+    func part(_ channel: Int) -> NormGradientCoefficients {
+      let first = start + channel * size
       return NormGradientCoefficients(mean: first, a: first + step, b: first + 2 * step, k: first + 3 * step)
     }
     let dx = try Tensor(empty: x.shape, dtype: x.dtype, strides: x.strides)
     let target = try dx.mutablePointer()
-    let (rows, plane) = (kernels.norm.gradientRows[lane], kernels.norm.gradientPlane[lane])
-    let lines = isRows ? positions : channels, columns = isRows ? channels : positions
-    let grain = max(1, 16384 / columns)
-    let parts = (lines + grain - 1) / grain
-    parallelFor(samples * parts, grain: max(1, grain / lines)) { first, last in
-      for task in first..<last {
-        let (sample, start) = (task / parts, task % parts * grain)
-        let end = min(start + grain, lines)
-        func run(_ kernel: NormGradientKernel, _ line: Int, _ count: Int, channel: Int) {
-          let at = (sample * lines + line) * columns * size
-          kernel(
-            from + at, source + at, NormMask(), target + at, part(sample, channel),
-            MatrixShape(rows: count, columns: columns))
-        }
-        if isRows {
-          run(rows, start, end - start, channel: 0)
-        } else {
-          for channel in start..<end { run(plane, channel, 1, channel: channel) }
-        }
-      }
+    func run(_ kernel: NormGradientKernel, _ channel: Int, _ at: Int, _ shape: MatrixShape) {
+      kernel(from + at * size, source + at * size, NormMask(), target + at * size, part(channel), shape)
     }
-    var weightGradient = [Double](repeating: 0, count: channels), biasGradient = weightGradient
-    for sample in 0..<samples {
-      let own = found.of(Double.self) + 2 * sample * channels
-      for channel in 0..<channels {
-        biasGradient[channel] += own[channel]
-        weightGradient[channel] += own[channels + channel] * inverse[sample * groups + channel / groupSize]
-      }
+    if isRows {
+      let kernel = kernels.norm.gradientRows[lane]
+      forEachChunk { _, channel, at, n in run(kernel, channel, at, MatrixShape(rows: n, columns: channels)) }
+    } else {
+      let kernel = kernels.norm.gradientPlane[lane]
+      planes.forEach(rows: { _, _ in }) { run(kernel, $0, $1, MatrixShape(rows: 1, columns: positions)) }
     }
-    withExtendedLifetime((spread, found, numbers, statistics, grad)) {}
+    withExtendedLifetime((memory, numbers, statistics, grad)) {}
     var results: [Tensor?] = [dx]
-    if weight != nil { results.append(try Tensor.of(weightGradient, dtype: x.dtype)) }
-    if hasBias { results.append(try Tensor.of(biasGradient, dtype: x.dtype)) }
+    if weight != nil { results.append(try Tensor.of(dw, dtype: x.dtype)) }
+    if hasBias { results.append(try Tensor.of(db, dtype: x.dtype)) }
     return results
   }
 }

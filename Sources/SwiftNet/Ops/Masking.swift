@@ -1,7 +1,6 @@
 /// Masks: where elements are nonzero, and reading and writing there.
 extension Tensor {
   /// The index along each dimension of every nonzero element, row-major.
-  @_optimize(size)
   func nonzeroColumns() throws -> [Tensor] {
     let mask = try noGrad { try to(.bool).contiguous() }
     let flags = try mask.pointer().assumingMemoryBound(to: UInt8.self)

@@ -143,7 +143,6 @@ extension Tensor {
   ///
   /// - Parameter usesProducts: whether Euclidean distances come from a matrix product, √(‖a‖² + ‖b‖² - 2 a·b): much faster,
   ///   and less exact for rows that are close to each other. By default where there are more than 25 rows, as in PyTorch.
-  @_optimize(size)
   public func cdist(_ other: Tensor, _ p: Double = 2, usesProducts: Bool? = nil) throws -> Tensor {
     let wide = try autocast(.float32, [self, other]) { try $0[0].cdist($0[1], p, usesProducts: usesProducts) }
     if let wide { return wide }
@@ -167,7 +166,6 @@ extension Tensor {
     return try (unsqueeze(-2) - other.unsqueeze(-3)).vectorNorm(p, [-1])
   }
 
-  @_optimize(size)
   private func euclideanDistances(_ other: Tensor) throws -> Tensor {
     let out = try noGrad {
       let (a, b) = (try (self * self).sum([-1], keepdim: true), try (other * other).sum([-1]).unsqueeze(-2))

@@ -94,7 +94,6 @@ extension Tensor {
   }
 
   /// For N, C, …
-  @_optimize(size)
   private func mapped(_ mode: PaddingMode, _ pairs: [(before: Int, after: Int)]) throws -> Tensor {
     let maps = shape.indices.map { d -> SparseRows? in
       guard pairs[d] != (0, 0) else { return nil }
@@ -108,7 +107,6 @@ extension Tensor {
   }
 
   /// For elements of any type.
-  @_optimize(size)
   private func selected(_ mode: PaddingMode, _ pairs: [(before: Int, after: Int)]) throws -> Tensor {
     // What selects planes makes row-major tensors: channels that vary fastest are to stay so.
     let channelsLast = rank >= 4 && Shape.suggestsChannelsLast(shape, strides)

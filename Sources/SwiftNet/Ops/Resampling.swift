@@ -61,37 +61,33 @@ extension Tensor {
       empty: shape, dtype: dtype, strides: channelsLast ? Shape.channelsLastStrides(shape) : nil)
     /// Adjacent numbers of a place of a dimension.
     func inner(_ d: Int) -> Int { self.shape[(d + 1)...].reduce(1, *) * (channelsLast ? self.shape[1] : 1) }
-    func run<T: BinaryFloatingPoint>(_: T.Type, _ kernel: @escaping LineMapKernel) throws {
-      let source = try x.pointer().assumingMemoryBound(to: T.self)
-      let target = try out.mutablePointer().assumingMemoryBound(to: T.self)
-      let first = LineMapper<T>(rows, inner: inner(d), kernel)
-      let second = columns.map { LineMapper<T>($0, inner: inner(d + 1), kernel) }
+    if out.count > 0 {
+      let (source, target, size) = (try x.pointer(), try out.mutablePointer(), dtype.size)
+      let first = LineMapper(rows, inner: inner(d), dtype)
+      let second = columns.map { LineMapper($0, inner: inner(d + 1), dtype) }
       defer {
         first.deallocate()
         second?.deallocate()
       }
       let lineSize = second.map { $0.inner * $0.outputSize } ?? first.inner
       parallelFor(out.count / lineSize, grain: max(1, 8192 / max(lineSize, first.inner))) { start, end in
-        withUnsafeTemporaryAllocation(of: T.self, capacity: second == nil ? 1 : first.inner) { room in
+        let room = second == nil ? 1 : first.inner * size
+        withUnsafeTemporaryAllocation(byteCount: room, alignment: MemoryPool.alignment) { room in
           let middle = room.baseAddress.unsafelyUnwrapped
           for line in start..<end {
             let (outer, o) = (line / first.outputSize, line % first.outputSize)
-            let image = source + outer * first.inputSize * first.inner
-            let place = target + line * lineSize
+            let image = source + outer * first.inputSize * first.inner * size
+            let place = target + line * lineSize * size
             guard let second else {
               first.run(image, o..<o + 1, to: place)
               continue
             }
             let same = first.line(o, of: image)
             if same == nil { first.run(image, o..<o + 1, to: middle) }
-            second.run(same ?? UnsafePointer(middle), 0..<second.outputSize, to: place)
+            second.run(same ?? UnsafeRawPointer(middle), 0..<second.outputSize, to: place)
           }
         }
       }
-    }
-    if out.count > 0 {
-      let kernels = kernels.resampling
-      if dtype == .float64 { try run(Double.self, kernels.f64) } else { try run(Float.self, kernels.f32) }
     }
     return try out.recorded(name, self) {
       [try $0.grad.mapped(rows.transposed(), then: columns?.transposed(), along: d, name: name)]
@@ -101,46 +97,60 @@ extension Tensor {
 
 /// A map with coefficients of a type, for the kernel. Nothing in it counts references, which the threads would do to one line
 /// of the cache; so it ends by `deallocate`.
-private struct LineMapper<T: BinaryFloatingPoint> {
+private struct LineMapper {
   let inner: Int
   let inputSize: Int
   let outputSize: Int
   private let starts: UnsafeMutablePointer<Int>
   private let places: UnsafeMutablePointer<Int>
-  private let weights: UnsafeMutablePointer<T>
+  private let weights: UnsafeMutableRawPointer
+  /// The place that an output is nothing but a copy of, or -1.
+  private let copied: UnsafeMutablePointer<Int>
   private let entries: Int?
+  private let size: Int
   private let kernel: LineMapKernel
 
-  init(_ rows: SparseRows, inner: Int, _ kernel: @escaping LineMapKernel) {
+  init(_ rows: SparseRows, inner: Int, _ dtype: DType) {
     self.inner = inner
-    self.kernel = kernel
+    kernel = dtype == .float64 ? kernels.resampling.f64 : kernels.resampling.f32
+    size = dtype.size
     inputSize = rows.inputSize
     outputSize = rows.outputSize
     starts = .allocate(capacity: rows.starts.count)
     starts.initialize(from: rows.starts, count: rows.starts.count)
     places = .allocate(capacity: rows.places.count)
     places.initialize(from: rows.places, count: rows.places.count)
-    weights = .allocate(capacity: rows.weights.count)
-    for (i, weight) in rows.weights.enumerated() { (weights + i).initialize(to: T(weight)) }
-    let first = rows.outputSize > 0 ? rows.starts[1] - rows.starts[0] : 0
-    let isUniform = (0..<rows.outputSize).allSatisfy { rows.starts[$0 + 1] - rows.starts[$0] == first }
-    entries = isUniform ? first : nil
+    weights = .allocate(byteCount: rows.weights.count * size, alignment: MemoryPool.alignment)
+    for (i, weight) in rows.weights.enumerated() {
+      if dtype == .float64 {
+        weights.storeBytes(of: weight, toByteOffset: 8 * i, as: Double.self)
+      } else {
+        weights.storeBytes(of: Float(weight), toByteOffset: 4 * i, as: Float.self)
+      }
+    }
+    let counts = (0..<rows.outputSize).map { rows.starts[$0 + 1] - rows.starts[$0] }
+    entries = counts.allSatisfy { $0 == counts[0] } ? counts.first : nil
+    copied = .allocate(capacity: rows.outputSize)
+    for (output, count) in counts.enumerated() {
+      let entry = rows.starts[output]
+      (copied + output).initialize(to: count == 1 && rows.weights[entry] == 1 ? rows.places[entry] : -1)
+    }
   }
 
   func deallocate() {
     starts.deallocate()
     places.deallocate()
     weights.deallocate()
+    copied.deallocate()
   }
 
-  /// The line of an image that an output is nothing but a copy of, if there is one.
-  func line(_ output: Int, of image: UnsafePointer<T>) -> UnsafePointer<T>? {
-    let entry = starts[output]
-    return starts[output + 1] == entry + 1 && weights[entry] == 1 ? image + places[entry] * inner : nil
+  /// The line of an image that an output is a copy of, if there is one.
+  func line(_ output: Int, of image: UnsafeRawPointer) -> UnsafeRawPointer? {
+    copied[output] < 0 ? nil : image + copied[output] * inner * size
   }
 
   /// Some outputs of the map of a line, from the first number of its first place on.
-  func run(_ source: UnsafePointer<T>, _ outputs: Range<Int>, to target: UnsafeMutablePointer<T>) {
+  func run(_ source: UnsafeRawPointer, _ outputs: Range<Int>, to target: UnsafeMutableRawPointer) {
     var map = LineMap(
       source: source, target: target, starts: starts, places: places, weights: weights, inner: inner, entries: entries,
       outputs: outputs)

@@ -44,14 +44,12 @@ final class PendingChain {
   deinit { for step in steps { step.result.memory.endTaking(step.recipe) } }
 
   /// What the reader of the chain reads: the result of a step if the tensor waits for one, or else complete.
-  @_optimize(size)
   func source(_ tensor: Tensor) throws -> Source {
     let source = try find(tensor)
     if case .step(let place) = source { steps[place].last = .max }
     return source
   }
 
-  @_optimize(size)
   private func find(_ tensor: Tensor) throws -> Source {
     if let place = places[ObjectIdentifier(tensor.memory)], steps[place].recipe.isAll(tensor) {
       steps[place].reads += 1
@@ -64,7 +62,6 @@ final class PendingChain {
 
   /// A new step, behind those that it reads; nil if the tensor does not wait for one. Until the chain ends, nobody changes
   /// what it reads.
-  @_optimize(size)
   private func take(_ tensor: Tensor) throws -> Source? {
     guard images > 1, tensor.rank > 2, tensor.shape[0] == images, let recipe = tensor.memory.beginTaking() else {
       return nil
@@ -95,7 +92,6 @@ final class PendingChain {
   }
 
   /// Calls `body` with some images at a time, and with what gives these images of a source.
-  @_optimize(size)
   func run(_ parts: ImageParts, _ body: (Range<Int>, (Source) throws -> Tensor) throws -> Void) throws {
     let wholes = try steps.map { step in
       step.result.isRead(atMost: step.reads)
@@ -185,7 +181,6 @@ extension PendingConvolution {
 extension ElementwiseProgram {
   /// Where leaves are convolutions or poolings that wait: computes these, and the program, some images at a time. False if
   /// there are none.
-  @_optimize(size)
   func runByImages(into output: Tensor) throws -> Bool {
     guard output.rank > 2, leaves.contains(where: { $0.waits(output.shape) }) else { return false }
     let images = output.shape[0]
@@ -235,7 +230,6 @@ struct ImageParts {
 
   /// Each thread takes parts of its own, so that none waits for another between the steps; on the last parts, fewer than
   /// there are threads, all work together.
-  @_optimize(size)
   func forEach(_ body: (Range<Int>) throws -> Void) throws {
     func part(_ index: Int) -> Range<Int> { index * atOnce..<min((index + 1) * atOnce, images) }
     let threads = ThreadPool.shared.threadCount
