@@ -13,15 +13,19 @@ def main():
     result = json.loads(Path(sys.argv[1]).read_text())
     versions = result["versions"]
     peaks = [row["peak"] / 1e9 for row in result["rows"] if row["peak"]]
+    share = (
+        f"The share of the float32 multiply-add peak is that of the peak measured in turns with the row "
+        f"({min(peaks):.0f} to {max(peaks):.0f} GFLOP/s). "
+        if peaks
+        else ""
+    )
     print("# Benchmark\n")
     print(
         f"What `make bench` gave on {sys.argv[2]}: swiftnet "
         f"{versions['swiftnet']} and PyTorch {versions['torch']}, {versions['threads']} threads each, in one process "
         f"and in turns, medians, each library in the fastest of its settings (row-major or channels last, for losses "
-        f"and networks also torch.compile; evaluation beside OpenVINO as well). The share of the float32 multiply-add "
-        f"peak is that of the peak measured in turns with the row ({min(peaks):.0f} to {max(peaks):.0f} GFLOP/s). A "
-        f"ratio says how many times faster swiftnet is, for memory how many times less it needs; where it is below 1 "
-        f"the other is faster.\n"
+        f"and networks also torch.compile; evaluation beside OpenVINO as well). {share}A ratio says how many times "
+        f"faster swiftnet is, for memory how many times less it needs; where it is below 1 the other is faster.\n"
     )
     print("| work | swiftnet | best peer | ratio | of peak |\n| --- | --- | --- | --- | --- |")
     for row in result["rows"]:

@@ -127,6 +127,15 @@ def test_group_norm_in_either_memory_order(shape, groups, layout):
     assert swiftnet.nn.functional.group_norm(x, groups).stride() == x.stride()
 
 
+def test_errors_of_instance_norm():
+    same_error(
+        lambda f, lib, x, w: f.instance_norm(x, weight=w), arrays((2, 4, 5), (3,)),
+        "weight should contain 8 elements not 6",
+    )  # fmt: skip
+    same_error(lambda f, lib, x: f.instance_norm(x.long()), arrays((2, 4, 5)), "not implemented for 'Long'")
+    same_error(lambda f, lib, x, w: f.group_norm(x, 2, w.double()), arrays((2, 4, 5), (4,)), "mixed dtype (CPU)")
+
+
 @pytest.mark.parametrize("layout", [False, True])
 def test_group_norm_far_from_zero(layout):
     """Neither statistics nor gradients lose digits where the mean is large beside the deviation."""

@@ -265,9 +265,14 @@ extension Tensor {
         "Expected more than 1 spatial element when training, got input size \(Shape.size(shape))")
     }
     let (samples, channels) = (shape[0], shape[1])
-    if useInputStatistics, runningMean == nil, runningVariance == nil, channels > 0, dtype.isFloatingPoint,
-      [weight, bias].allSatisfy({ $0?.shape ?? [channels] == [channels] })
-    {
+    for (name, numbers) in [("weight", weight), ("bias", bias)] {
+      guard let numbers else { continue }
+      // Counted as PyTorch repeats them, for each sample.
+      try require(
+        numbers.count == channels,
+        "\(name) should contain \(samples * channels) elements not \(samples * numbers.count)")
+    }
+    if useInputStatistics, runningMean == nil, runningVariance == nil, channels > 0, dtype.isFloatingPoint {
       return try groupNorm(channels, weight: weight, bias: bias, eps: eps)
     }
     func repeated(_ tensor: Tensor?) throws -> Tensor? {
